@@ -1,0 +1,1 @@
+"""Atelier: an image classifier from training to production."""

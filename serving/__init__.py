@@ -1,0 +1,1 @@
+"""The gateway: TensorFlow Serving's gRPC and REST on one listener, with continuous batching."""

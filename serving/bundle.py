@@ -1,0 +1,129 @@
+"""The model bundle: the contract on disk between export, which writes it, and the gateway, which reads it.
+
+A version folder holds the models of every runtime, its labels, and `manifest.json`, which says everything a server has
+to know, with the checksum of every other file. A folder without a manifest is still a servable version: its signature
+is then read from the model itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.errors import BundleError
+from serving.images import ImageSpec
+from serving.signatures import Signature
+
+MANIFEST = "manifest.json"
+ONNX_MODEL = "model.onnx"
+SAVED_MODEL = "saved_model.pb"
+LABELS = "assets/labels.txt"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRecord(_Record):
+    """Size and checksum of one file of the bundle."""
+
+    size_bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class TrainingFacts(_Record):
+    """Where the weights come from."""
+
+    recipe: str
+    dataset: str
+    dataset_sha256: str
+    seed: int
+    epochs: int
+    git_revision: str | None
+    library_versions: dict[str, str]
+
+
+class Parity(_Record):
+    """How closely one runtime answers like the reference on the same `examples` inputs."""
+
+    runtime: str
+    reference: str
+    examples: int = Field(ge=1)
+    max_abs_difference: float = Field(ge=0)
+    top1_agreement: float = Field(ge=0, le=1)
+
+
+class Manifest(_Record):
+    """Everything a server has to know about one version, `manifest.json`."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    task: Literal["classification", "regression"]
+    labels: tuple[str, ...]
+    signatures: dict[str, Signature]
+    image: ImageSpec | None
+    training: TrainingFacts | None
+    metrics: dict[str, float]
+    parity: tuple[Parity, ...]
+    created_at: str
+    files: dict[str, FileRecord]
+
+    def write(self, version_dir: Path) -> None:
+        """Writes `manifest.json` into the folder."""
+        (version_dir / MANIFEST).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_manifest(version_dir: Path) -> Manifest | None:
+    """The folder's manifest, or None where it has none.
+
+    Raises:
+        BundleError: the file is there, but is no manifest of a schema this release reads.
+    """
+    try:
+        content = (version_dir / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        return Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise BundleError(f"{MANIFEST} is not valid: {where}: {first['msg']}") from error
+
+
+def bundle_files(version_dir: Path) -> Iterator[Path]:
+    """Every file of the bundle but the manifest, sorted by path."""
+    return (path for path in sorted(version_dir.rglob("*")) if path.is_file() and path != version_dir / MANIFEST)
+
+
+def record_files(version_dir: Path) -> dict[str, FileRecord]:
+    """Sizes and checksums of the bundle's files, by relative POSIX path."""
+    return {path.relative_to(version_dir).as_posix(): _record(path) for path in bundle_files(version_dir)}
+
+
+def verify_files(version_dir: Path, manifest: Manifest) -> None:
+    """Holds every file that the manifest names against its size and checksum.
+
+    Raises:
+        BundleError: a file is missing, or differs from what was published.
+    """
+    for name, expected in manifest.files.items():
+        path = version_dir / name
+        if not path.is_file():
+            raise BundleError(f"{name} is missing, but {MANIFEST} lists it")
+        size_bytes = path.stat().st_size
+        if size_bytes != expected.size_bytes:
+            raise BundleError(f"{name} has {size_bytes} bytes, but {MANIFEST} expects {expected.size_bytes}")
+        received = _record(path).sha256
+        if received != expected.sha256:
+            raise BundleError(f"{name} has checksum {received[:12]}…, but {MANIFEST} expects {expected.sha256[:12]}…")
+
+
+def _record(path: Path) -> FileRecord:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(size_bytes=path.stat().st_size, sha256=digest)

@@ -1,0 +1,95 @@
+"""What a model takes and gives: element types, tensor specifications, signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+DEFAULT_SIGNATURE = "serving_default"
+PREDICT_METHOD = "tensorflow/serving/predict"
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """One element type under the names that each protocol gives it.
+
+    `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name. `numpy` is `object` for strings
+    (elements are `bytes`).
+    """
+
+    name: str
+    numpy: np.dtype[np.generic]
+    tensorflow: int
+    onnx: str
+
+    @property
+    def is_string(self) -> bool:
+        """Whether elements are byte strings instead of numbers."""
+        return self.name == "string"
+
+
+DTYPES: Mapping[str, DType] = MappingProxyType(
+    {
+        dtype.name: dtype
+        for dtype in (
+            DType("float32", np.dtype(np.float32), 1, "tensor(float)"),
+            DType("float64", np.dtype(np.float64), 2, "tensor(double)"),
+            DType("int32", np.dtype(np.int32), 3, "tensor(int32)"),
+            DType("uint8", np.dtype(np.uint8), 4, "tensor(uint8)"),
+            DType("int16", np.dtype(np.int16), 5, "tensor(int16)"),
+            DType("int8", np.dtype(np.int8), 6, "tensor(int8)"),
+            DType("string", np.dtype(object), 7, "tensor(string)"),
+            DType("int64", np.dtype(np.int64), 9, "tensor(int64)"),
+            DType("bool", np.dtype(np.bool_), 10, "tensor(bool)"),
+            DType("uint16", np.dtype(np.uint16), 17, "tensor(uint16)"),
+            DType("float16", np.dtype(np.float16), 19, "tensor(float16)"),
+            DType("uint32", np.dtype(np.uint32), 22, "tensor(uint32)"),
+            DType("uint64", np.dtype(np.uint64), 23, "tensor(uint64)"),
+        )
+    }
+)
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A named tensor. `shape` has `None` where the size is free; `None` first is the batch dimension.
+
+    Raises:
+        ValueError: the dtype is not one of `DTYPES`.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"unknown dtype {self.dtype!r}; known: {', '.join(DTYPES)}")
+
+    @property
+    def element(self) -> DType:
+        """The element type."""
+        return DTYPES[self.dtype]
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape fits, rank and every fixed size."""
+        return len(shape) == len(self.shape) and all(
+            expected is None or expected == received for expected, received in zip(self.shape, shape, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function of the model: named inputs, named outputs, and the method that TensorFlow Serving calls it by."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    method: str = PREDICT_METHOD
+
+
+def format_shape(shape: tuple[int | None, ...]) -> str:
+    """`(None, 28, 28)` as people read it in an error: `[?, 28, 28]`."""
+    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
