@@ -1,0 +1,101 @@
+# Atelier's commands. `make` alone lists them; each sets up what it needs in .venv first, no activation needed.
+#
+#   make demo          the whole path on real data          make test          the tests, with coverage
+#   make test ARGS="tests/serving -k batch"                 make bench ARGS="--smoke"
+#   PYTHON=/opt/py/bin/python3 make …                       another Python than the first suitable one
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV = $(shell command -v uv || echo $(VENV)/bin/uv)
+PYTHON ?=
+ARGS ?=
+
+# The workplace's data sets, where they lie beside the checkout (docs: "Data").
+ifndef ATELIER_DATA
+ifneq ($(wildcard ../shared/data/README.md),)
+export ATELIER_DATA := $(CURDIR)/../shared/data
+endif
+endif
+
+.PHONY: help demo test e2e lint format type protos bench lock clean
+
+help: ## list the commands
+	@grep -E '^[a-z0-9]+:.*## ' Makefile | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
+
+demo: $(VENV)/.demo ## train, export, serve and ask a real classifier
+	@$(PY) -c 'import find_libpython as f, sys; sys.exit(f.find_libpython() is None)' || { \
+	  echo "The gateway needs Python's shared library, which this Python lacks; on Debian: apt-get install libpython3.11" >&2; exit 1; }
+	@$(VENV)/bin/atelier demo $(ARGS)
+
+test: $(VENV)/.dev ## run all tests, with coverage
+	$(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+e2e: $(VENV)/.dev ## run the tests that drive real processes
+	$(PY) -m pytest tests/e2e $(ARGS)
+
+lint: $(VENV)/.dev ## check format, lint rules, import contracts and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.dev ## format, and repair what ruff can repair
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+type: $(VENV)/.dev ## check types
+	$(VENV)/bin/mypy
+
+protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire
+	$(PY) -m grpc_tools.protoc -I serving/wire/protos --python_out=serving/wire --pyi_out=serving/wire serving/wire/protos/*.proto
+
+bench: $(VENV)/.dev ## measure the gateway beside reference servers (needs h2load: apt-get install nghttp2-client)
+	$(PY) -m benchmarks.run $(ARGS)
+
+# --- locked requirements -------------------------------------------------------------------------------------------
+# dev.txt holds everything; the others are compiled inside its constraints, so one version serves all.
+# `make lock` keeps the versions it finds; `make lock ARGS=--upgrade` renews them.
+
+LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --custom-compile-command "make lock"
+
+lock: $(VENV)/.uv ## write requirements/*.txt, hashed
+	$(LOCK) pyproject.toml --all-extras --group build --output-file requirements/dev.txt $(ARGS)
+	for extra in training export serving loadtest docs; do \
+	  $(LOCK) pyproject.toml --extra $$extra --group build --constraint requirements/dev.txt --output-file requirements/$$extra.txt $(ARGS); \
+	done
+	echo uv | $(LOCK) - --output-file requirements/uv.txt $(ARGS)
+
+# --- set-up, one stamp per step --------------------------------------------------------------------------------------
+
+$(VENV)/.uv: requirements/uv.txt
+	@test -x $(PY) || { \
+	  for python in $(PYTHON) python3 python3.11 python3.12 python3.13; do \
+	    "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && break || python=; \
+	  done; \
+	  test -n "$$python" || { echo "Atelier needs Python 3.11, 3.12 or 3.13 on the PATH." >&2; exit 1; }; \
+	  echo "Making $(VENV) with $$("$$python" -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
+	  "$$python" -m venv --without-pip $(VENV); }
+	@command -v uv >/dev/null || { \
+	  python=$$($(PY) -c 'import sys; print(sys._base_executable)'); \
+	  "$$python" -m pip --version >/dev/null || { echo "Atelier's set-up needs pip or uv; on Debian: apt-get install python3-pip" >&2; exit 1; }; \
+	  "$$python" -m pip --python $(PY) install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt; }
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.uv requirements/training.txt requirements/export.txt requirements/serving.txt pyproject.toml
+	$(UV) pip install --python $(PY) --require-hashes -r requirements/training.txt -r requirements/export.txt -r requirements/serving.txt
+	$(UV) pip install --python $(PY) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.uv requirements/dev.txt pyproject.toml
+	$(UV) pip install --python $(PY) --require-hashes -r requirements/dev.txt
+	$(UV) pip install --python $(PY) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: ## remove the environment, caches and outputs
+	rm -rf $(VENV) build *.egg-info .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache bench-output demo-output site
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
