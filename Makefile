@@ -22,6 +22,11 @@ export ATELIER_DATA := $(CURDIR)/../shared/data
 endif
 endif
 
+# Trust what the machine trusts, as pip does: behind a company's proxy its certificate is in the system's store.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS ?= true
+endif
+
 .PHONY: help demo test e2e lint format type protos bench lock clean
 
 help: ## list the commands
