@@ -1,0 +1,172 @@
+"""MNIST and Fashion-MNIST: the official IDX files from a folder, or else what Keras caches or downloads."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from training.datasets.base import Dataset, Split
+from training.datasets.idx import read_idx_gz
+from training.environment import quiet_tensorflow
+from training.errors import DatasetError, DatasetUnavailableError
+
+DATA_VARIABLE = "ATELIER_DATA"
+DOWNLOAD_TIMEOUT_S = 30.0
+
+SplitName = Literal["train", "test"]
+
+_PREFIXES: Mapping[SplitName, str] = MappingProxyType({"train": "train", "test": "t10k"})
+
+
+@dataclass(frozen=True)
+class IdxSource:
+    """A data set of the MNIST family.
+
+    It is looked for in `data_dir`, then in `$ATELIER_DATA`, in each as `<folder>/<name>/*.gz` or `<folder>/*.gz`,
+    and then asked of `keras.datasets.<keras_module>`, which looks into its own cache before it downloads. A file
+    found in a folder must have the MD5 given here. Damaged files are an error, never a reason to look on.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    md5: Mapping[str, str]
+    keras_module: str
+
+    def load(self, data_dir: Path | None) -> Dataset:
+        """Loads both splits: images uint8 `[N, 28, 28]`.
+
+        Raises:
+            DatasetUnavailableError: found nowhere; the message names the places.
+            DatasetError: found, but damaged.
+        """
+        folder = self._find_folder(data_dir, ("train", "test"))
+        if folder is None:
+            splits, source = self._fetch_with_keras(data_dir), f"keras.datasets.{self.keras_module}"
+        else:
+            splits, source = {name: self._read_split(folder, name) for name in _PREFIXES}, str(folder)
+        return Dataset(self.name, self.labels, splits["train"], splits["test"], source)
+
+    def load_test(self, data_dir: Path | None) -> Split:
+        """Loads the 10,000 test images alone; raises as `load` does."""
+        folder = self._find_folder(data_dir, ("test",))
+        return (
+            self._fetch_with_keras(data_dir)["test"] if folder is None else self._read_split(folder, "test")
+        )
+
+    def _find_folder(self, data_dir: Path | None, splits: tuple[SplitName, ...]) -> Path | None:
+        """The first folder that holds any of the files; the others must then be there too."""
+        wanted = [name for split in splits for name in _file_names(split)]
+        for folder in self._folders(data_dir):
+            missing = [name for name in wanted if not (folder / name).is_file()]
+            if not missing:
+                return folder
+            if len(missing) < len(wanted):
+                raise DatasetError(f"{self.name} in {folder} is incomplete: {', '.join(missing)} missing")
+        return None
+
+    def _folders(self, data_dir: Path | None) -> list[Path]:
+        return [folder for place in _places(data_dir) for folder in (place / self.name, place)]
+
+    def _read_split(self, folder: Path, split: SplitName) -> Split:
+        images_name, labels_name = _file_names(split)
+        images = read_idx_gz(folder / images_name, dimensions=3, md5=self.md5[images_name])
+        labels = read_idx_gz(folder / labels_name, dimensions=1, md5=self.md5[labels_name])
+        try:
+            return Split(images, labels.astype(np.int64))
+        except DatasetError as error:
+            raise DatasetError(
+                f"{images_name} and {labels_name} in {folder} do not belong together: {error}"
+            ) from error
+
+    def _fetch_with_keras(self, data_dir: Path | None) -> dict[SplitName, Split]:
+        quiet_tensorflow()
+        module = importlib.import_module(f"keras.datasets.{self.keras_module}")
+        try:
+            with _download_manners():
+                train, test = module.load_data()
+        except Exception as error:  # Keras raises bare Exception for a failed download
+            tried = (
+                "".join(f"{place}, " for place in _places(data_dir))
+                or f"no --data or ${DATA_VARIABLE} was given, "
+            )
+            raise DatasetUnavailableError(
+                f"{self.name} was found nowhere; tried: {tried}keras.datasets.{self.keras_module} ({error})"
+            ) from error
+        return {"train": _to_split(*train), "test": _to_split(*test)}
+
+
+def _places(data_dir: Path | None) -> list[Path]:
+    """The folders that the user named, in the order in which they are looked at."""
+    variable = os.environ.get(DATA_VARIABLE)
+    return [place for place in (data_dir, Path(variable) if variable else None) if place is not None]
+
+
+def _file_names(split: SplitName) -> tuple[str, str]:
+    prefix = _PREFIXES[split]
+    return f"{prefix}-images-idx3-ubyte.gz", f"{prefix}-labels-idx1-ubyte.gz"
+
+
+def _to_split(images: np.ndarray, labels: np.ndarray) -> Split:
+    return Split(images.astype(np.uint8), labels.astype(np.int64))
+
+
+@contextlib.contextmanager
+def _download_manners() -> Iterator[None]:
+    """Keras' download bar goes to stderr, and a network that swallows packets is given up on."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+MNIST = IdxSource(
+    name="mnist",
+    labels=tuple("0123456789"),
+    md5=MappingProxyType(
+        {
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        }
+    ),
+    keras_module="mnist",
+)
+
+FASHION_MNIST = IdxSource(
+    name="fashion-mnist",
+    labels=(
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+    md5=MappingProxyType(
+        {
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        }
+    ),
+    keras_module="fashion_mnist",
+)
