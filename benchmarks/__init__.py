@@ -1,0 +1,1 @@
+"""The gateway beside reference servers, measured in one run, alternating: `make bench`."""
