@@ -1,0 +1,109 @@
+"""The Keras model as TensorFlow functions, one per signature, and as the SavedModel that TF Serving loads."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.errors import ExportError
+from serving.bundle import LABELS
+from serving.images import ImageSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+PIXELS = "pixels"
+SCORES = "scores"
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A model ready to be written: `functions` holds a `tf.function` for every entry of `signatures`."""
+
+    module: tf.Module
+    functions: Mapping[str, Any]
+    signatures: Mapping[str, Signature]
+
+
+def classifier_signature(image: ImageSpec, labels: Sequence[str]) -> Signature:
+    """`serving_default`: from uint8 pixels 0-255 `[N, *image.shape]` to float32 scores `[N, n_labels]`."""
+    return Signature(
+        inputs=(TensorSpec(PIXELS, "uint8", (None, *image.shape)),),
+        outputs=(TensorSpec(SCORES, "float32", (None, len(labels))),),
+    )
+
+
+def make_servable(model: keras.Model, image: ImageSpec, labels: Sequence[str]) -> Servable:
+    """Wraps the trained model, without its optimizer and in inference mode, into its signatures.
+
+    Raises:
+        ExportError: the model takes or gives something else than `classifier_signature` says.
+    """
+    import tensorflow as tf
+
+    signature = classifier_signature(image, labels)
+    _check_model(model, signature)
+    pixels_spec = tf.TensorSpec(signature.inputs[0].shape, tf.uint8, name=PIXELS)
+
+    @tf.function(input_signature=[pixels_spec])  # type: ignore[untyped-decorator]
+    def serving_default(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {SCORES: model(pixels, training=False)}
+
+    module = tf.Module()
+    # The variables, not the model: a tracked Keras object would be written with its whole unused structure.
+    module.model_variables = [variable.value for variable in model.variables]
+    module.serving_default = serving_default
+    return Servable(module, {DEFAULT_SIGNATURE: serving_default}, {DEFAULT_SIGNATURE: signature})
+
+
+def write_saved_model(servable: Servable, labels: Sequence[str], directory: Path) -> None:
+    """Writes the SavedModel into the folder, `labels` among its assets as `assets/labels.txt`, one a line.
+
+    Raises:
+        ExportError: a label spans lines, or TensorFlow cannot write.
+    """
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory(prefix="atelier-labels-") as scratch:
+        labels_path = Path(scratch) / Path(LABELS).name
+        labels_path.write_text(labels_text(labels), encoding="utf-8")
+        servable.module.labels = tf.saved_model.Asset(str(labels_path))
+        signatures = {name: function.get_concrete_function() for name, function in servable.functions.items()}
+        try:
+            tf.saved_model.save(servable.module, str(directory), signatures=signatures)
+        except tf.errors.OpError as error:
+            raise ExportError(f"the SavedModel cannot be written: {error.message}") from error
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """The content of `labels.txt`: line i names class i.
+
+    Raises:
+        ExportError: a label is empty or spans lines, so that line numbers would no longer be classes.
+    """
+    for index, label in enumerate(labels):
+        if label.splitlines() != [label]:
+            raise ExportError(f"label {index} is {label!r}, expected one line of text")
+    return "".join(f"{label}\n" for label in labels)
+
+
+def _check_model(model: keras.Model, signature: Signature) -> None:
+    for role, tensors, expected in (
+        ("takes", model.inputs, signature.inputs),
+        ("gives", model.outputs, signature.outputs),
+    ):
+        received = [(str(tensor.dtype), tuple(tensor.shape)) for tensor in tensors]
+        if received != [(spec.dtype, spec.shape) for spec in expected]:
+            raise ExportError(
+                f"the model {role} {_words(received)}, expected "
+                f"{_words([(spec.dtype, spec.shape) for spec in expected])}"
+            )
+
+
+def _words(tensors: Sequence[tuple[str, tuple[int | None, ...]]]) -> str:
+    return " and ".join(f"{dtype} {format_shape(shape)}" for dtype, shape in tensors) or "nothing"
