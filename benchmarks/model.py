@@ -1,4 +1,4 @@
-"""The model under test: one from a models folder, or a small MLP with random weights, and inputs for it."""
+"""The model under test, found in a models folder; what it takes, and what it has to answer."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
 
-MLP_NAME = "mlp"
-SEED = 20_20
+from benchmarks.session import open_session
+
+SEED = 2020
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,6 @@ class Model:
         return np.asarray(self.session.run([self.output_name], {self.input_name: inputs})[0])
 
 
-def open_session(onnx_file: Path) -> ort.InferenceSession:
-    """A session with one thread: it suits single small images, and is the same in every reference server."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    return ort.InferenceSession(str(onnx_file), options, providers=["CPUExecutionProvider"])
-
-
 def find_model(repository: Path, name: str | None) -> Model:
     """The newest version of `name`, or of the first model there, that has a `model.onnx`.
 
@@ -77,42 +69,3 @@ def find_model(repository: Path, name: str | None) -> Model:
         raise FileNotFoundError(f"no {name or '*'}/<version>/model.onnx under {repository}")
     first = min(model.name for model in found)
     return max((model for model in found if model.name == first), key=lambda model: model.version)
-
-
-def write_random_mlp(repository: Path) -> Model:
-    """Writes an MLP 784-128-10 with random weights: uint8 `pixels` [N, 28, 28] → float32 `scores` [N, 10]."""
-    random = np.random.default_rng(SEED)
-
-    def weights(*shape: int) -> np.ndarray:
-        return np.asarray(random.standard_normal(shape) / np.sqrt(shape[0]), dtype=np.float32)
-
-    constants = {
-        "flat": np.array([-1, 784], dtype=np.int64),
-        "scale": np.array(1 / 255, dtype=np.float32),
-        "w1": weights(784, 128),
-        "b1": weights(128),
-        "w2": weights(128, 10),
-        "b2": weights(10),
-    }
-    nodes = [
-        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("Reshape", ["floats", "flat"], ["rows"]),
-        helper.make_node("Mul", ["rows", "scale"], ["scaled"]),
-        helper.make_node("Gemm", ["scaled", "w1", "b1"], ["hidden"]),
-        helper.make_node("Relu", ["hidden"], ["active"]),
-        helper.make_node("Gemm", ["active", "w2", "b2"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], ["scores"], axis=-1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        MLP_NAME,
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 28, 28])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    onnx.checker.check_model(proto, full_check=True)
-    model = Model(repository, MLP_NAME, 1)
-    model.onnx_file.parent.mkdir(parents=True)
-    onnx.save(proto, str(model.onnx_file))
-    return model

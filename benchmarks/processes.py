@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -117,8 +118,7 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
         for orphan in tree[1:]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(orphan, signal.SIGKILL)
+            _kill(orphan)
         if self._drain:
             self._drain.join()
         self._output.close()
@@ -127,6 +127,17 @@ class ServerProcess:
     @property
     def _output(self) -> IO[str]:
         return cast("IO[str]", self._process.stdout)
+
+
+def _kill(pid: int) -> None:
+    """Kills a process that is no child of ours, and waits for its end."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], STOP_TIMEOUT_S)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

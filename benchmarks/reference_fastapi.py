@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.model import open_session
+from benchmarks.session import open_session
 
 DTYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 

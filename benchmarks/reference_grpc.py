@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from benchmarks.model import open_session
+from benchmarks.session import open_session
 
 DTYPES: dict[int, type[np.generic]] = {
     1: np.float32,

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from benchmarks.clients import WrongAnswerError
 from benchmarks.load import LoadError, run_load, tool_for
-from benchmarks.model import Model, find_model, write_random_mlp
+from benchmarks.model import Model, find_model
 from benchmarks.processes import StartError, usage
+from benchmarks.random_mlp import write_random_mlp
 from benchmarks.report import Footprint, Report, Round, as_json, as_markdown, describe_machine
 from benchmarks.servers import COMMANDS, GATEWAY, Server, running
 

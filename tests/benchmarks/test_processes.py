@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.processes import StartError, process_tree, started, usage
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+print('{"child": %d}' % child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_the_whole_tree_is_seen_and_gone_after_the_block() -> None:
+    with started([sys.executable, "-c", PARENT]) as process:
+        line = process.first_line("{", 30.0)
+        tree = process_tree(process.pid)
+        used = usage(process.pid)
+    assert len(tree) == 2
+    assert f'"child": {tree[1]}' in line
+    assert used.resident_bytes > 1e6
+    assert all(not Path(f"/proc/{pid}").exists() or is_zombie(pid) for pid in tree)
+
+
+def is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_a_process_that_ends_early_is_an_error_with_its_last_words() -> None:
+    with (
+        started([sys.executable, "-c", "import sys; sys.exit('no such model')"]) as process,
+        pytest.raises(StartError, match="ended with code 1: no such model"),
+    ):
+        process.first_line("{", 30.0)
+
+
+def test_usage_of_this_process_counts_its_cpu_time() -> None:
+    times = os.times()
+    assert usage(os.getpid()).cpu_s >= times.user + times.system - 0.05
