@@ -42,8 +42,8 @@ class Server:
 def gateway_command(model: Model) -> list[str]:
     """Atelier's gateway, with its defaults."""
     atelier = Path(sys.executable).with_name("atelier")
-    ports = ["--grpc-port", "0", "--rest-port", "0"]
-    return [str(atelier), "serve", "--models", str(model.repository), *ports, "--json"]
+    listen = ["--host", "127.0.0.1", "--grpc-port", "0", "--rest-port", "0"]
+    return [str(atelier), "serve", "--models", str(model.repository), *listen, "--json"]
 
 
 def grpc_command(model: Model) -> list[str]:
