@@ -95,6 +95,22 @@ def read_manifest(version_dir: Path) -> Manifest | None:
         raise BundleError(f"{MANIFEST} is not valid: {where}: {first['msg']}") from error
 
 
+def read_labels(version_dir: Path, manifest: Manifest | None) -> tuple[str, ...]:
+    """Class names in the order of the scores: the manifest's, else `assets/labels.txt`, else none.
+
+    Raises:
+        BundleError: the file is not text.
+    """
+    if manifest is not None:
+        return manifest.labels
+    try:
+        return tuple((version_dir / LABELS).read_text(encoding="utf-8").splitlines())
+    except FileNotFoundError:
+        return ()
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{LABELS} is not UTF-8 text") from error
+
+
 def bundle_files(version_dir: Path) -> Iterator[Path]:
     """Every file of the bundle but the manifest, sorted by path."""
     return (path for path in sorted(version_dir.rglob("*")) if path.is_file() and path != version_dir / MANIFEST)

@@ -75,7 +75,8 @@ def decode_image(data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise InvalidInputError(
-            f"the image is too large: expected at most {max_pixels:,} pixels, received {width} x {height} = {width * height:,}"
+            f"the image is too large: expected at most {max_pixels:,} pixels, "
+            f"received {width} x {height} = {width * height:,}"
         )
 
 

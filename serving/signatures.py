@@ -16,8 +16,8 @@ PREDICT_METHOD = "tensorflow/serving/predict"
 class DType:
     """One element type under the names that each protocol gives it.
 
-    `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name. `numpy` is `object` for strings
-    (elements are `bytes`).
+    `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name. `numpy` is `object` for
+    strings (elements are `bytes`).
     """
 
     name: str

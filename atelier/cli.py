@@ -1,0 +1,35 @@
+"""The command line. Each command lives in a module of its own and imports what is heavy when it runs."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from atelier.serve import serve
+
+app = typer.Typer(
+    name="atelier",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Say which release this is, and end.")] = False,
+) -> None:
+    """An image classifier from training to production: train, export, serve, load-test, deploy."""
+    if version:
+        typer.echo(f"atelier {metadata.version('atelier')}")
+        raise typer.Exit
+
+
+app.command()(serve)
+
+
+def main() -> None:
+    """The console script."""
+    app()

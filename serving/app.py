@@ -1,0 +1,87 @@
+"""The ASGI application: from method and path to a front end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from serving.errors import ServingError
+from serving.frontends.grpc_transport import UNIMPLEMENTED, send_status, serve_unary
+from serving.frontends.health import Health
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_error, send_json
+from serving.frontends.images import Images, is_image
+from serving.frontends.page import send_page
+from serving.frontends.tfs_grpc import TfsGrpc
+from serving.frontends.tfs_rest import PREFIX, TfsRest, parse_path
+
+log = logging.getLogger("atelier.http")
+
+_GRPC = b"application/grpc"
+
+
+class App:
+    """Every request of both ports comes in here."""
+
+    def __init__(self, grpc: TfsGrpc, rest: TfsRest, images: Images, health: Health, max_request_bytes: int) -> None:
+        self._methods = grpc.methods
+        self._rest = rest
+        self._images = images
+        self._max_request_bytes = max_request_bytes
+        self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
+            "/": send_page,
+            "/healthz": health.live,
+            "/readyz": health.ready,
+            "/metrics": health.metrics,
+            "/v1/models": rest.list_models,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one HTTP request; never raises for what a client sent."""
+        method = self._methods.get(scope["path"])
+        if method is not None and _is_grpc(scope):
+            await serve_unary(scope, receive, send, method, self._max_request_bytes)
+        elif _is_grpc(scope):
+            await send_status(
+                send,
+                UNIMPLEMENTED,
+                f"unknown gRPC method {scope['path']}; known: {', '.join(sorted(self._methods))}",
+            )
+        else:
+            await self._serve_http(scope, receive, send)
+
+    async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._route(scope, receive, send)
+        except ServingError as error:
+            await send_error(send, error)
+        except ClientGoneError:
+            return
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            await send_json(send, 500, {"error": "internal error; the gateway's log has the details"})
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        page = self._pages.get(path)
+        if page is not None:
+            if method in {"GET", "HEAD"}:
+                await page(scope, receive, send)
+            else:
+                await send_json(send, 405, {"error": f"{path}: expected GET, received {method}"})
+        elif path.startswith(PREFIX):
+            address = parse_path(method, scope["raw_path"].decode("ascii", "replace").partition("?")[0])
+            if not address.verb:
+                await self._rest.get(address, send)
+            elif address.verb == "classify" and is_image(scope):
+                await self._images.classify(address, scope, receive, send)
+            else:
+                await self._rest.post(address, receive, send)
+        elif path in self._methods:
+            await send_json(send, 415, {"error": f"{path}: expected content-type application/grpc over HTTP/2"})
+        else:
+            known = ", ".join([*self._pages, "/v1/models/NAME"])
+            await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})
+
+
+def _is_grpc(scope: Scope) -> bool:
+    return any(name == b"content-type" and value.startswith(_GRPC) for name, value in scope["headers"])

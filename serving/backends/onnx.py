@@ -1,0 +1,88 @@
+"""The default back end: ONNX Runtime, embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from serving.backends.base import Tensors
+from serving.bundle import ONNX_MODEL, SAVED_MODEL, Manifest
+from serving.errors import BundleError, InferenceError
+from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
+
+_DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}
+
+
+class OnnxBackend:
+    """A version's `model.onnx` in one session."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, signature: Signature) -> None:
+        self._session: onnxruntime.InferenceSession | None = session
+        self._output_names = [spec.name for spec in signature.outputs]
+        self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
+
+    @classmethod
+    def load(cls, version_dir: Path, manifest: Manifest | None, *, threads: int) -> OnnxBackend:
+        """Opens the session; the signature is the model's own, which the manifest has to agree with.
+
+        Raises:
+            BundleError: no `model.onnx`, one that ONNX Runtime cannot read, or one that differs from the manifest.
+        """
+        path = version_dir / ONNX_MODEL
+        if not path.is_file():
+            found = "a SavedModel only" if (version_dir / SAVED_MODEL).is_file() else "neither that nor a SavedModel"
+            raise BundleError(f"the onnx back end expects {ONNX_MODEL}, the version has {found}")
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that spin while they wait would take the cores from the requests being decoded.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has one exception class per cause, and no common one
+            reason = _first_line(error).replace(str(path), ONNX_MODEL)
+            raise BundleError(f"{ONNX_MODEL} cannot be loaded by ONNX Runtime: {reason}") from error
+        signature = _signature_of(session)
+        declared = manifest.signatures.get(DEFAULT_SIGNATURE) if manifest else None
+        if declared and (declared.inputs, declared.outputs) != (signature.inputs, signature.outputs):
+            raise BundleError(f"{ONNX_MODEL} has the signature {signature}, but the manifest declares {declared}")
+        return cls(session, signature)
+
+    def run(self, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
+        """One run of the session; see `Backend.run`."""
+        if self._session is None:
+            raise InferenceError(f"the model is closed, signature {signature_name} cannot run")
+        try:
+            outputs = self._session.run(self._output_names, inputs)
+        except Exception as error:  # as above
+            raise InferenceError(f"ONNX Runtime failed: {_first_line(error)}") from error
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    def close(self) -> None:
+        """Drops the session; ONNX Runtime frees its memory with it."""
+        self._session = None
+
+
+def _signature_of(session: onnxruntime.InferenceSession) -> Signature:
+    return Signature(
+        inputs=tuple(_spec_of(node) for node in session.get_inputs()),
+        outputs=tuple(_spec_of(node) for node in session.get_outputs()),
+    )
+
+
+def _spec_of(node: onnxruntime.NodeArg) -> TensorSpec:
+    if node.type not in _DTYPE_OF_ONNX:
+        raise BundleError(
+            f"{ONNX_MODEL}: {node.name} has type {node.type}, which has no TensorFlow Serving equivalent here"
+        )
+    shape = tuple(size if isinstance(size, int) else None for size in node.shape)
+    return TensorSpec(node.name, _DTYPE_OF_ONNX[node.type], shape)
+
+
+def _first_line(error: Exception) -> str:
+    """ONNX Runtime's own words; its later lines hold build paths of its source."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,1 @@
+"""Continuous batching: a pure policy decides, a thin shell acts."""

@@ -1,0 +1,248 @@
+"""The shell around the batching policy: a queue for each signature of a loaded version, and the runs it feeds.
+
+Everything but the model's run happens on one event loop, so nothing here is locked. While a batch runs, requests
+queue; when it ends, what is queued goes next. An idle batcher starts as soon as the event loop has delivered all that
+was readable, which is what gathers simultaneous requests without a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from serving.batching.policy import CostModel, Waiting, count_to_take, split
+from serving.errors import (
+    DeadlineExceededError,
+    InferenceError,
+    InvalidInputError,
+    OverloadedError,
+    ServingError,
+)
+
+Arrays = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Bounds of one batcher. `batch_timeout_s` counts from the first waiting row; 0 does not wait."""
+
+    max_batch_size: int = 64
+    max_queue_rows: int = 4096
+    batch_timeout_s: float = 0.0
+    inline_limit_s: float = 300e-6
+
+
+class BatchObserver(Protocol):
+    """Where figures of a finished batch go."""
+
+    def __call__(self, *, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:
+        """One batch ended."""
+
+
+class _Outcome(NamedTuple):
+    outputs: dict[str, np.ndarray]
+    error: ServingError | None
+    run_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    inputs: Arrays
+    rows: int
+    key: Hashable
+    queued_at: float
+    answer: asyncio.Future[dict[str, np.ndarray]]
+    timer: asyncio.TimerHandle | None = field(default=None)
+
+    def refuse(self, error: ServingError) -> None:
+        self._disarm()
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def resolve(self, outputs: dict[str, np.ndarray]) -> None:
+        self._disarm()
+        if not self.answer.done():
+            self.answer.set_result(outputs)
+
+    def _disarm(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Batcher:
+    """Batches the requests of one signature.
+
+    `run` answers one batch: arrays with the rows of all its requests in, arrays with as many rows out. It is called on
+    the event loop when it is predicted to be short, else in `executor`; never twice at the same time.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Arrays], dict[str, np.ndarray]],
+        limits: BatchLimits,
+        executor: Executor,
+        observe: BatchObserver,
+        cost: CostModel,
+    ) -> None:
+        self._run = run
+        self._limits = limits
+        self._executor = executor
+        self._observe = observe
+        self._cost = cost
+        self._queue: deque[_Entry] = deque()
+        self._queued_rows = 0
+        self._running = False
+        self._wake: asyncio.Handle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait now."""
+        return self._queued_rows
+
+    async def submit(self, inputs: Arrays, rows: int, deadline: float | None = None) -> dict[str, np.ndarray]:
+        """Answers `rows` rows; `deadline` is in the event loop's time.
+
+        Raises:
+            OverloadedError: the queue is full.
+            DeadlineExceededError: the deadline passed first; a request that still waits is then never run.
+            InvalidInputError: more rows than the queue could ever hold.
+            InferenceError: the model failed.
+        """
+        if rows <= self._limits.max_batch_size:
+            self._admit(rows)
+            return await self._enqueue(inputs, rows, deadline)
+        self._admit(rows)
+        parts = [
+            self._enqueue({name: array[part] for name, array in inputs.items()}, part.stop - part.start, deadline)
+            for part in split(rows, self._limits.max_batch_size)
+        ]
+        try:
+            answers = await asyncio.gather(*parts)
+        finally:
+            for part in parts:
+                part.cancel()
+        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _admit(self, rows: int) -> None:
+        limit = self._limits.max_queue_rows
+        if rows > limit:
+            raise InvalidInputError(f"expected at most {limit} rows in a request, received {rows}")
+        if self._queued_rows + rows > limit:
+            raise OverloadedError(f"the queue is full: {self._queued_rows} of {limit} rows wait, {rows} more were sent")
+
+    def _enqueue(self, inputs: Arrays, rows: int, deadline: float | None) -> asyncio.Future[dict[str, np.ndarray]]:
+        now = self._loop.time()
+        key = tuple(array.shape[1:] for array in inputs.values())
+        entry = _Entry(inputs, rows, key, now, self._loop.create_future())
+        if deadline is not None:
+            if deadline <= now:
+                entry.refuse(DeadlineExceededError("the deadline had passed when the request arrived"))
+                return entry.answer
+            late = DeadlineExceededError("the deadline passed before the model answered")
+            entry.timer = self._loop.call_at(deadline, entry.refuse, late)
+        self._queue.append(entry)
+        self._queued_rows += rows
+        self._schedule()
+        return entry.answer
+
+    def _schedule(self) -> None:
+        """Sees to it that `_start_batch` runs soon: at once when a batch is full or nobody waits for more."""
+        if self._running or not self._queue:
+            return
+        timeout_s = self._limits.batch_timeout_s
+        if self._wake is not None:
+            if timeout_s == 0.0 or self._queued_rows < self._limits.max_batch_size:
+                return
+            self._wake.cancel()
+        if timeout_s == 0.0 or self._queued_rows >= self._limits.max_batch_size:
+            self._wake = self._loop.call_soon(self._start_batch)
+        else:
+            self._wake = self._loop.call_at(self._queue[0].queued_at + timeout_s, self._start_batch)
+
+    def _start_batch(self) -> None:
+        self._wake = None
+        batch = self._take()
+        if not batch:
+            return
+        rows = sum(entry.rows for entry in batch)
+        inputs = _join([entry.inputs for entry in batch])
+        waited_s = self._loop.time() - batch[0].queued_at
+        if self._cost.predict_s(rows) <= self._limits.inline_limit_s:
+            self._finish(batch, rows, waited_s, self._timed_run(inputs))
+            return
+        self._running = True
+        future = self._loop.run_in_executor(self._executor, self._timed_run, inputs)
+
+        def done(future: asyncio.Future[_Outcome]) -> None:
+            self._running = False
+            self._finish(batch, rows, waited_s, future.result())
+
+        future.add_done_callback(done)
+
+    def _timed_run(self, inputs: Arrays) -> _Outcome:
+        # perf_counter, because uvloop's time() stands still between two turns of the loop.
+        started_at = time.perf_counter()
+        try:
+            return _Outcome(self._run(inputs), None, time.perf_counter() - started_at)
+        except ServingError as error:
+            return _Outcome({}, error, time.perf_counter() - started_at)
+        except Exception as error:  # noqa: BLE001 -- whatever a back end raises goes to the requests of this batch only
+            failure = InferenceError(f"the model failed: {type(error).__name__}")
+            return _Outcome({}, failure, time.perf_counter() - started_at)
+
+    def _take(self) -> list[_Entry]:
+        """The next batch, without the requests that were cancelled or expired while they waited."""
+        while self._queue and self._queue[0].answer.done():
+            self._queued_rows -= self._queue.popleft().rows
+        alive = (entry for entry in self._queue if not entry.answer.done())
+        count = count_to_take((Waiting(entry.rows, entry.key) for entry in alive), self._limits.max_batch_size)
+        batch: list[_Entry] = []
+        while len(batch) < count:
+            entry = self._queue.popleft()
+            self._queued_rows -= entry.rows
+            if not entry.answer.done():
+                batch.append(entry)
+        return batch
+
+    def _finish(self, batch: Sequence[_Entry], rows: int, waited_s: float, outcome: _Outcome) -> None:
+        self._cost.observe(rows, outcome.run_s)
+        self._observe(rows=rows, requests=len(batch), oldest_wait_s=waited_s, run_s=outcome.run_s)
+        error = outcome.error or _check_rows(outcome.outputs, rows)
+        if error is None:
+            _answer(batch, outcome.outputs)
+        else:
+            for entry in batch:
+                entry.refuse(error)
+        self._schedule()
+
+
+def _check_rows(outputs: Arrays, rows: int) -> ServingError | None:
+    for name, array in outputs.items():
+        if array.shape[:1] != (rows,):
+            return InferenceError(f'output "{name}": expected {rows} rows from the model, received shape {array.shape}')
+    return None
+
+
+def _join(inputs: Sequence[Arrays]) -> Arrays:
+    if len(inputs) == 1:
+        return inputs[0]
+    return {name: np.concatenate([arrays[name] for arrays in inputs]) for name in inputs[0]}
+
+
+def _answer(batch: Sequence[_Entry], outputs: dict[str, np.ndarray]) -> None:
+    if len(batch) == 1:
+        batch[0].resolve(outputs)
+        return
+    start = 0
+    for entry in batch:
+        part = slice(start, start + entry.rows)
+        entry.resolve({name: array[part] for name, array in outputs.items()})
+        start = part.stop

@@ -1,0 +1,157 @@
+"""The one use case: resolve → decode → admit → batch → answer. It knows no transport."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.errors import InvalidInputError, ServingError, UnsupportedError
+from serving.images import decode_image
+from serving.metrics import Metrics
+from serving.repository.manager import Manager
+from serving.repository.servable import Servable
+from serving.signatures import DEFAULT_SIGNATURE, Signature
+
+Decode = Callable[[Signature], dict[str, np.ndarray]]
+
+
+class Target(NamedTuple):
+    """Which function of which model a request means; without version and label, the newest version."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+    signature_name: str = DEFAULT_SIGNATURE
+
+
+class Prediction(NamedTuple):
+    """What a model answered, and which version it was."""
+
+    name: str
+    version: int
+    signature_name: str
+    signature: Signature
+    outputs: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScore:
+    """One class of an image's answer; `probability` is the model's score of it."""
+
+    index: int
+    label: str
+    probability: float
+
+
+class ImageAnswer(NamedTuple):
+    """The best classes of one image, best first."""
+
+    name: str
+    version: int
+    classes: list[ClassScore]
+
+
+class DataPlane:
+    """Answers requests with whatever the manager has loaded."""
+
+    def __init__(self, manager: Manager, metrics: Metrics, image_executor: Executor, max_image_pixels: int) -> None:
+        self._manager = manager
+        self._metrics = metrics
+        self._image_executor = image_executor
+        self._max_image_pixels = max_image_pixels
+
+    async def predict(
+        self,
+        target: Target,
+        decode: Decode,
+        *,
+        api: str,
+        output_filter: Sequence[str] = (),
+        deadline: float | None = None,
+    ) -> Prediction:
+        """Runs the target on what `decode` makes of the request, once the signature is known.
+
+        `deadline` is in the event loop's time; `api` names the protocol for the metrics.
+
+        Raises:
+            ServingError: every cause of serving/errors.py.
+        """
+        started_at = time.perf_counter()
+        outcome, served = "ok", ""
+        try:
+            with self._resolve(target) as servable:
+                served = servable.name
+                signature = servable.signature(target.signature_name)
+                wanted = _filtered(signature, output_filter) if output_filter else None
+                outputs = await servable.run(target.signature_name, decode(signature), deadline)
+        except ServingError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            # `served` stays empty for unknown names: clients must not be able to fill the memory with label values.
+            self._metrics.request(served, api, outcome, time.perf_counter() - started_at)
+        if wanted is not None:
+            outputs = {name: outputs[name] for name in wanted}
+        return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
+
+    async def classify_image(self, target: Target, data: bytes, top_k: int, *, api: str) -> ImageAnswer:
+        """Decodes one image file in a thread and gives the `top_k` best classes.
+
+        Raises:
+            UnsupportedError: the model takes no images or gives no class scores.
+            ServingError: every cause of serving/errors.py.
+        """
+        started_at = time.perf_counter()
+        outcome, served = "ok", ""
+        try:
+            with self._resolve(target) as servable:
+                served = servable.name
+                pixels = await asyncio.get_running_loop().run_in_executor(
+                    self._image_executor, self._decode, servable, data
+                )
+                signature = servable.signature(target.signature_name)
+                outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, None)
+        except ServingError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            # `served` stays empty for unknown names: clients must not be able to fill the memory with label values.
+            self._metrics.request(served, api, outcome, time.perf_counter() - started_at)
+        scores = outputs[signature.outputs[0].name][0]
+        return ImageAnswer(servable.name, servable.version, best_classes(scores, servable.labels, top_k))
+
+    def _resolve(self, target: Target) -> Servable:
+        return self._manager.resolve(target.name, target.version, target.label)
+
+    def _decode(self, servable: Servable, data: bytes) -> np.ndarray:
+        if servable.image is None:
+            raise UnsupportedError(
+                f"model {servable.name} has no image preprocessing in its manifest: send tensors instead"
+            )
+        return decode_image(data, servable.image, max_pixels=self._max_image_pixels)[np.newaxis]
+
+
+def best_classes(scores: np.ndarray, labels: Sequence[str], top_k: int) -> list[ClassScore]:
+    """The `top_k` highest of one row of scores, best first; equal scores in the order of the classes."""
+    order = np.argsort(-scores, kind="stable")[:top_k]
+    names: Mapping[int, str] = dict(enumerate(labels))
+    return [ClassScore(int(index), names.get(int(index), str(index)), float(scores[index])) for index in order]
+
+
+def _filtered(signature: Signature, output_filter: Sequence[str]) -> Sequence[str]:
+    known = {spec.name for spec in signature.outputs}
+    for position, name in enumerate(output_filter):
+        if name not in known:
+            raise InvalidInputError(
+                f"output tensor alias not found in signature: {name} "
+                f"Outputs expected to be in the set {{{','.join(sorted(known))}}}."
+            )
+        if name in output_filter[:position]:
+            raise InvalidInputError(f"duplicate output tensor alias: {name}")
+    return output_filter

@@ -1,0 +1,103 @@
+"""Unary gRPC calls over ASGI: Envoy speaks HTTP/2, this frames messages and writes the status trailers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from types import MappingProxyType
+
+from google.protobuf.message import DecodeError
+
+from serving.errors import (
+    DeadlineExceededError,
+    InferenceError,
+    InvalidInputError,
+    ModelNotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    ServingError,
+    SignatureNotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send, loop_time, printable, read_body
+from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, parse_timeout
+
+log = logging.getLogger("atelier.grpc")
+
+Handler = Callable[[bytes, float | None], Awaitable[bytes]]
+"""Answers one message; the second argument is the deadline in the event loop's time."""
+
+UNIMPLEMENTED = 12
+INTERNAL = 13
+_FRAME_HEADER_BYTES = 5
+_MAX_STATUS_CHARACTERS = 1024
+
+CODE_OF_CAUSE = MappingProxyType(
+    {
+        InvalidInputError: 3,
+        DeadlineExceededError: 4,
+        ModelNotFoundError: 5,
+        OverloadedError: 8,
+        PayloadTooLargeError: 8,
+        SignatureNotFoundError: 9,
+        UnsupportedError: UNIMPLEMENTED,
+        InferenceError: INTERNAL,
+        UnavailableError: 14,
+    }
+)
+
+_CONTENT_TYPE = (b"content-type", b"application/grpc")
+_ACCEPT_ENCODING = (b"grpc-accept-encoding", b"identity,gzip,deflate")
+_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [_CONTENT_TYPE, _ACCEPT_ENCODING],
+    "trailers": True,
+}
+_OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False}
+
+
+async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handler, max_bytes: int) -> None:
+    """Reads one message, has it answered, sends the answer or the cause of its failure."""
+    try:
+        encoding = ""
+        deadline: float | None = None
+        for name, value in scope["headers"]:
+            if name == b"grpc-timeout":
+                deadline = loop_time() + parse_timeout(value.decode("latin-1"))
+            elif name == b"grpc-encoding":
+                encoding = value.decode("latin-1")
+        body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
+        answer = await handle(decode_message(body, encoding, max_bytes), deadline)
+    except ServingError as error:
+        await send_status(send, CODE_OF_CAUSE[type(error)], str(error))
+    except DecodeError:
+        await send_status(
+            send,
+            CODE_OF_CAUSE[InvalidInputError],
+            "the message is not a valid protobuf of the method's request type",
+        )
+    except ClientGoneError:
+        return
+    except Exception:
+        log.exception("a call of %s failed", scope["path"])
+        await send_status(send, INTERNAL, "internal error; the gateway's log has the details")
+    else:
+        await send(_START)
+        await send({"type": "http.response.body", "body": encode_message(answer), "more_body": False})
+        await send(_OK_TRAILERS)
+
+
+async def send_status(send: Send, code: int, text: str) -> None:
+    """An answer without a message: status only, in the headers ("trailers-only")."""
+    shown = printable(text)
+    if len(shown) > _MAX_STATUS_CHARACTERS:
+        shown = shown[:_MAX_STATUS_CHARACTERS] + "...TRUNCATED"
+    headers = [
+        _CONTENT_TYPE,
+        (b"grpc-status", str(code).encode()),
+        (b"grpc-message", encode_status_message(shown)),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

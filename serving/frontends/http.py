@@ -1,0 +1,123 @@
+"""The little of HTTP that every front end shares: read a body, send an answer, map causes to status codes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from serving.errors import (
+    DeadlineExceededError,
+    InferenceError,
+    InvalidInputError,
+    ModelNotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    ServingError,
+    SignatureNotFoundError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = b"application/json"
+
+STATUS_OF_CAUSE = MappingProxyType(
+    {
+        InvalidInputError: 400,
+        PayloadTooLargeError: 413,
+        ModelNotFoundError: 404,
+        SignatureNotFoundError: 400,
+        UnsupportedError: 501,
+        OverloadedError: 429,
+        DeadlineExceededError: 504,
+        UnavailableError: 503,
+        InferenceError: 500,
+    }
+)
+_RETRY_AFTER_S = b"1"
+
+
+class ClientGoneError(Exception):
+    """The client left before its request was complete; there is nobody to answer."""
+
+
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    """The whole request body.
+
+    Raises:
+        PayloadTooLargeError: more than `max_bytes`; the rest is not read.
+        ClientGoneError: the client left in the middle of it.
+    """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        _check_size(len(body), max_bytes)
+        return body
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        _check_size(size, max_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+
+
+async def send_body(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes = JSON,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> None:
+    """One complete answer."""
+    length = (b"content-length", str(len(body)).encode())
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", content_type), length, *headers],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, status: int, document: Any) -> None:
+    """One JSON answer of something that is not hot."""
+    await send_body(send, status, orjson.dumps(document))
+
+
+async def send_error(send: Send, error: ServingError) -> None:
+    """A cause as TensorFlow Serving's `{"error": …}`."""
+    if isinstance(error, SignatureNotFoundError):
+        text = f'Serving signature name: "{error.signature_name}" not found in signature def'
+    else:
+        text = str(error)
+    retry = ((b"retry-after", _RETRY_AFTER_S),) if isinstance(error, OverloadedError) else ()
+    await send_body(send, STATUS_OF_CAUSE[type(error)], orjson.dumps({"error": printable(text)}), headers=retry)
+
+
+def printable(text: str) -> str:
+    """Text that any encoder takes: parts of requests may hold lone surrogates."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def loop_time() -> float:
+    """Now, on the clock that deadlines are counted by."""
+    return asyncio.get_running_loop().time()
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise PayloadTooLargeError(f"request body: expected at most {max_bytes:,} bytes, received more")

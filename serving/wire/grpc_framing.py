@@ -1,0 +1,77 @@
+"""gRPC over HTTP/2 as far as one unary call needs it: message frames, timeouts, status texts.
+
+Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from types import MappingProxyType
+from urllib.parse import quote
+
+from serving.errors import InvalidInputError, PayloadTooLargeError, UnsupportedError
+
+_HEADER = struct.Struct(">BI")
+_SECONDS_OF_UNIT = MappingProxyType({"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9})
+_WINDOW_BITS = MappingProxyType({"gzip": 31, "deflate": 15})
+_TIMEOUT_DIGITS = 8
+
+
+def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
+    """The one message that the body of a unary call frames.
+
+    Raises:
+        InvalidInputError: no frame, more than one, or a damaged one.
+        UnsupportedError: compressed in a way that is not gzip or deflate.
+        PayloadTooLargeError: inflates to more than `max_bytes`.
+    """
+    if len(body) < _HEADER.size:
+        raise InvalidInputError(
+            f"expected one gRPC message, received a body of {len(body)} bytes without a frame header"
+        )
+    compressed, length = _HEADER.unpack_from(body)
+    if length != len(body) - _HEADER.size:
+        raise InvalidInputError(
+            f"expected one gRPC message: its frame announces {length} bytes, received {len(body) - _HEADER.size}"
+        )
+    if not compressed:
+        return body[_HEADER.size :]
+    if compressed != 1 or encoding not in _WINDOW_BITS:
+        raise UnsupportedError(
+            f"expected gRPC message encoding identity, gzip or deflate, received {encoding or 'none'}"
+        )
+    inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        message = inflater.decompress(body[_HEADER.size :], max_bytes + 1)
+    except zlib.error as error:
+        raise InvalidInputError(f"the {encoding} gRPC message is damaged: {error}") from error
+    if len(message) > max_bytes:
+        raise PayloadTooLargeError(f"expected at most {max_bytes:,} bytes once inflated, received more")
+    if not inflater.eof:
+        raise InvalidInputError(f"the {encoding} gRPC message is damaged: it ends too early")
+    return message
+
+
+def encode_message(message: bytes) -> bytes:
+    """The message as one uncompressed frame."""
+    return _HEADER.pack(0, len(message)) + message
+
+
+def parse_timeout(value: str) -> float:
+    """A `grpc-timeout` header such as `250m` in seconds.
+
+    Raises:
+        InvalidInputError: not at most eight digits and a unit.
+    """
+    digits, unit = value[:-1], value[-1:]
+    if not digits.isascii() or not digits.isdigit() or len(digits) > _TIMEOUT_DIGITS or unit not in _SECONDS_OF_UNIT:
+        raise InvalidInputError(
+            f"grpc-timeout: expected up to 8 digits and one of H M S m u n, received {value[:20]!r}"
+        )
+    return int(digits) * _SECONDS_OF_UNIT[unit]
+
+
+def encode_status_message(text: str) -> bytes:
+    """A `grpc-message` value: UTF-8, percent-encoded outside of printable ASCII."""
+    return quote(text, safe=" !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~").encode()

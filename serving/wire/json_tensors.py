@@ -1,0 +1,256 @@
+"""TensorFlow Serving's REST bodies to numpy and back: rows (`instances`) and columns (`inputs`).
+
+Source: https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/util/json_tensor.cc.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from serving.errors import InvalidInputError
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
+
+_SHOWN_CHARACTERS = 80
+_ACCEPTED_KINDS = MappingProxyType({"b": "b", "f": "fiu", "i": "iu", "u": "iu"})
+"""Kinds of numpy dtypes that JSON values may arrive as, by the kind that the model expects: integers reject 1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class PredictBody:
+    """A parsed `:predict` body: `data` is the list of rows, or the value or object of columns."""
+
+    signature_name: str
+    form: Literal["rows", "columns"]
+    data: Any
+
+
+def parse_predict_body(body: bytes) -> PredictBody:
+    """Checks the outer shape of a `:predict` body.
+
+    Raises:
+        InvalidInputError: not JSON, not an object, or not exactly one of `instances` and `inputs`.
+    """
+    document = _parse_json(body)
+    if not isinstance(document, dict):
+        raise InvalidInputError(f"JSON body: expected an object, received {_kind(document)}")
+    signature_name = document.get("signature_name", DEFAULT_SIGNATURE)
+    if not isinstance(signature_name, str):
+        raise InvalidInputError(f"'signature_name': expected a string, received {_kind(signature_name)}")
+    forms = [key for key in ("instances", "inputs") if key in document]
+    if len(forms) != 1:
+        received = "both" if forms else (", ".join(sorted(document)) or "an empty object")
+        raise InvalidInputError(
+            f"JSON body: expected exactly one of 'instances' and 'inputs', received {_shorten(received)}"
+        )
+    if forms[0] == "inputs":
+        return PredictBody(signature_name or DEFAULT_SIGNATURE, "columns", document["inputs"])
+    rows = document["instances"]
+    if not isinstance(rows, list) or not rows:
+        received = "an empty list" if isinstance(rows, list) else _kind(rows)
+        raise InvalidInputError(f"'instances': expected a list of at least one row, received {received}")
+    return PredictBody(signature_name or DEFAULT_SIGNATURE, "rows", rows)
+
+
+def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarray]:
+    """The body's values as one array an input, of the signature's dtypes and shapes.
+
+    Raises:
+        InvalidInputError: names, shapes or values do not fit the signature.
+    """
+    columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
+    return {spec.name: _decode_values(columns[spec.name], spec) for spec in signature.inputs}
+
+
+def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "columns"]) -> bytes:
+    """`{"predictions": rows}` or `{"outputs": columns}`; a single output is bare.
+
+    Raises:
+        InvalidInputError: rows are asked for, but the outputs do not have one first dimension.
+    """
+    values = {name: _jsonable(name, array) for name, array in outputs.items()}
+    if form == "columns":
+        document: dict[str, Any] = {"outputs": next(iter(values.values())) if len(values) == 1 else values}
+    else:
+        counts = {array.shape[:1] for array in outputs.values()}
+        if len(counts) != 1 or () in counts:
+            raise InvalidInputError(
+                "the outputs have no common batch dimension: ask with 'inputs' instead of 'instances'"
+            )
+        rows = zip(*values.values(), strict=True)
+        document = {
+            "predictions": [dict(zip(values, row, strict=True)) for row in rows]
+            if len(values) > 1
+            else next(iter(values.values()))
+        }
+    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
+        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json.dumps(document, default=_shortest_floats, separators=(",", ":")).encode()
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        try:
+            # Bare NaN and Infinity are accepted by TensorFlow Serving, but are no JSON.
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            start = body[:20].decode("utf-8", "replace")
+            raise InvalidInputError(
+                f"JSON Parse error: {error.msg} at line {error.lineno} column {error.colno}; "
+                f"received {len(body):,} bytes that start with {start!r}"
+            ) from error
+
+
+def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
+    names = [spec.name for spec in signature.inputs]
+    if not isinstance(rows[0], dict) or _is_b64(rows[0]):
+        if len(names) != 1:
+            raise InvalidInputError(
+                f"'instances': expected objects with the inputs {_list(names)}, received {_kind(rows[0])}"
+            )
+        return {names[0]: rows}
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise InvalidInputError(
+                f"'instances': expected an object in row {index} as in row 0, received {_kind(row)}"
+            )
+        if row.keys() != set(names):
+            raise InvalidInputError(
+                f"'instances': expected the inputs {_list(names)} in row {index}, received {_list(row)}"
+            )
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _columns(data: Any, signature: Signature) -> dict[str, Any]:
+    names = [spec.name for spec in signature.inputs]
+    if isinstance(data, dict) and not _is_b64(data):
+        if data.keys() != set(names):
+            raise InvalidInputError(f"'inputs': expected {_list(names)}, received {_list(data)}")
+        return data
+    if len(names) != 1:
+        raise InvalidInputError(f"'inputs': expected an object with {_list(names)}, received {_kind(data)}")
+    return {names[0]: data}
+
+
+def _decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
+    array = _decode_strings(values, spec) if spec.element.is_string else _decode_numbers(values, spec)
+    if not spec.accepts(array.shape):
+        raise InvalidInputError(
+            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, received {format_shape(array.shape)}'
+        )
+    return array
+
+
+def _decode_numbers(values: Any, spec: TensorSpec) -> np.ndarray:
+    try:
+        received = np.array(values)
+    except ValueError as error:
+        raise InvalidInputError(
+            f'input "{spec.name}": expected rows of one shape {format_shape(spec.shape)}, received ragged lists'
+        ) from error
+    expected = spec.element.numpy
+    if received.dtype == expected or received.size == 0:
+        return received.astype(expected)
+    if received.dtype.kind not in _ACCEPTED_KINDS[expected.kind]:
+        raise InvalidInputError(f'input "{spec.name}": expected {spec.dtype} values, received {_kind_of(received)}')
+    lowest, highest = _range(expected)
+    outside = next((value for value in (received.min(), received.max()) if not lowest <= value <= highest), None)
+    # NaN and infinities are inside no range, but they are floats all the same.
+    if outside is not None and np.isfinite(outside):
+        raise InvalidInputError(
+            f'input "{spec.name}": expected {spec.dtype} values from {lowest} to {highest}, received {outside}'
+        )
+    return received.astype(expected)
+
+
+def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
+    if dtype.kind == "b":
+        return 0, 1
+    limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return limits.min, limits.max
+
+
+def _decode_strings(values: Any, spec: TensorSpec) -> np.ndarray:
+    flat: list[bytes] = []
+    shape = _collect_strings(values, flat, spec)
+    array = np.empty(len(flat), dtype=object)
+    array[:] = flat
+    return array.reshape(shape)
+
+
+def _collect_strings(values: Any, flat: list[bytes], spec: TensorSpec) -> tuple[int, ...]:
+    if isinstance(values, str):
+        flat.append(values.encode())
+        return ()
+    if _is_b64(values):
+        try:
+            flat.append(base64.b64decode(values["b64"], validate=True))
+        except (binascii.Error, ValueError, TypeError) as error:
+            raise InvalidInputError(f'input "{spec.name}": "b64" does not hold base64: {error}') from error
+        return ()
+    if not isinstance(values, list):
+        raise InvalidInputError(f'input "{spec.name}": expected strings or {{"b64": …}}, received {_kind(values)}')
+    shapes = {_collect_strings(value, flat, spec) for value in values}
+    if len(shapes) > 1:
+        raise InvalidInputError(f'input "{spec.name}": expected rows of one shape, received ragged lists')
+    return (len(values), *(shapes.pop() if shapes else ()))
+
+
+def _jsonable(name: str, array: np.ndarray) -> Any:
+    if array.dtype != object:
+        # orjson prints float32 and float64 in their shortest form, but knows no float16 and no scalar array.
+        array = array.astype(np.float32) if array.dtype == np.float16 else array
+        return np.ascontiguousarray(array) if array.ndim else array.item()
+    flat = np.empty(array.size, dtype=object)
+    flat[:] = [_json_string(value, as_base64=name.endswith("_bytes")) for value in array.ravel()]
+    return flat.reshape(array.shape).tolist()
+
+
+def _json_string(value: bytes | str, *, as_base64: bool) -> Any:
+    content = value.encode() if isinstance(value, str) else value
+    return {"b64": base64.b64encode(content).decode()} if as_base64 else content.decode("utf-8", "replace")
+
+
+def _shortest_floats(array: np.ndarray) -> Any:
+    """Lists for the standard library's encoder, which has NaN and Infinity, but knows only float64."""
+    return array.astype(str).astype(np.float64).tolist() if array.dtype == np.float32 else array.tolist()
+
+
+def _is_b64(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"b64"}
+
+
+def _kind_of(array: np.ndarray) -> str:
+    return {"f": "decimals", "i": "integers", "u": "integers", "b": "booleans", "U": "strings"}.get(
+        array.dtype.kind, "values of mixed kinds"
+    )
+
+
+def _kind(value: Any) -> str:
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a decimal",
+    }
+    return names.get(type(value), "null")
+
+
+def _list(names: Iterable[str]) -> str:
+    return _shorten(", ".join(sorted(names)) or "none")
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"

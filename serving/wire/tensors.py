@@ -1,0 +1,139 @@
+"""TensorFlow's TensorProto to numpy and back, without a Python loop over numbers.
+
+Source of the encodings: tensorflow/core/framework/tensor.proto and Tensor::FromProto in tensor.cc: either
+`tensor_content` holds all elements, or the `*_val` list of the dtype does, where a list that is too short is filled up
+with its last value (with zeros where it is empty).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from serving.errors import InvalidInputError
+from serving.signatures import DTYPES, DType, TensorSpec, format_shape
+from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo, TensorShape, UnpackedTensor
+
+_DTYPE_OF_NUMBER = MappingProxyType({dtype.tensorflow: dtype for dtype in DTYPES.values()})
+_INT_VAL = ("uint8", "int8", "uint16", "int16", "int32")
+_TYPED_FIELD = MappingProxyType(
+    {
+        "float32": "float_val",
+        "float64": "double_val",
+        "string": "string_val",
+        "int64": "int64_val",
+        "bool": "bool_val",
+        "float16": "half_val",
+        "uint32": "uint32_val",
+        "uint64": "uint64_val",
+        **dict.fromkeys(_INT_VAL, "int_val"),
+    }
+)
+
+
+def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.ndarray:
+    """The tensor as an array of `spec`'s dtype and shape; read-only where it is a view of the message's bytes.
+
+    `max_bytes` bounds what a short message may blow up to: one value can stand for a tensor of any shape.
+
+    Raises:
+        InvalidInputError: dtype, shape or number of values do not fit.
+    """
+    element = spec.element
+    if tensor.dtype != element.tensorflow:
+        received = _DTYPE_OF_NUMBER.get(tensor.dtype)
+        name = received.name if received else f"dtype number {tensor.dtype}"
+        raise InvalidInputError(f'input "{spec.name}": expected dtype {spec.dtype}, received {name}')
+    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
+    if not spec.accepts(shape) or min(shape, default=0) < 0:
+        raise InvalidInputError(
+            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, received {format_shape(shape)}'
+        )
+    count = math.prod(shape)
+    if count * element.numpy.itemsize > max_bytes:
+        raise InvalidInputError(
+            f'input "{spec.name}": expected at most {max_bytes:,} bytes, '
+            f"received shape {format_shape(shape)} of {count * element.numpy.itemsize:,} bytes"
+        )
+    content = tensor.tensor_content
+    if content and not element.is_string:
+        if len(content) != count * element.numpy.itemsize:
+            raise InvalidInputError(
+                f'input "{spec.name}": expected {count * element.numpy.itemsize} bytes of tensor_content for shape '
+                f"{format_shape(shape)} of {spec.dtype}, received {len(content)}"
+            )
+        return np.frombuffer(content, element.numpy).reshape(shape)
+    values = _typed_values(tensor, element, count)
+    if values.size > count:
+        raise InvalidInputError(
+            f'input "{spec.name}": expected at most {count} values for shape {format_shape(shape)}, '
+            f"received {values.size}"
+        )
+    if values.size < count:
+        values = _fill_up(values, count, element)
+    return values.reshape(shape)
+
+
+def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
+    """Writes the array into an empty message the way TensorFlow Serving answers: in the dtype's `*_val` field."""
+    tensor.dtype = dtype.tensorflow
+    dims = tensor.tensor_shape.dim
+    for size in array.shape:
+        dims.add(size=size)
+    if dtype.name == "float32":
+        tensor.float_val.append(array.tobytes())
+    elif dtype.name == "float64":
+        tensor.double_val.append(array.tobytes())
+    elif dtype.name == "float16":
+        tensor.half_val.extend(array.view(np.uint16).ravel().tolist())
+    else:
+        getattr(tensor, _TYPED_FIELD[dtype.name]).extend(array.ravel().tolist())
+
+
+def encode_tensor_info(info: TensorInfo, spec: TensorSpec) -> None:
+    """Writes a signature's tensor into an empty message; free sizes travel as -1."""
+    info.name = spec.name
+    info.dtype = spec.element.tensorflow
+    _encode_shape(info.tensor_shape, spec.shape)
+
+
+def _encode_shape(message: TensorShape, shape: Sequence[int | None]) -> None:
+    for size in shape:
+        message.dim.add(size=-1 if size is None else size)
+
+
+def _typed_values(tensor: Tensor, element: DType, count: int) -> np.ndarray:
+    name = element.name
+    field = _TYPED_FIELD[name]
+    if name in {"float32", "float64"}:
+        content = b"".join(getattr(tensor, field))
+        if len(content) == count * element.numpy.itemsize:
+            return np.frombuffer(content, element.numpy)
+        # Not packed (our message class then kept the numbers as unknown fields), or not one value an element.
+        try:
+            unpacked = UnpackedTensor.FromString(tensor.SerializeToString())
+        except DecodeError as error:
+            raise InvalidInputError(f"{field} is not a list of whole {name} values") from error
+        return np.array(getattr(unpacked, field), element.numpy)
+    values = getattr(tensor, field)
+    if name == "string":
+        array = np.empty(len(values), dtype=object)
+        array[:] = values
+        return array
+    try:
+        if name == "float16":
+            return np.array(values, np.uint16).view(np.float16)
+        return np.array(values, element.numpy)
+    except OverflowError as error:
+        raise InvalidInputError(f"{field} holds a value that does not fit into {name}: {error}") from error
+
+
+def _fill_up(values: np.ndarray, count: int, element: DType) -> np.ndarray:
+    filled = np.empty(count, element.numpy)
+    filled[: values.size] = values
+    filled[values.size :] = values[-1] if values.size else (b"" if element.is_string else 0)
+    return filled

@@ -1,0 +1,146 @@
+"""The composition root inside Envoy: an ASGI application that builds the gateway when its event loop starts.
+
+The parent process (serving/server.py) hands over the settings in an environment variable and holds the other end of a
+socket: what it writes there begins the drain, and its end (the parent died, however) ends this process too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from serving.app import App
+from serving.batching.batcher import BatchLimits
+from serving.dataplane import DataPlane
+from serving.frontends.health import Health
+from serving.frontends.http import Receive, Scope, Send
+from serving.frontends.images import Images
+from serving.frontends.tfs_grpc import TfsGrpc
+from serving.frontends.tfs_rest import TfsRest
+from serving.metrics import Metrics
+from serving.repository.loader import Loaded, load_version
+from serving.repository.manager import Manager
+from serving.repository.servable import Servable
+from serving.settings import ServingSettings
+
+SETTINGS_VARIABLE = "ATELIER_WORKER_SETTINGS"
+CONTROL_VARIABLE = "ATELIER_WORKER_CONTROL_FD"
+DRAIN = b"drain\n"
+
+
+class Worker:
+    """One running gateway: the application and what lives as long as it."""
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._settings = settings
+        self._metrics = Metrics()
+        # Loads get threads of their own, so that no request waits for a model that is being opened.
+        self._load_executor = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
+        self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
+        self.manager = Manager(
+            settings.models,
+            load=partial(load_version, threads=settings.onnx_threads, warm_up_rows=_warm_up_rows(settings)),
+            serve=self._serve,
+            executor=self._load_executor,
+            metrics=self._metrics,
+        )
+        plane = DataPlane(self.manager, self._metrics, self._image_executor, settings.max_image_pixels)
+        self.health = Health(self.manager, self._metrics)
+        limit = settings.max_request_bytes
+        self.app = App(
+            TfsGrpc(plane, self.manager, limit),
+            TfsRest(plane, self.manager, limit),
+            Images(plane, limit),
+            self.health,
+            limit,
+        )
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Loads what is there, then goes on watching; the ports open after this."""
+        await self.manager.step()
+        await self.manager.settle()
+        if self._settings.poll_interval_s:
+            self._watching = asyncio.get_running_loop().create_task(self.manager.watch(self._settings.poll_interval_s))
+
+    async def stop(self) -> None:
+        """Ends the watch and gives everything back."""
+        if self._watching is not None:
+            self._watching.cancel()
+        await self.manager.settle()
+        for executor in (self._load_executor, self._run_executor, self._image_executor):
+            executor.shutdown(wait=True)
+        self.manager.close()
+
+    def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
+        settings = self._settings
+        limits = BatchLimits(
+            max_batch_size=settings.max_batch_size,
+            max_queue_rows=settings.max_queue_rows,
+            batch_timeout_s=settings.batch_timeout_ms / 1000,
+            inline_limit_s=settings.inline_limit_us / 1e6,
+        )
+        return Servable(
+            name,
+            version,
+            backend=loaded.backend,
+            labels=loaded.labels,
+            image=loaded.image,
+            costs=loaded.costs,
+            limits=limits,
+            executor=self._run_executor,
+            metrics=self._metrics,
+        )
+
+
+class Application:
+    """What Envoy calls: the lifespan builds the worker, everything else goes to its app."""
+
+    def __init__(self) -> None:
+        self._worker: Worker | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI 3 application."""
+        if self._worker is not None and scope["type"] == "http":
+            await self._worker.app(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        worker = Worker(ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE]))
+        await worker.start()
+        _listen_to_parent(worker)
+        self._worker = worker
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await worker.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+application = Application()
+
+
+def _warm_up_rows(settings: ServingSettings) -> tuple[int, ...]:
+    return (1, settings.max_batch_size)
+
+
+def _listen_to_parent(worker: Worker) -> None:
+    control = socket.socket(fileno=int(os.environ[CONTROL_VARIABLE]))
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        if control.recv(len(DRAIN)):
+            worker.health.drain()
+        else:
+            loop.remove_reader(control)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(control, readable)
