@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import importlib.metadata
 import os
 import platform
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
 def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's start-up lines off the terminal; has to come before its first import."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    """Imports TensorFlow without its start-up lines; what matters of them comes back as Python exceptions.
+
+    No variable silences what its libraries log while they are loaded, so stderr is away for that moment.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" in sys.modules:
+        return
+    with _stderr_to(os.devnull):
+        importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def _stderr_to(path: str) -> Iterator[None]:
+    """Points the process's file descriptor 2, which C++ writes to, somewhere else."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with Path(path).open("wb") as target:
+            os.dup2(target.fileno(), 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def library_versions() -> dict[str, str]:
     """The versions that decide the weights, Python's among them."""
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in LIBRARIES
-    }
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in LIBRARIES}
 
 
 def git_revision() -> str | None:

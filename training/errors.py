@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """The root of all causes; raised itself when the training goes wrong, as with a loss that is no number."""
+    """The root of all causes; raised itself when training fails, as with a loss that is no number."""
 
 
-class RecipeError(TrainingError):
-    """No such recipe, data set, or an impossible setting: wrong use."""
+class UsageError(TrainingError):
+    """What was asked for cannot be: an unknown name, an impossible setting, a run folder that is taken."""
 
 
 class DatasetError(TrainingError):
@@ -20,4 +20,4 @@ class DatasetUnavailableError(DatasetError):
 
 
 class RunError(TrainingError):
-    """A run folder that cannot be written to, or is missing, incomplete or damaged."""
+    """A run folder is missing, incomplete or damaged, or cannot be written."""

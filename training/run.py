@@ -55,14 +55,25 @@ class RunConfig(_Record):
     """ISO 8601 with the offset from UTC."""
 
 
-class History(_Record):
-    """One number per epoch, in order; the training figures are means over the epoch's batches."""
+class Epoch(_Record):
+    """One pass over the training images; `loss` and `accuracy` (0..1) are means over its batches."""
 
-    loss: tuple[float, ...]
-    accuracy: tuple[float, ...]
-    validation_loss: tuple[float, ...]
-    validation_accuracy: tuple[float, ...]
-    seconds: tuple[float, ...]
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class History(_Record):
+    """The epochs in order; at least one."""
+
+    epochs: tuple[Epoch, ...] = Field(min_length=1)
+
+    @property
+    def best(self) -> int:
+        """The index of the epoch with the lowest validation loss."""
+        return min(range(len(self.epochs)), key=lambda index: self.epochs[index].validation_loss)
 
 
 class RunMetrics(_Record):
@@ -91,7 +102,8 @@ class Run:
     def load_model(self) -> keras.Model:
         """Loads the model.
 
-        Its input is `pixels`, uint8 `[N, *config.image.shape]`; its output `scores`, float32 `[N, len(labels)]`.
+        Its input is `pixels`, uint8 `[N, *config.image.shape]`;
+        its output `scores`, float32 `[N, len(labels)]`.
 
         Raises:
             RunError: Keras cannot read the file.
@@ -112,9 +124,7 @@ def read_run(path: Path) -> Run:
         RunError: no such folder, a file of it is missing, or a file is damaged.
     """
     if not path.is_dir():
-        raise RunError(
-            f"{path} is not a run folder: {'it is a file' if path.exists() else 'it does not exist'}"
-        )
+        raise RunError(f"{path} is not a run folder: {'it is a file' if path.exists() else 'it does not exist'}")
     missing = [name for name in (CONFIG, HISTORY, METRICS, MODEL) if not (path / name).is_file()]
     if missing:
         raise RunError(f"{path} is not a finished run: {', '.join(missing)} missing")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from training.datasets.base import Dataset, DatasetSource, Split
 from training.datasets.digits import DIGITS
 from training.datasets.mnist import FASHION_MNIST, MNIST
-from training.errors import RecipeError
+from training.errors import UsageError
 
 __all__ = ["DATASETS", "Dataset", "DatasetSource", "Split", "load_dataset", "load_test_split"]
 
@@ -22,7 +22,7 @@ def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
     """Loads both splits of a data set from `data_dir`, `$ATELIER_DATA`, or Keras' cache or download.
 
     Raises:
-        RecipeError: no data set of that name.
+        UsageError: no data set of that name.
         DatasetUnavailableError: it was in none of these places.
         DatasetError: it was found, but is damaged.
     """
@@ -36,5 +36,5 @@ def load_test_split(name: str, data_dir: Path | None = None) -> Split:
 
 def _source(name: str) -> DatasetSource:
     if name not in DATASETS:
-        raise RecipeError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
+        raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
     return DATASETS[name]

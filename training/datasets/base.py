@@ -72,7 +72,7 @@ class Dataset:
 
 
 class DatasetSource(Protocol):
-    """Where a data set comes from. `data_dir` is the user's `--data`; each source says what it makes of it."""
+    """Where a data set comes from; each source says what it does with `data_dir`, the user's `--data`."""
 
     @property
     def name(self) -> str:

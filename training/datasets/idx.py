@@ -63,7 +63,5 @@ def parse_idx(data: bytes, *, dimensions: int) -> np.ndarray:
     body_bytes = len(data) - header_bytes
     if body_bytes != math.prod(shape):
         sizes = " x ".join(str(size) for size in shape)
-        raise DatasetError(
-            f"the header announces {sizes} = {math.prod(shape):,} bytes, but {body_bytes:,} follow"
-        )
+        raise DatasetError(f"the header announces {sizes} = {math.prod(shape):,} bytes, but {body_bytes:,} follow")
     return np.frombuffer(data, dtype=np.uint8, offset=header_bytes).reshape(shape)

@@ -32,9 +32,9 @@ _PREFIXES: Mapping[SplitName, str] = MappingProxyType({"train": "train", "test":
 class IdxSource:
     """A data set of the MNIST family.
 
-    It is looked for in `data_dir`, then in `$ATELIER_DATA`, in each as `<folder>/<name>/*.gz` or `<folder>/*.gz`,
-    and then asked of `keras.datasets.<keras_module>`, which looks into its own cache before it downloads. A file
-    found in a folder must have the MD5 given here. Damaged files are an error, never a reason to look on.
+    It is looked for in `data_dir`, then in `$ATELIER_DATA`, in each as `<folder>/<name>/*.gz` or `<folder>/*.gz`.
+    If it is in neither, `keras.datasets.<keras_module>` is asked, which looks into its own cache before it downloads.
+    A file found in a folder must have the MD5 given here; a damaged file is an error, no reason to look on.
     """
 
     name: str
@@ -59,9 +59,7 @@ class IdxSource:
     def load_test(self, data_dir: Path | None) -> Split:
         """Loads the 10,000 test images alone; raises as `load` does."""
         folder = self._find_folder(data_dir, ("test",))
-        return (
-            self._fetch_with_keras(data_dir)["test"] if folder is None else self._read_split(folder, "test")
-        )
+        return self._fetch_with_keras(data_dir)["test"] if folder is None else self._read_split(folder, "test")
 
     def _find_folder(self, data_dir: Path | None, splits: tuple[SplitName, ...]) -> Path | None:
         """The first folder that holds any of the files; the others must then be there too."""
@@ -95,10 +93,7 @@ class IdxSource:
             with _download_manners():
                 train, test = module.load_data()
         except Exception as error:  # Keras raises bare Exception for a failed download
-            tried = (
-                "".join(f"{place}, " for place in _places(data_dir))
-                or f"no --data or ${DATA_VARIABLE} was given, "
-            )
+            tried = "".join(f"{place}, " for place in _places(data_dir)) or f"no --data or ${DATA_VARIABLE} was given, "
             raise DatasetUnavailableError(
                 f"{self.name} was found nowhere; tried: {tried}keras.datasets.{self.keras_module} ({error})"
             ) from error
