@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.errors import ExportError, WrongUseError
+from export.errors import ExportError
 from export.onnx_model import write_onnx
 from export.parity import (
     Comparison,
@@ -20,13 +20,14 @@ from export.parity import (
     compare,
     refusal,
 )
-from export.publish import published_versions, stage
+from export.publish import check_target, stage
 from export.runtimes import OnnxRuntime, TensorFlowRuntime, answers, batches, probes
 from export.saved_model import Servable, make_servable, write_saved_model
 from serving.bundle import ONNX_MODEL, Manifest, Parity, TrainingFacts, record_files
 from serving.errors import BundleError
 from serving.signatures import DEFAULT_SIGNATURE
 from training.datasets import Dataset, load_dataset
+from training.environment import quiet_tensorflow
 from training.run import Run, RunConfig
 
 TEST_SPLIT = "test split"
@@ -49,8 +50,7 @@ class Evidence:
     def refusal(self, limits: Limits) -> str | None:
         """Why the bundle must not be published, or None."""
         reasons = [refusal(self.parity, limits)] + [
-            accuracy_refusal(measured, self.recorded_accuracy, self.examples)
-            for measured in self.accuracies.values()
+            accuracy_refusal(measured, self.recorded_accuracy, self.examples) for measured in self.accuracies.values()
         ]
         return next((reason for reason in reasons if reason is not None), None)
 
@@ -101,18 +101,16 @@ def export_run(
         TrainingError: the run's model or data set cannot be loaded.
     """
     name = name if name is not None else run.config.dataset
-    if version is not None and version in published_versions(models_dir / name):
-        raise WrongUseError(f"version {version} of {name} exists already in {models_dir / name}")
+    check_target(models_dir, name, version)
     try:
         with stage(models_dir, name) as staging:
-            progress("loading the run")
+            progress("loading the run and its data set")
+            quiet_tensorflow()
             dataset = _load_dataset(run.config, data_dir)
             servable = make_servable(run.load_model(), run.config.image, run.config.labels)
             _write_models(run.config, servable, staging.bundle, progress)
             progress(f"comparing the runtimes on the {len(dataset.test):,} test images")
-            evidence = gather_evidence(
-                staging.bundle, servable, dataset, recorded_accuracy=run.metrics.test_accuracy
-            )
+            evidence = gather_evidence(staging.bundle, servable, dataset, recorded_accuracy=run.metrics.test_accuracy)
             reason = evidence.refusal(limits)
             if reason is not None:
                 raise ParityError(reason, evidence)
@@ -121,17 +119,13 @@ def export_run(
             manifest.write(staging.bundle)
             path = staging.publish(version)
     except OSError as error:
-        raise ExportError(
-            f"{error.filename or models_dir} cannot be written: {error.strerror or error}"
-        ) from error
+        raise ExportError(f"{error.filename or models_dir} cannot be written: {error.strerror or error}") from error
     except BundleError as error:
         raise ExportError(f"nothing was published: the written bundle is damaged: {error}") from error
     return Exported(path, int(path.name), manifest, evidence)
 
 
-def gather_evidence(
-    bundle: Path, servable: Servable, dataset: Dataset, *, recorded_accuracy: float
-) -> Evidence:
+def gather_evidence(bundle: Path, servable: Servable, dataset: Dataset, *, recorded_accuracy: float) -> Evidence:
     """Runs the bundle's files on the whole test split and on the probes, one runtime after the other."""
     signature = servable.signatures[DEFAULT_SIGNATURE]
     (pixels,), (scores,) = signature.inputs, signature.outputs
@@ -145,8 +139,7 @@ def gather_evidence(
         comparisons=tuple(Comparison(title, compare(reference[title], candidate[title])) for title in inputs),
         parity=all_inputs([(reference[title], candidate[title]) for title in inputs]),
         accuracies={
-            runtime_name: accuracy(found[TEST_SPLIT], dataset.test.labels)
-            for runtime_name, found in by_runtime.items()
+            runtime_name: accuracy(found[TEST_SPLIT], dataset.test.labels) for runtime_name, found in by_runtime.items()
         },
         recorded_accuracy=recorded_accuracy,
         examples=len(dataset.test),
@@ -185,9 +178,7 @@ def _write_models(config: RunConfig, servable: Servable, bundle: Path, progress:
     )
 
 
-def _make_manifest(
-    name: str, config: RunConfig, servable: Servable, evidence: Evidence, bundle: Path
-) -> Manifest:
+def _make_manifest(name: str, config: RunConfig, servable: Servable, evidence: Evidence, bundle: Path) -> Manifest:
     return Manifest(
         name=name,
         task=config.task,

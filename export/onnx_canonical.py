@@ -22,11 +22,7 @@ def canonicalize(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     import onnx
 
-    if any(
-        attribute.HasField("g") or attribute.graphs
-        for node in model.graph.node
-        for attribute in node.attribute
-    ):
+    if any(attribute.HasField("g") or attribute.graphs for node in model.graph.node for attribute in node.attribute):
         return model
     nodes = _in_order_of_need(model.graph)
     names = _tensor_names(model.graph, nodes)

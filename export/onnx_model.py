@@ -21,9 +21,7 @@ OPSET = 17
 METADATA_PREFIX = "atelier."
 
 
-def write_onnx(
-    function: Any, signature: Signature, path: Path, *, name: str, metadata: Mapping[str, object]
-) -> None:
+def write_onnx(function: Any, signature: Signature, path: Path, *, name: str, metadata: Mapping[str, object]) -> None:
     """Converts a `tf.function` with an input signature and writes it.
 
     The batch dimension is free and called `batch`; inputs and outputs carry the signature's names.
@@ -54,9 +52,7 @@ def _convert(function: Any) -> onnx.ModelProto:
     import tf2onnx.convert
 
     try:
-        model, _ = tf2onnx.convert.from_function(
-            function, input_signature=function.input_signature, opset=OPSET
-        )
+        model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
     except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
         raise ExportError(f"the model cannot be converted to ONNX: {_first_line(error)}") from error
     unknown = sorted({node.op_type for node in model.graph.node if node.domain not in {"", "ai.onnx.ml"}})

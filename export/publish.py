@@ -73,11 +73,7 @@ def stage(models_dir: Path, name: str) -> Iterator[Staging]:
         WrongUseError: `name` cannot be a model's name.
         OSError: the folder cannot be written to.
     """
-    if not MODEL_NAME.fullmatch(name):
-        raise WrongUseError(
-            f"{name!r} is no name for a model: expected letters, digits, '.', '_' and '-', "
-            "starting with a letter or digit"
-        )
+    check_target(models_dir, name, None)
     model_dir = models_dir / name
     made = [folder for folder in (model_dir, *model_dir.parents) if not folder.exists()]
     try:
@@ -90,6 +86,25 @@ def stage(models_dir: Path, name: str) -> Iterator[Staging]:
         for parent in made:
             with suppress(OSError):  # it holds a version now, or another publisher's work
                 parent.rmdir()
+
+
+def check_target(models_dir: Path, name: str, version: int | None) -> None:
+    """Holds a name, and a version number where one is asked for, to be usable; `publish` has the last word.
+
+    Raises:
+        WrongUseError: `name` cannot be a model's name, or the version is taken or no version.
+    """
+    if not MODEL_NAME.fullmatch(name):
+        raise WrongUseError(
+            f"{name!r} is no name for a model: expected letters, digits, '.', '_' and '-', "
+            "starting with a letter or digit"
+        )
+    if version is None:
+        return
+    if not 1 <= version <= MAX_VERSION:
+        raise WrongUseError(f"{version} is no version: expected 1 to {MAX_VERSION}")
+    if version in published_versions(models_dir / name):
+        raise _is_taken(version, models_dir / name)
 
 
 def published_versions(model_dir: Path) -> list[int]:
@@ -194,11 +209,8 @@ def _rename(bundle: Path, model_dir: Path, ledger: _Ledger, version: int | None)
     while True:
         taken = published_versions(model_dir)
         # rename() would replace an empty folder without a word, so that being free is checked first.
-        if version in taken:
-            raise _is_taken(version, model_dir)
         number = next_version(taken, ledger.last) if version is None else version
-        if not 1 <= number <= MAX_VERSION:
-            raise WrongUseError(f"{number} is no version: expected 1 to {MAX_VERSION}")
+        check_target(model_dir.parent, model_dir.name, number)
         ledger.note(number)
         target = model_dir / str(number)
         try:

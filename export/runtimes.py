@@ -61,9 +61,7 @@ class OnnxRuntime:
         if hasattr(onnxruntime, "disable_telemetry_events"):
             onnxruntime.disable_telemetry_events()
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(bundle / ONNX_MODEL), providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(bundle / ONNX_MODEL), providers=["CPUExecutionProvider"])
         except Exception as error:  # its own errors share no narrower base
             raise ExportError(f"ONNX Runtime cannot load {ONNX_MODEL}: {error}") from error
         self._pixels, self._scores = pixels.name, scores.name

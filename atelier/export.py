@@ -1,0 +1,244 @@
+"""`atelier export`, `atelier inspect`, `atelier verify`: from a run to a published version, and looking at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from atelier.console import fail
+
+if TYPE_CHECKING:
+    from export.exporter import Evidence, Exported
+    from serving.bundle import Manifest
+
+FAILED_CHECK = 1
+WRONG_USE = 2
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+VersionPath = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", help="A version's folder, such as models/fashion-mnist/3, or its model's."),
+]
+
+
+def export(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder that `atelier train` wrote.")],
+    models: Annotated[
+        Path, typer.Option(metavar="DIR", help="The repository to publish in; made where it does not exist.")
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(help="The model's name in the repository.", show_default="the run's data set"),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="The number to publish as.", show_default="the next free one")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the data set is.", show_default="$ATELIER_DATA, Keras' cache"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a run as a SavedModel and an ONNX model, after proving that both answer alike.
+
+    Exit code 1: they do not, or the run cannot be exported; nothing is published then.
+    """
+    started = time.perf_counter()
+    with _sentences():
+        from export.exporter import ParityError, export_run
+        from training.run import read_run
+
+        # The reference is what the CPU answers: a GPU's reduced precision alone could exceed the bound.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        run = read_run(run_dir)
+        try:
+            with Console(stderr=True).status("starting") as status:
+                exported = export_run(
+                    run,
+                    models,
+                    name=name,
+                    version=version,
+                    data_dir=data,
+                    progress=status.update,
+                )
+        except ParityError as error:
+            _print_refused(error.evidence, str(error), as_json=as_json)
+            raise
+    _print_exported(exported, seconds=time.perf_counter() - started, as_json=as_json)
+
+
+def inspect(path: VersionPath, as_json: AsJson = False) -> None:
+    """Show what a published version takes and gives, where it comes from, and how it was proven.
+
+    Given a model's folder, the newest version of it.
+    """
+    with _sentences():
+        from export.inspection import version_folders
+        from serving.bundle import MANIFEST, read_manifest
+        from serving.errors import BundleError
+
+        version_dir = version_folders(path)[-1]
+        manifest = read_manifest(version_dir)
+        if manifest is None:
+            raise BundleError(f"{version_dir} has no {MANIFEST}")
+    if as_json:
+        _print_json({"path": str(version_dir), **manifest.model_dump(mode="json")})
+    else:
+        _print_manifest(version_dir, manifest)
+
+
+def verify(path: VersionPath, as_json: AsJson = False) -> None:
+    """Hold every file of a version, or of all versions of a model, against its checksum.
+
+    Exit code 1: something does not fit.
+    """
+    with _sentences():
+        from export.inspection import check_version, version_folders
+
+        checks = [check_version(version_dir) for version_dir in version_folders(path)]
+    failed = [check for check in checks if check.reason is not None]
+    if as_json:
+        versions = [
+            {
+                "path": str(check.path),
+                "intact": check.reason is None,
+                "files": check.files,
+                "size_bytes": check.size_bytes,
+                "reason": check.reason,
+            }
+            for check in checks
+        ]
+        _print_json({"intact": not failed, "versions": versions})
+    else:
+        for check in checks:
+            if check.reason is None:
+                typer.echo(f"{check.path}: {check.files} files, {_size(check.size_bytes)}, as published")
+    if failed:
+        fail("; ".join(f"{check.path}: {check.reason}" for check in failed), FAILED_CHECK)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turns the known causes into one sentence on stderr and an exit code."""
+    from export.errors import ExportError, WrongUseError
+    from serving.errors import BundleError
+    from training.errors import DatasetUnavailableError, RunError, TrainingError, UsageError
+
+    try:
+        yield
+    except (WrongUseError, UsageError, RunError, DatasetUnavailableError) as error:
+        fail(str(error), WRONG_USE)
+    except (ExportError, TrainingError, BundleError) as error:
+        fail(str(error), FAILED_CHECK)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _print_refused(evidence: Evidence, reason: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"published": False, "reason": reason, **_evidence_json(evidence)})
+    else:
+        Console().print(_evidence_table(evidence))
+
+
+def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> None:
+    manifest, evidence = exported.manifest, exported.evidence
+    size_bytes = sum(record.size_bytes for record in manifest.files.values())
+    if as_json:
+        _print_json(
+            {
+                "published": True,
+                "name": manifest.name,
+                "version": exported.version,
+                "path": str(exported.path),
+                "size_bytes": size_bytes,
+                "seconds": round(seconds, 3),
+                **_evidence_json(evidence),
+            }
+        )
+        return
+    Console().print(_evidence_table(evidence))
+    accuracies = ", ".join(f"{runtime} {value:.4f}" for runtime, value in evidence.accuracies.items())
+    typer.echo(
+        f"Accuracy on the {evidence.examples:,} test images: {accuracies}; in training {evidence.recorded_accuracy:.4f}"
+    )
+    typer.echo(
+        f"Published version {exported.version} of {manifest.name} in {exported.path} "
+        f"({_size(size_bytes)}, {seconds:.1f} s)"
+    )
+
+
+def _evidence_json(evidence: Evidence) -> dict[str, Any]:
+    def figures(parity: Any) -> dict[str, Any]:
+        return dict(parity.model_dump(mode="json"))
+
+    return {
+        "parity": figures(evidence.parity),
+        "parity_by_inputs": {comparison.inputs: figures(comparison.parity) for comparison in evidence.comparisons},
+        "accuracy": evidence.accuracies,
+        "recorded_accuracy": evidence.recorded_accuracy,
+    }
+
+
+def _evidence_table(evidence: Evidence) -> Table:
+    parity = evidence.parity
+    table = Table(title=f"{parity.runtime} held against {parity.reference}", title_justify="left")
+    table.add_column("inputs")
+    for heading in ("examples", "largest difference", "same top class"):
+        table.add_column(heading, justify="right")
+    rows = [(comparison.inputs, comparison.parity) for comparison in evidence.comparisons]
+    for inputs, found in [*rows, ("all of them", parity)]:
+        table.add_row(inputs, f"{found.examples:,}", f"{found.max_abs_difference:.2e}", f"{found.top1_agreement:.4%}")
+    return table
+
+
+def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
+    from serving.signatures import format_shape
+
+    console = Console()
+    typer.echo(f"{version_dir}: {manifest.name}, {manifest.task}, made {manifest.created_at}")
+    signatures = Table("signature", "", "tensor", "dtype", "shape")
+    for signature_name, signature in manifest.signatures.items():
+        for role, tensors in (("in", signature.inputs), ("out", signature.outputs)):
+            for tensor in tensors:
+                signatures.add_row(signature_name, role, tensor.name, tensor.dtype, format_shape(tensor.shape))
+    console.print(signatures)
+    typer.echo(f"Labels ({len(manifest.labels)}): {', '.join(manifest.labels)}")
+    if manifest.image is not None:
+        image = manifest.image
+        typer.echo(f"Images: {image.height} x {image.width} {image.colour}, resized {image.resize}")
+    if manifest.training is not None:
+        facts = manifest.training
+        typer.echo(
+            f"Trained: {facts.recipe} on {facts.dataset} ({facts.dataset_sha256[:12]}…), "
+            f"{facts.epochs} epochs, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
+        )
+    for metric, value in manifest.metrics.items():
+        typer.echo(f"On the test split: {metric} {value:.4f}")
+    for parity in manifest.parity:
+        typer.echo(
+            f"Parity: {parity.runtime} and {parity.reference} on {parity.examples:,} inputs: largest difference "
+            f"{parity.max_abs_difference:.2e}, same top class {parity.top1_agreement:.4%}"
+        )
+    files = Table("file", "size", "sha256")
+    for file_name, record in manifest.files.items():
+        files.add_row(file_name, _size(record.size_bytes), f"{record.sha256[:12]}…")
+    console.print(files)
+
+
+def _size(size_bytes: int) -> str:
+    kib, mib = 1024, 1024**2
+    if size_bytes < kib:
+        return f"{size_bytes} B"
+    return f"{size_bytes / kib:.1f} KiB" if size_bytes < mib else f"{size_bytes / mib:.1f} MiB"
