@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 
+from atelier.ask import models, predict
+from atelier.demo import demo
+from atelier.export import export, inspect, verify
 from atelier.serve import serve
+from atelier.train import recipes, train
 
-app = typer.Typer(
-    name="atelier",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="atelier", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
     version: Annotated[bool, typer.Option("--version", help="Say which release this is, and end.")] = False,
 ) -> None:
@@ -27,7 +26,8 @@ def options(
         raise typer.Exit
 
 
-app.command()(serve)
+for command in (train, recipes, export, inspect, verify, serve, predict, models, demo):
+    app.command()(command)
 
 
 def main() -> None:

@@ -6,6 +6,10 @@ from typing import NoReturn
 
 import typer
 
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
 
 def note(text: str) -> None:
     """A remark that is no result."""
@@ -18,5 +22,5 @@ def fail(text: str, status: int) -> NoReturn:
     Raises:
         typer.Exit: always.
     """
-    typer.echo(f"atelier: {text}", err=True)
+    typer.secho(f"atelier: {text}", err=True, fg=typer.colors.RED)
     raise typer.Exit(status)

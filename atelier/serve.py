@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from atelier.console import fail, note
+from atelier.console import FAILED, WRONG_USE, fail, note
 
-WRONG_USE = 2
 _FLAG_HELP = "Settings also come from ATELIER_… variables and [serve] in atelier.toml."
 
 
@@ -93,4 +92,4 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
                 note("stopping: requests in flight are answered first")
             return status
     except StartError as error:
-        fail(str(error), 1)
+        fail(str(error), FAILED)

@@ -137,8 +137,8 @@ class Manager:
             if version is None or number == version
         ]
         if not found:
-            wanted = f"model {name}" if version is None else f"version {version} of model {name}"
-            raise ModelNotFoundError(f"Could not find any versions of {wanted}")
+            wanted = "any versions" if version is None else f"version {version}"
+            raise ModelNotFoundError(f"Could not find {wanted} of model {name}")
         return found
 
     def not_ready(self) -> list[str]:

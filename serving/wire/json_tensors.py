@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -100,15 +101,15 @@ def _parse_json(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        try:
-            # Bare NaN and Infinity are accepted by TensorFlow Serving, but are no JSON.
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            start = body[:20].decode("utf-8", "replace")
-            raise InvalidInputError(
-                f"JSON Parse error: {error.msg} at line {error.lineno} column {error.colno}; "
-                f"received {len(body):,} bytes that start with {start!r}"
-            ) from error
+        # Bare NaN and Infinity are accepted by TensorFlow Serving, but are no JSON.
+        if b"NaN" in body or b"Infinity" in body:
+            with contextlib.suppress(ValueError, RecursionError):
+                return json.loads(body)
+        start = body[:20].decode("utf-8", "replace")
+        raise InvalidInputError(
+            f"JSON Parse error: {error.msg} at line {error.lineno} column {error.colno}; "
+            f"received {len(body):,} bytes that start with {start!r}"
+        ) from error
 
 
 def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:

@@ -1,0 +1,217 @@
+"""`atelier demo`: the whole path on real data, with the commands that anybody would use."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from atelier.console import FAILED, WRONG_USE, fail
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import Console
+
+    from serving.server import Addresses
+    from training.datasets import Dataset
+
+RECIPE = "fashion-mnist-dense"
+OFFLINE_RECIPE = "digits-dense"
+_SIGNATURE = "serving_default"
+
+
+class Answer(NamedTuple):
+    """What the gateway said of one image: class scores `[n_labels]`, and how long each protocol took."""
+
+    scores: np.ndarray
+    grpc_ms: float
+    rest_ms: float
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the run, the models and the pictures.")] = Path("demo-output"),
+    data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use scikit-learn's digits, which need no data.")] = False,
+    images: Annotated[int, typer.Option(min=1, max=48, help="Test images to ask about.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the images and the training's randomness.")] = 0,
+    keep_serving: Annotated[
+        bool, typer.Option("--keep-serving", help="Leave the gateway running until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Train, export and serve a real classifier, then ask it over gRPC and REST."""
+    try:
+        from rich.console import Console
+
+        from serving.server import StartError, start
+        from serving.settings import ServingSettings
+        from training.environment import quiet_tensorflow
+    except ModuleNotFoundError as error:
+        fail(f'atelier demo needs pip install "atelier[training,export,serving]": {error.name} is missing', WRONG_USE)
+    quiet_tensorflow()
+    console = Console()
+    started = time.perf_counter()
+    recipe, dataset = _choose(console, data, offline=offline)
+    run = out / "runs" / f"{recipe}-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    found = ["--data", str(data)] if data else []
+    _command(console, "1. Train", ["train", recipe, "--out", str(run), "--seed", str(seed), *found])
+    _command(console, "2. Export, prove equal, publish", ["export", str(run), "--models", str(out / "models"), *found])
+
+    console.rule("3. Serve", align="left")
+    settings = ServingSettings(models=out / "models", host="127.0.0.1", grpc_port=0, rest_port=0, drain_grace_s=0.2)
+    try:
+        with start(settings) as gateway:
+            where = gateway.addresses
+            console.print(
+                f"gRPC on port {where.grpc_port}, REST and a page to play with on http://127.0.0.1:{where.rest_port}/"
+            )
+            console.rule("4. Ask, over gRPC with TensorFlow Serving's own client, and over REST", align="left")
+            chosen = _choose_images(dataset, images, seed)
+            answers = _ask(where, dataset.name, dataset.test.images[chosen])
+            _print_answers(console, dataset, chosen, answers)
+            files = _write_images(out / "images", dataset, chosen)
+            if keep_serving:
+                _wait_for_interrupt(console, where)
+        console.print("The gateway has answered everything and stopped.")
+    except StartError as error:
+        fail(str(error), FAILED)
+    picture = _draw(out / "predictions.png", dataset, chosen, answers, recipe)
+    console.rule(f"Done in {time.perf_counter() - started:.0f} s", align="left")
+    _print_next_steps(console, picture, out, dataset.name, files)
+
+
+def _choose(console: Console, data: Path | None, *, offline: bool) -> tuple[str, Dataset]:
+    from training.datasets import load_dataset
+    from training.errors import DatasetUnavailableError, TrainingError
+
+    try:
+        if offline:
+            return OFFLINE_RECIPE, load_dataset("digits")
+        return RECIPE, load_dataset("fashion-mnist", data)
+    except DatasetUnavailableError as error:
+        console.print(
+            f"[yellow]Fashion-MNIST is not here and cannot be downloaded; this demo uses scikit-learn's digits instead.[/]\n[dim]{error}[/]"
+        )
+        return OFFLINE_RECIPE, load_dataset("digits")
+    except TrainingError as error:
+        fail(str(error), FAILED)
+
+
+def _command(console: Console, title: str, arguments: Sequence[str]) -> None:
+    console.rule(title, align="left")
+    console.print(f"[bold]$ atelier {shlex.join(arguments)}[/]", soft_wrap=True, highlight=False)
+    status = subprocess.run([sys.executable, "-m", "atelier", *arguments], check=False).returncode  # noqa: S603
+    if status:
+        raise typer.Exit(status)
+
+
+def _choose_images(dataset: Dataset, count: int, seed: int) -> np.ndarray:
+    import numpy as np
+
+    return np.sort(np.random.default_rng(seed).choice(len(dataset.test), count, replace=False))
+
+
+def _ask(where: Addresses, model: str, images: np.ndarray) -> list[Answer]:
+    import grpc
+    import httpx
+    import numpy as np
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    answers = []
+    with (
+        grpc.insecure_channel(f"{where.host}:{where.grpc_port}") as channel,
+        httpx.Client(base_url=f"http://{where.host}:{where.rest_port}", timeout=30.0) as client,
+    ):
+        grpc.channel_ready_future(channel).result(timeout=10.0)
+        client.get("/healthz")
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for image in images:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model
+            request.model_spec.signature_name = _SIGNATURE
+            request.inputs["pixels"].CopyFrom(tf.make_tensor_proto(image[np.newaxis]))
+            asked = time.perf_counter()
+            over_grpc = tf.make_ndarray(stub.Predict(request, timeout=10.0).outputs["scores"])[0]
+            answered = time.perf_counter()
+            response = client.post(f"/v1/models/{model}:predict", json={"instances": [image.tolist()]})
+            over_rest = np.float32(response.raise_for_status().json()["predictions"][0])
+            done = time.perf_counter()
+            if not np.array_equal(over_grpc, over_rest):
+                fail(f"gRPC and REST answer differently: {over_grpc} and {over_rest}", FAILED)
+            answers.append(Answer(over_grpc, 1000 * (answered - asked), 1000 * (done - answered)))
+    return answers
+
+
+def _print_answers(console: Console, dataset: Dataset, chosen: np.ndarray, answers: Sequence[Answer]) -> None:
+    from rich.table import Table
+
+    table = Table("test image", "true label", "predicted label", "", box=None, header_style="bold")
+    for name in ("probability", "gRPC ms", "REST ms"):
+        table.add_column(name, justify="right")
+    right = 0
+    for index, answer in zip(chosen, answers, strict=True):
+        truth, guess = int(dataset.test.labels[index]), int(answer.scores.argmax())
+        right += truth == guess
+        table.add_row(
+            str(index),
+            dataset.labels[truth],
+            dataset.labels[guess],
+            "[blue]right[/]" if truth == guess else "[red]wrong[/]",
+            f"{answer.scores[guess]:.1%}",
+            f"{answer.grpc_ms:.2f}",
+            f"{answer.rest_ms:.2f}",
+        )
+    console.print(table)
+    console.print(f"{right} of {len(answers)} right; gRPC and REST gave the same numbers for every image.")
+
+
+def _write_images(folder: Path, dataset: Dataset, chosen: np.ndarray) -> list[Path]:
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for index in chosen:
+        label = dataset.labels[int(dataset.test.labels[index])].lower().replace("/", "-").replace(" ", "-")
+        files.append(folder / f"{label}-{index}.png")
+        Image.fromarray(dataset.test.images[index]).save(files[-1])
+    return files
+
+
+def _draw(path: Path, dataset: Dataset, chosen: np.ndarray, answers: Sequence[Answer], recipe: str) -> Path:
+    import numpy as np
+
+    from training.pictures import draw_predictions
+
+    scores = np.stack([answer.scores for answer in answers])
+    draw_predictions(dataset.test.take(chosen), scores, dataset.labels, f"{recipe}, answered by the gateway", path)
+    return path
+
+
+def _wait_for_interrupt(console: Console, where: Addresses) -> None:
+    console.print(f"Serving until Ctrl-C: http://{where.host}:{where.rest_port}/")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        console.print()
+
+
+def _print_next_steps(console: Console, picture: Path, out: Path, model: str, files: Sequence[Path]) -> None:
+    atelier = "atelier" if not (Path(".venv") / "bin" / "atelier").exists() else ".venv/bin/atelier"
+    console.print(
+        f"Picture: {picture}\n\nGo on with:\n"
+        f"  {atelier} serve --models {out / 'models'}          then open http://localhost:8501/\n"
+        f"  {atelier} predict {files[0]}\n"
+        f"  curl http://localhost:8501/v1/models/{model}\n"
+        f"  curl -H 'content-type: image/png' --data-binary @{files[0]} http://localhost:8501/v1/models/{model}:classify\n"
+        f"  {atelier} inspect {out / 'models' / model}",
+        soft_wrap=True,
+        highlight=False,
+    )
