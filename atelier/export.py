@@ -14,14 +14,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from atelier.console import fail
+from atelier.console import FAILED, INTERRUPTED, WRONG_USE, fail
 
 if TYPE_CHECKING:
     from export.exporter import Evidence, Exported
     from serving.bundle import Manifest
-
-FAILED_CHECK = 1
-WRONG_USE = 2
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 VersionPath = Annotated[
@@ -123,7 +120,7 @@ def verify(path: VersionPath, as_json: AsJson = False) -> None:
             if check.reason is None:
                 typer.echo(f"{check.path}: {check.files} files, {_size(check.size_bytes)}, as published")
     if failed:
-        fail("; ".join(f"{check.path}: {check.reason}" for check in failed), FAILED_CHECK)
+        fail("; ".join(f"{check.path}: {check.reason}" for check in failed), FAILED)
 
 
 @contextmanager
@@ -131,14 +128,18 @@ def _sentences() -> Iterator[None]:
     """Turns the known causes into one sentence on stderr and an exit code."""
     from export.errors import ExportError, WrongUseError
     from serving.errors import BundleError
-    from training.errors import DatasetUnavailableError, RunError, TrainingError, UsageError
+    from training.errors import RunError, TrainingError, UsageError
 
     try:
         yield
-    except (WrongUseError, UsageError, RunError, DatasetUnavailableError) as error:
+    except (WrongUseError, UsageError, RunError) as error:
         fail(str(error), WRONG_USE)
     except (ExportError, TrainingError, BundleError) as error:
-        fail(str(error), FAILED_CHECK)
+        fail(str(error), FAILED)
+    except ModuleNotFoundError as error:
+        fail(f'this command needs pip install "atelier[training,export]": {error.name} is missing', WRONG_USE)
+    except KeyboardInterrupt:
+        fail("interrupted; nothing was published", INTERRUPTED)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -57,14 +57,15 @@ def compare(
     if reference.shape != candidate.shape or reference.ndim != 2 or 0 in reference.shape:  # noqa: PLR2004
         raise ValueError(f"expected scores [N, classes], received {reference.shape} and {candidate.shape}")
     finite = np.isfinite(reference).all(axis=1) & np.isfinite(candidate).all(axis=1)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # rows that are not finite are told apart by `finite`
         difference = np.abs(reference.astype(np.float64) - candidate.astype(np.float64))
+        agreed = finite & _same_choice(reference, candidate, tie_tolerance)
     return Parity(
         runtime=names[1],
         reference=names[0],
         examples=len(reference),
         max_abs_difference=float(difference.max()) if finite.all() else float("inf"),
-        top1_agreement=float(np.mean(finite & _same_choice(reference, candidate, tie_tolerance))),
+        top1_agreement=float(np.mean(agreed)),
     )
 
 

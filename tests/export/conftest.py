@@ -3,63 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from export.exporter import Exported, export_run
 from serving.images import ImageSpec
 from training.datasets import load_dataset
-from training.environment import library_versions, quiet_tensorflow
-from training.run import CONFIG, HISTORY, METRICS, MODEL, History, Run, RunConfig, RunMetrics, read_run
+from training.progress import progress_on
+from training.recipes import Recipe
+from training.recipes.base import Target
+from training.recipes.layers import classifier
+from training.run import Run
+from training.trainer import train
 
-EPOCHS = 3
+if TYPE_CHECKING:
+    import keras
+
+
+def build(image: ImageSpec, classes: int) -> keras.Model:
+    """One of each kind that an export has to get right: convolution, normalization, dropout, pooling, dense."""
+    import keras
+
+    def body(maps: keras.KerasTensor) -> keras.KerasTensor:
+        maps = keras.layers.Conv2D(8, 3, activation="relu")(maps)
+        maps = keras.layers.BatchNormalization()(maps)
+        maps = keras.layers.Dropout(0.1)(maps)
+        maps = keras.layers.MaxPooling2D()(maps)
+        return keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(maps))
+
+    return classifier(image, classes, body)
 
 
 @pytest.fixture(scope="session")
 def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run as training leaves it: a convolution and a dense layer on the built-in digits."""
-    quiet_tensorflow()
-    import keras
-
-    path = tmp_path_factory.mktemp("digits-run")
-    dataset = load_dataset("digits")
-    keras.utils.set_random_seed(1)
-    pixels = keras.Input((8, 8), dtype="uint8", name="pixels")
-    x = keras.layers.Rescaling(1 / 255)(pixels)
-    x = keras.layers.Reshape((8, 8, 1))(x)
-    x = keras.layers.Conv2D(8, 3, activation="relu")(x)
-    x = keras.layers.Dropout(0.1)(x)
-    x = keras.layers.Flatten()(x)
-    model = keras.Model(pixels, keras.layers.Dense(10, activation="softmax", name="scores")(x))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(dataset.train.images, dataset.train.labels, epochs=EPOCHS, verbose=0)
-    loss, accuracy = model.evaluate(dataset.test.images, dataset.test.labels, verbose=0)
-    model.save(path / MODEL)
-    RunConfig(
-        recipe="digits-test",
-        task="classification",
+    """A run as training leaves it, on the built-in digits."""
+    recipe = Recipe(
+        name="digits-test",
+        title="A small convolutional net",
         dataset="digits",
-        dataset_sha256=dataset.sha256,
-        labels=dataset.labels,
         image=ImageSpec(8, 8, "grayscale"),
-        epochs=EPOCHS,
-        batch_size=32,
-        learning_rate=0.001,
-        validation_split=0.1,
-        seed=1,
-        library_versions=library_versions(),
-        git_revision=None,
-        started_at="2026-11-20T12:00:00+00:00",
-    ).write(path / CONFIG)
-    figures = (0.5,) * EPOCHS
-    History(
-        loss=figures, accuracy=figures, validation_loss=figures, validation_accuracy=figures, seconds=figures
-    ).write(path / HISTORY)
-    RunMetrics(
-        test_accuracy=accuracy, test_loss=loss, seconds=1.0, parameters=model.count_params()
-    ).write(path / METRICS)
-    return read_run(path)
+        build=build,
+        target=Target(0.8),
+        epochs=3,
+    )
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    return train(recipe, load_dataset("digits"), seed=1, out=path, progress=progress_on(Console(quiet=True)))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,189 @@
+"""`atelier export`, `atelier inspect` and `atelier verify`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from atelier.export import export, inspect, verify
+from export.exporter import Exported
+from training.run import METRICS, Run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # restores what the command sets
+
+
+@pytest.fixture
+def copy(exported: Exported, tmp_path: Path) -> Path:
+    """A repository of one's own with version 1 of `digits`."""
+    return Path(shutil.copytree(exported.path, tmp_path / "digits" / "1"))
+
+
+def run(*arguments: object) -> Result:
+    app = typer.Typer()
+    for command in (export, inspect, verify):
+        app.command()(command)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_export_prints_the_parity_and_where_the_version_is(digits_run: Run, tmp_path: Path) -> None:
+    result = run("export", digits_run.path, "--models", tmp_path, "--name", "numbers", "--version", 12)
+
+    assert result.exit_code == 0, result.output
+    assert "onnx held against tensorflow" in result.stdout
+    assert "all 255" in result.stdout
+    assert "Accuracy on the 360 test images: tensorflow 0." in result.stdout
+    assert f"Published version 12 of numbers in {tmp_path}/numbers/12" in result.stdout
+
+
+def test_export_answers_machines_in_json(digits_run: Run, tmp_path: Path) -> None:
+    result = run("export", digits_run.path, "--models", tmp_path, "--json")
+
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert (answer["published"], answer["name"], answer["version"]) == (True, "digits", 1)
+    assert answer["path"] == str(tmp_path / "digits" / "1")
+    assert answer["parity"]["top1_agreement"] == 1
+    assert set(answer["parity_by_inputs"]) == {"test split", "all 0", "all 255", "random"}
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_a_refused_export_shows_the_figures_and_the_reason(digits_run: Run, tmp_path: Path, as_json: list[str]) -> None:
+    spoilt = Path(shutil.copytree(digits_run.path, tmp_path / "run"))
+    metrics = json.loads((spoilt / METRICS).read_text())
+    (spoilt / METRICS).write_text(json.dumps({**metrics, "test_accuracy": 0.25}))
+
+    result = run("export", spoilt, "--models", tmp_path / "models", *as_json)
+
+    assert result.exit_code == 1
+    assert "0.2500: this is not the model that was trained" in result.stderr
+    if as_json:
+        assert json.loads(result.stdout)["published"] is False
+    else:
+        assert "largest difference" in result.stdout
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["export", "no-such-run", "--models", "m"], "atelier: no-such-run is not a run folder: it does not exist\n"),
+        (
+            ["inspect", "nowhere"],
+            "atelier: nowhere is neither a version nor a model's folder of versions: there is no such folder\n",
+        ),
+        (
+            ["verify", "."],
+            "atelier: . is neither a version nor a model's folder of versions: there is no model in it\n",
+        ),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], sentence: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = run(*arguments)
+
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", sentence)
+
+
+def test_a_name_that_leaves_the_repository_is_wrong_use(digits_run: Run, tmp_path: Path) -> None:
+    result = run("export", digits_run.path, "--models", tmp_path / "models", "--name", "../up")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("atelier: '../up' is no name for a model")
+
+
+def test_inspect_shows_signatures_labels_origin_parity_and_files(copy: Path) -> None:
+    result = run("inspect", copy)
+
+    assert result.exit_code == 0, result.output
+    for part in ("serving_default", "uint8", "[?, 8, 8]", "Labels (10): 0, 1", "digits-test", "Parity", "model.onnx"):
+        assert part in result.stdout
+
+
+def test_inspect_of_a_model_shows_its_newest_version_in_json(copy: Path) -> None:
+    shutil.copytree(copy, copy.with_name("10"))
+
+    result = run("inspect", copy.parent, "--json")
+
+    answer = json.loads(result.stdout)
+    assert answer["path"] == str(copy.with_name("10"))
+    assert answer["signatures"]["serving_default"]["inputs"][0]["shape"] == [None, 8, 8]
+
+
+def test_inspect_needs_no_tensorflow(copy: Path) -> None:
+    command = (
+        "import sys; from pathlib import Path; from atelier.export import inspect, verify\n"
+        "inspect(Path(sys.argv[1])); verify(Path(sys.argv[1]))\n"
+        "assert not {'tensorflow', 'keras', 'onnx', 'onnxruntime'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command, str(copy)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_inspect_says_that_a_manifest_is_missing_or_damaged(copy: Path) -> None:
+    (copy / "manifest.json").write_text("{}")
+    damaged = run("inspect", copy)
+    (copy / "manifest.json").unlink()
+    missing = run("inspect", copy)
+
+    assert damaged.exit_code == missing.exit_code == 1
+    assert damaged.stderr == "atelier: manifest.json is not valid: name: Field required\n"
+    assert missing.stderr == f"atelier: {copy} has no manifest.json\n"
+
+
+def test_verify_passes_what_is_as_published(copy: Path) -> None:
+    result = run("verify", copy)
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"{copy}: 6 files, ")
+
+
+def test_verify_of_a_model_names_the_version_and_file_that_changed(copy: Path) -> None:
+    second = copy.with_name("2")
+    shutil.copytree(copy, second)
+    content = bytearray((second / "model.onnx").read_bytes())
+    content[1000] ^= 1
+    (second / "model.onnx").write_bytes(content)
+
+    result = run("verify", copy.parent)
+    answer = json.loads(run("verify", copy.parent, "--json").stdout)
+
+    assert result.exit_code == 1
+    assert f"{copy}: 6 files" in result.stdout
+    assert result.stderr.startswith(f"atelier: {second}: model.onnx has checksum ")
+    assert [(version["path"], version["intact"]) for version in answer["versions"]] == [
+        (str(copy), True),
+        (str(second), False),
+    ]
+
+
+def test_verify_cannot_pass_a_version_without_a_manifest(copy: Path) -> None:
+    (copy / "manifest.json").unlink()
+
+    result = run("verify", copy)
+
+    assert result.exit_code == 1
+    assert "there is no manifest.json to hold the files against" in result.stderr
