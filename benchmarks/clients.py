@@ -87,6 +87,4 @@ def _compare(received: np.ndarray, expected: np.ndarray) -> None:
         raise WrongAnswerError(f"expected scores of shape {expected.shape}, received {received.shape}")
     difference = float(np.abs(received - expected).max())
     if not difference <= TOLERANCE:
-        raise WrongAnswerError(
-            f"scores differ from ONNX Runtime's by {difference:.2g}, allowed {TOLERANCE:g}"
-        )
+        raise WrongAnswerError(f"scores differ from ONNX Runtime's by {difference:.2g}, allowed {TOLERANCE:g}")

@@ -125,9 +125,7 @@ def read_wrk(output: str) -> Load:
     """Reads wrk's summary, with `--latency`."""
     speed = re.search(r"Requests/sec:\s+([\d.]+)", output)
     count = re.search(r"(\d+) requests in", output)
-    times = [
-        re.search(pattern + r"\s+([\d.]+)(us|ms|s|m)\b", output) for pattern in (r"Latency", r"50%", r"99%")
-    ]
+    times = [re.search(pattern + r"\s+([\d.]+)(us|ms|s|m)\b", output) for pattern in (r"Latency", r"50%", r"99%")]
     if not speed or not count or count[1] == "0" or None in times:
         raise LoadError(f"wrk got no answer: {output[-500:].strip()}")
     mean_ms, p50_ms, p99_ms = (float(found[1]) * _MS[found[2]] for found in times if found)

@@ -82,9 +82,7 @@ class Row:
 def describe_machine() -> dict[str, str]:
     """Processor, cores, memory, system, and the versions that matter."""
     cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    models = (
-        line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name")
-    )
+    models = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name"))
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "processor": next(models, platform.machine()),
@@ -108,12 +106,9 @@ def rows(rounds: Sequence[Round]) -> list[Row]:
     order = list(dict.fromkeys(_setting(found) for found in rounds))
     ranked = sorted(rounds, key=lambda found: order.index(_setting(found)))
     groups = {setting: list(group) for setting, group in groupby(ranked, key=_setting)}
-    speeds = {
-        key: statistics.median(found.load.per_second for found in group) for key, group in groups.items()
-    }
+    speeds = {key: statistics.median(found.load.per_second for found in group) for key, group in groups.items()}
     return [
-        _row(group, speeds.get((protocol, in_flight, GATEWAY)))
-        for (protocol, in_flight, _), group in groups.items()
+        _row(group, speeds.get((protocol, in_flight, GATEWAY))) for (protocol, in_flight, _), group in groups.items()
     ]
 
 

@@ -54,9 +54,7 @@ def measure(report: Report, model: Model, *, in_flight: Sequence[int], rounds: i
         servers = _start_all(stack, model, report)
         idle = {server.name: usage(server.pid).resident_bytes / MB for server in servers}
         for protocol in ("grpc", "rest"):
-            speaking = [
-                server for server in servers if (server.grpc_port, server.rest_port)[protocol == "rest"]
-            ]
+            speaking = [server for server in servers if (server.grpc_port, server.rest_port)[protocol == "rest"]]
             if tool_for(protocol) is None:
                 report.missing[protocol] = "no load generator (Debian: apt-get install nghttp2-client wrk)"
                 continue
@@ -115,9 +113,7 @@ def _say(text: str) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
-    parser.add_argument(
-        "--models", type=Path, help="a models folder (default: an MLP 784-128-10, random weights)"
-    )
+    parser.add_argument("--models", type=Path, help="a models folder (default: an MLP 784-128-10, random weights)")
     parser.add_argument("--model", help="the model's name (default: the first)")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[1, 16, 64], help="requests at a time")
     parser.add_argument("--rounds", type=int, default=3, help="rounds per setting (default: 3)")
