@@ -96,8 +96,9 @@ def _choose(console: Console, data: Path | None, *, offline: bool) -> tuple[str,
         return RECIPE, load_dataset("fashion-mnist", data)
     except DatasetUnavailableError as error:
         console.print(
-            f"[yellow]Fashion-MNIST is not here and cannot be downloaded; this demo uses scikit-learn's digits instead.[/]\n[dim]{error}[/]"
+            "[yellow]Fashion-MNIST is not to be had: this demo uses scikit-learn's built-in digits instead.[/]"
         )
+        console.print(f"[dim]{error}[/]", soft_wrap=True, highlight=False)
         return OFFLINE_RECIPE, load_dataset("digits")
     except TrainingError as error:
         fail(str(error), FAILED)

@@ -24,6 +24,7 @@ class Backend(Protocol):
         """Answers one batch; inputs fit the signature.
 
         Raises:
+            InvalidInputError: a value that the runtime cannot take, though dtype and shape fit.
             InferenceError: the runtime failed.
         """
         ...

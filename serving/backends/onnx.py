@@ -10,7 +10,7 @@ import onnxruntime
 
 from serving.backends.base import Tensors
 from serving.bundle import ONNX_MODEL, SAVED_MODEL, Manifest
-from serving.errors import BundleError, InferenceError
+from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
 
 _DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}
@@ -22,6 +22,7 @@ class OnnxBackend:
     def __init__(self, session: onnxruntime.InferenceSession, signature: Signature) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._output_names = [spec.name for spec in signature.outputs]
+        self._has_strings = any(spec.element.is_string for spec in (*signature.inputs, *signature.outputs))
         self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
 
     @classmethod
@@ -56,10 +57,13 @@ class OnnxBackend:
         """One run of the session; see `Backend.run`."""
         if self._session is None:
             raise InferenceError(f"the model is closed, signature {signature_name} cannot run")
+        given = {name: _to_text(name, array) for name, array in inputs.items()} if self._has_strings else inputs
         try:
-            outputs = self._session.run(self._output_names, inputs)
+            outputs = self._session.run(self._output_names, given)
         except Exception as error:  # as above
             raise InferenceError(f"ONNX Runtime failed: {_first_line(error)}") from error
+        if self._has_strings:
+            outputs = [_to_bytes(array) for array in outputs]
         return dict(zip(self._output_names, outputs, strict=True))
 
     def close(self) -> None:
@@ -81,6 +85,26 @@ def _spec_of(node: onnxruntime.NodeArg) -> TensorSpec:
         )
     shape = tuple(size if isinstance(size, int) else None for size in node.shape)
     return TensorSpec(node.name, _DTYPE_OF_ONNX[node.type], shape)
+
+
+def _to_text(name: str, array: np.ndarray) -> np.ndarray:
+    """ONNX Runtime takes strings as `str` and would pass bytes on as their Python notation."""
+    if array.dtype != object:
+        return array
+    text = np.empty(array.size, dtype=object)
+    try:
+        text[:] = [value.decode() for value in array.ravel()]
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f'input "{name}": expected UTF-8 strings, received other bytes') from error
+    return text.reshape(array.shape)
+
+
+def _to_bytes(array: np.ndarray) -> np.ndarray:
+    if array.dtype != object:
+        return array
+    content = np.empty(array.size, dtype=object)
+    content[:] = [value.encode() for value in array.ravel()]
+    return content.reshape(array.shape)
 
 
 def _first_line(error: Exception) -> str:

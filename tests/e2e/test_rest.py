@@ -1,0 +1,357 @@
+"""The REST API of a gateway process: answers, and a sentence for everything that is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.gateway import RunningGateway
+
+PREDICT = "/v1/models/brightness:predict"
+CLASSIFY = "/v1/models/brightness:classify"
+ROW = [[10, 20], [30, 40]]
+SCORES = [100.0, 40.0, 160.0]
+
+
+def png(pixels: Any = ROW) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.uint8(pixels)).save(file, "PNG")
+    return file.getvalue()
+
+
+def truncated_jpeg() -> bytes:
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    Image.fromarray(noise).save(file, "JPEG")
+    return file.getvalue()[: len(file.getvalue()) // 2]
+
+
+def png_bomb(side: int) -> bytes:
+    """A PNG whose header announces `side` x `side` pixels."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
+
+
+class Case(NamedTuple):
+    """A request and the whole answer to it."""
+
+    method: str
+    path: str
+    body: Any
+    status: int
+    answer: Any
+
+
+ANSWERS = {
+    "rows": Case("POST", PREDICT, {"instances": [ROW]}, 200, {"predictions": [SCORES]}),
+    "rows as objects": Case("POST", PREDICT, {"instances": [{"pixels": ROW}]}, 200, {"predictions": [SCORES]}),
+    "columns": Case("POST", PREDICT, {"inputs": [ROW, ROW]}, 200, {"outputs": [SCORES, SCORES]}),
+    "columns by name": Case("POST", PREDICT, {"inputs": {"pixels": [ROW]}}, 200, {"outputs": [SCORES]}),
+    "a version": Case(
+        "POST", "/v1/models/brightness/versions/4:predict", {"instances": [ROW]}, 200, {"predictions": [SCORES]}
+    ),
+    "a named signature": Case(
+        "POST", PREDICT, {"signature_name": "serving_default", "instances": [ROW]}, 200, {"predictions": [SCORES]}
+    ),
+    "several inputs by rows": Case(
+        "POST",
+        "/v1/models/pair:predict",
+        {"instances": [{"a": 5, "b": 2.5}, {"a": 1, "b": 1}]},
+        200,
+        {"predictions": [{"sum": 7.5, "difference": 2.5}, {"sum": 2.0, "difference": 0.0}]},
+    ),
+    "several inputs by columns": Case(
+        "POST",
+        "/v1/models/pair:predict",
+        {"inputs": {"a": [5], "b": [2.5]}},
+        200,
+        {"outputs": {"sum": [7.5], "difference": [2.5]}},
+    ),
+    "strings": Case(
+        "POST", "/v1/models/text:predict", {"instances": ["ü", {"b64": "YQ=="}]}, 200, {"predictions": ["ü", "a"]}
+    ),
+    "status": Case(
+        "GET",
+        "/v1/models/brightness",
+        None,
+        200,
+        {
+            "model_version_status": [
+                {"version": "4", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+            ]
+        },
+    ),
+    "a percent-encoded name": Case(
+        "POST", "/v1/models/bright%6Eess:predict", {"instances": [ROW]}, 200, {"predictions": [SCORES]}
+    ),
+    "liveness": Case("GET", "/healthz", None, 200, {"live": True}),
+    "readiness": Case("GET", "/readyz", None, 200, {"ready": True, "reasons": []}),
+}
+
+REFUSALS = {
+    "an unknown model": Case(
+        "POST", "/v1/models/nobody:predict", {"instances": [ROW]}, 404, "Servable not found for request: Latest(nobody)"
+    ),
+    "an unknown version": Case(
+        "POST",
+        "/v1/models/brightness/versions/9:predict",
+        {"instances": [ROW]},
+        404,
+        "Servable not found for request: Specific(brightness, 9)",
+    ),
+    "an unknown label": Case(
+        "POST",
+        "/v1/models/brightness/labels/canary:predict",
+        {"instances": [ROW]},
+        400,
+        "Unrecognized servable version label: canary",
+    ),
+    "an unknown signature": Case(
+        "POST",
+        PREDICT,
+        {"signature_name": "other", "instances": [ROW]},
+        400,
+        'Serving signature name: "other" not found in signature def',
+    ),
+    "not JSON": Case(
+        "POST",
+        PREDICT,
+        b"pixels=1",
+        400,
+        "JSON Parse error: unexpected character, expected a JSON value at line 1 column 1; "
+        "received 8 bytes that start with 'pixels=1'",
+    ),
+    "an empty body": Case(
+        "POST",
+        PREDICT,
+        b"",
+        400,
+        "JSON Parse error: Input is a zero-length, empty document at line 1 column 1; "
+        "received 0 bytes that start with ''",
+    ),
+    "a body that is no object": Case("POST", PREDICT, [ROW], 400, "JSON body: expected an object, received a list"),
+    "rows and columns together": Case(
+        "POST",
+        PREDICT,
+        {"instances": [ROW], "inputs": [ROW]},
+        400,
+        "JSON body: expected exactly one of 'instances' and 'inputs', received both",
+    ),
+    "neither rows nor columns": Case(
+        "POST",
+        PREDICT,
+        {"rows": [ROW]},
+        400,
+        "JSON body: expected exactly one of 'instances' and 'inputs', received rows",
+    ),
+    "no rows": Case(
+        "POST",
+        PREDICT,
+        {"instances": []},
+        400,
+        "'instances': expected a list of at least one row, received an empty list",
+    ),
+    "ragged rows": Case(
+        "POST",
+        PREDICT,
+        {"instances": [ROW, [[1, 2], [3]]]},
+        400,
+        'input "pixels": expected rows of one shape [?, 2, 2], received ragged lists',
+    ),
+    "a wrong shape": Case(
+        "POST", PREDICT, {"instances": [[1, 2, 3]]}, 400, 'input "pixels": expected shape [?, 2, 2], received [1, 3]'
+    ),
+    "decimals for integers": Case(
+        "POST",
+        PREDICT,
+        {"instances": [[[1.0, 2], [3, 4]]]},
+        400,
+        'input "pixels": expected uint8 values, received decimals',
+    ),
+    "a number out of range": Case(
+        "POST",
+        PREDICT,
+        {"instances": [[[1, 2], [3, 256]]]},
+        400,
+        'input "pixels": expected uint8 values from 0 to 255, received 256',
+    ),
+    "strings for numbers": Case(
+        "POST",
+        PREDICT,
+        {"instances": [[["1", "2"], ["3", "4"]]]},
+        400,
+        'input "pixels": expected uint8 values, received strings',
+    ),
+    "a missing input": Case(
+        "POST",
+        "/v1/models/pair:predict",
+        {"instances": [{"a": 1}]},
+        400,
+        "'instances': expected the inputs a, b in row 0, received a",
+    ),
+    "an extra input": Case(
+        "POST",
+        "/v1/models/pair:predict",
+        {"inputs": {"a": [1], "b": [1], "c": [1]}},
+        400,
+        "'inputs': expected a, b, received a, b, c",
+    ),
+    "an unknown verb": Case(
+        "POST",
+        "/v1/models/brightness:guess",
+        {"instances": [ROW]},
+        400,
+        "Malformed request: POST /v1/models/brightness:guess",
+    ),
+    "GET of a verb": Case("GET", PREDICT, None, 400, "Malformed request: GET /v1/models/brightness:predict"),
+    "POST of a status": Case("POST", "/v1/models/brightness", {}, 400, "Malformed request: POST /v1/models/brightness"),
+    "the status of an unknown model": Case(
+        "GET", "/v1/models/nobody", None, 404, "Could not find any versions of model nobody"
+    ),
+    "an unknown path": Case(
+        "GET",
+        "/favicon.ico",
+        None,
+        404,
+        "Not found: GET /favicon.ico; known: /, /healthz, /readyz, /metrics, /v1/models, /v1/models/NAME",
+    ),
+    "a wrong method": Case("DELETE", "/metrics", None, 405, "/metrics: expected GET, received DELETE"),
+    "JSON sent to a gRPC method": Case(
+        "POST",
+        "/tensorflow.serving.PredictionService/Predict",
+        {},
+        415,
+        "/tensorflow.serving.PredictionService/Predict: expected content-type application/grpc over HTTP/2",
+    ),
+    "a body over the limit": Case(
+        "POST", PREDICT, b" " * 1_000_001, 413, "request body: expected at most 1,000,000 bytes, received more"
+    ),
+}
+
+BAD_IMAGES = {
+    "text": (b"not an image", 400, "not an image: expected PNG, JPEG, WEBP, GIF, BMP, received 12 bytes"),
+    "an empty body": (b"", 400, "not an image: expected PNG, JPEG, WEBP, GIF, BMP, received 0 bytes"),
+    "a truncated JPEG": (truncated_jpeg(), 400, "the image is damaged and cannot be decoded: "),
+    "a PNG bomb": (png_bomb(20_000), 400, "the image is too large: expected at most 50,000,000 pixels"),
+    "a PNG just over the limit": (png_bomb(7_072), 400, "the image is too large: expected at most 50,000,000 pixels"),
+    "a body over the limit": (b"x" * 1_000_001, 413, "request body: expected at most 1,000,000 bytes"),
+}
+
+
+def send(client: httpx.Client, case: Case) -> httpx.Response:
+    body = case.body if case.body is None or isinstance(case.body, bytes) else json.dumps(case.body).encode()
+    return client.request(case.method, case.path, content=body)
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_rest_answers(case: str, gateway: RunningGateway) -> None:
+    response = send(gateway.rest, ANSWERS[case])
+    assert (response.status_code, response.json()) == (ANSWERS[case].status, ANSWERS[case].answer)
+    assert response.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_rest_refuses_in_a_sentence_and_goes_on(case: str, gateway: RunningGateway) -> None:
+    response = send(gateway.rest, REFUSALS[case])
+    assert (response.status_code, response.json()) == (REFUSALS[case].status, {"error": REFUSALS[case].answer})
+    assert send(gateway.rest, ANSWERS["rows"]).status_code == 200
+
+
+@pytest.mark.parametrize("case", BAD_IMAGES)
+def test_a_bad_image_is_refused_in_a_sentence(case: str, gateway: RunningGateway) -> None:
+    body, status, start = BAD_IMAGES[case]
+    response = gateway.rest.post(CLASSIFY, content=body, headers={"content-type": "image/png"})
+    assert response.status_code == status
+    assert response.json()["error"].startswith(start)
+    assert send(gateway.rest, ANSWERS["rows"]).status_code == 200
+
+
+def test_an_image_is_answered_with_labels_best_first(gateway: RunningGateway) -> None:
+    response = gateway.rest.post(CLASSIFY, params={"top_k": 2}, content=png(), headers={"content-type": "image/png"})
+    assert response.json() == {
+        "model_spec": {"name": "brightness", "version": "4"},
+        "classes": [
+            {"index": 2, "label": "two", "probability": 160.0},
+            {"index": 0, "label": "zero", "probability": 100.0},
+        ],
+    }
+
+
+def test_an_image_of_another_size_is_resized(gateway: RunningGateway) -> None:
+    large = np.kron(np.uint8(ROW), np.ones((8, 8), np.uint8))
+    response = gateway.rest.post(CLASSIFY, content=png(large), headers={"content-type": "image/png"})
+    assert [found["label"] for found in response.json()["classes"]] == ["two", "zero", "one"]
+
+
+@pytest.mark.parametrize("top_k", ["0", "-1", "x", "", "1" * 20])
+def test_a_wrong_top_k_is_refused(top_k: str, gateway: RunningGateway) -> None:
+    response = gateway.rest.post(
+        CLASSIFY, params={"top_k": top_k}, content=png(), headers={"content-type": "image/png"}
+    )
+    assert response.status_code == 400
+    assert response.json() == {"error": f"top_k: expected a whole number from 1, received {top_k[:20]!r}"}
+
+
+def test_a_model_without_image_preprocessing_says_so(gateway: RunningGateway) -> None:
+    response = gateway.rest.post("/v1/models/pair:classify", content=png(), headers={"content-type": "image/png"})
+    assert response.status_code == 501
+    assert "model pair has no image preprocessing in its manifest" in response.json()["error"]
+
+
+def test_the_model_list_names_every_model(gateway: RunningGateway) -> None:
+    assert [model["name"] for model in gateway.rest.get("/v1/models").json()["models"]] == [
+        "brightness",
+        "pair",
+        "text",
+    ]
+
+
+def test_metadata_nests_as_in_tensorflow_serving(gateway: RunningGateway) -> None:
+    document = gateway.rest.get("/v1/models/brightness/metadata").json()
+    signature = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert document["model_spec"] == {"name": "brightness", "signature_name": "", "version": "4"}
+    assert signature["method_name"] == "tensorflow/serving/predict"
+    assert signature["inputs"]["pixels"]["dtype"] == "DT_UINT8"
+    assert [dim["size"] for dim in signature["inputs"]["pixels"]["tensor_shape"]["dim"]] == ["-1", "2", "2"]
+
+
+def test_metrics_count_requests_batches_and_states(gateway: RunningGateway) -> None:
+    send(gateway.rest, ANSWERS["rows"])
+    text = gateway.rest.get("/metrics").text
+    assert 'atelier_requests_total{api="tfs_rest",model_name="brightness",outcome="ok"}' in text
+    assert 'atelier_batch_rows_count{model_name="brightness",version="4"}' in text
+    assert 'atelier_version_state{model_name="brightness",version="4"} 30.0' in text
+
+
+def test_unknown_model_names_do_not_become_label_values(gateway: RunningGateway) -> None:
+    gateway.rest.post("/v1/models/invented:predict", json={"instances": [ROW]})
+    assert "invented" not in gateway.rest.get("/metrics").text
+
+
+def test_the_page_is_one_html_file(gateway: RunningGateway) -> None:
+    response = gateway.rest.get("/")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<canvas" in response.text
+
+
+def test_both_ports_speak_both_protocols(gateway: RunningGateway) -> None:
+    response = httpx.get(f"http://{gateway.grpc_address}/readyz")
+    assert response.json()["ready"] is True

@@ -1,0 +1,47 @@
+"""Whole bundles, with a manifest that fits."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from serving.bundle import Manifest, record_files
+from serving.images import ImageSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tests.support.onnx_models import LABELS, write_brightness_model
+
+SIGNATURE = Signature((TensorSpec("pixels", "uint8", (None, 2, 2)),), (TensorSpec("scores", "float32", (None, 3)),))
+
+
+def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
+    """The brightness model as a bundle; the folder appears in one moment, as when it is published."""
+    building = version_dir.parent / f".building-{version_dir.name}"
+    write_brightness_model(building, scale=scale)
+    manifest = Manifest(
+        name=version_dir.parent.name,
+        task="classification",
+        labels=LABELS,
+        signatures={DEFAULT_SIGNATURE: SIGNATURE},
+        image=ImageSpec(height=2, width=2, colour="grayscale"),
+        training=None,
+        metrics={},
+        parity=(),
+        created_at="2026-01-01T00:00:00+00:00",
+        files=record_files(building),
+    )
+    manifest.write(building)
+    building.rename(version_dir)
+    return version_dir
+
+
+def damage(version_dir: Path) -> None:
+    """Changes one byte of the model, as a bad disk would."""
+    path = version_dir / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+def remove(version_dir: Path) -> None:
+    """Deletes a version."""
+    shutil.rmtree(version_dir)

@@ -1,0 +1,34 @@
+"""Real gateways on free ports, gone when their block ends."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from serving.server import Gateway, start
+from serving.settings import ServingSettings
+
+
+class RunningGateway:
+    """A gateway process, with a REST client for it."""
+
+    def __init__(self, gateway: Gateway, client: httpx.Client) -> None:
+        self.process = gateway
+        self.rest = client
+        self.grpc_address = f"127.0.0.1:{gateway.addresses.grpc_port}"
+        self.rest_url = f"http://127.0.0.1:{gateway.addresses.rest_port}"
+
+
+@contextlib.contextmanager
+def running_gateway(models: Path, **settings: Any) -> Iterator[RunningGateway]:
+    """Starts a gateway for the folder; it looks for new versions every 50 ms."""
+    defaults = {"poll_interval_s": 0.05, "drain_grace_s": 0.05, "onnx_threads": 1}
+    chosen = ServingSettings(models=models, host="127.0.0.1", grpc_port=0, rest_port=0, **{**defaults, **settings})
+    with start(chosen) as gateway:
+        url = f"http://127.0.0.1:{gateway.addresses.rest_port}"
+        with httpx.Client(base_url=url, timeout=30.0) as client:
+            yield RunningGateway(gateway, client)
