@@ -90,6 +90,7 @@ def describe_machine() -> dict[str, str]:
         "memory": f"{memory_bytes / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "load_before": f"{os.getloadavg()[0]:.1f}",
         **{name: _version(name) for name in PACKAGES},
     }
 
@@ -152,7 +153,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"Model `{report.model}`, one row a request, {report.seconds} s a round, alternating, medians."
     yield (
         f"The load generator ran on the same machine: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory']}, {machine['system']}, Python {machine['python']}."
+        f"{machine['memory']}, {machine['system']}, Python {machine['python']}; load average before the start {machine['load_before']}."
     )
     yield ", ".join(f"{name} {machine[name]}" for name in PACKAGES) + "."
     for protocol, group in groupby(rows(report.rounds), key=lambda row: row.protocol):
