@@ -29,7 +29,8 @@ def version_folders(path: Path) -> list[Path]:
     """
     if any((path / name).is_file() for name in (MANIFEST, ONNX_MODEL, SAVED_MODEL)):
         return [path]
-    versions = [path / str(number) for number in published_versions(path)]
+    # Servers pass over numbers with leading zeros, and so does this.
+    versions = [path / str(number) for number in published_versions(path) if (path / str(number)).is_dir()]
     if not versions:
         problem = "there is no model in it" if path.is_dir() else "there is no such folder"
         raise WrongUseError(f"{path} is neither a version nor a model's folder of versions: {problem}")

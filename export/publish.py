@@ -59,7 +59,8 @@ class Staging:
         verify_files(self.bundle, manifest)
         with _last_version(self.model_dir) as ledger:
             target = _rename(self.bundle, self.model_dir, ledger, version)
-        _sync(self.model_dir)
+        for folder in (self.model_dir, self.model_dir.parent):  # both may be new
+            _sync(folder)
         return target
 
 

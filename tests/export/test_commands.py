@@ -118,6 +118,7 @@ def test_inspect_shows_signatures_labels_origin_parity_and_files(copy: Path) -> 
 
 def test_inspect_of_a_model_shows_its_newest_version_in_json(copy: Path) -> None:
     shutil.copytree(copy, copy.with_name("10"))
+    shutil.copytree(copy, copy.with_name("011"))
 
     result = run("inspect", copy.parent, "--json")
 
