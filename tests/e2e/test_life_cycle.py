@@ -1,0 +1,148 @@
+"""Start, signals, drain and death of a gateway started by `atelier serve`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from tests.support.bundles import write_bundle
+from tests.support.cli import Serving, atelier, atelier_serve
+from tests.support.tfs import predict_request
+from tests.support.waiting import wait_until
+
+REQUEST = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
+PREDICT = "/v1/models/brightness:predict"
+ROWS = {"instances": [[[0, 0], [0, 0]]]}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    write_bundle(tmp_path / "brightness" / "1")
+    return tmp_path
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def queued_rows(serving: Serving) -> float:
+    text = httpx.get(f"{serving.rest_url}/metrics").text
+    (line,) = [line for line in text.splitlines() if line.startswith("atelier_queue_rows{")]
+    return float(line.split()[-1])
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_lets_the_requests_in_flight_be_answered(stop: signal.Signals, models: Path) -> None:
+    # An idle model that waits two seconds for more rows keeps requests in flight for as long.
+    with (
+        atelier_serve(models, "--batch-timeout-ms", "2000", "--drain-grace-s", "0.1") as serving,
+        grpc.insecure_channel(serving.grpc_address) as channel,
+        ThreadPoolExecutor(8) as clients,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        asked = [clients.submit(stub.Predict, REQUEST, timeout=30.0) for _ in range(4)]
+        asked += [clients.submit(httpx.post, f"{serving.rest_url}{PREDICT}", json=ROWS) for _ in range(4)]
+        wait_until(lambda: queued_rows(serving) == 8)
+        serving.process.send_signal(stop)
+        answers = [call.result() for call in asked]
+        assert [answer.model_spec.version.value for answer in answers[:4]] == [1] * 4
+        assert [answer.status_code for answer in answers[4:]] == [200] * 4
+        assert serving.process.wait(timeout=30.0) == 0
+        assert not is_alive(serving.gateway_pid)
+
+
+def test_while_it_drains_it_is_not_ready_but_answers(models: Path) -> None:
+    with atelier_serve(models, "--drain-grace-s", "3") as serving, httpx.Client(base_url=serving.rest_url) as client:
+        assert client.get("/readyz").status_code == 200
+        serving.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: client.get("/readyz").status_code == 503)
+        assert client.get("/readyz").json() == {"ready": False, "reasons": ["the gateway is stopping"]}
+        answer = client.post(PREDICT, json=ROWS)
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+        assert serving.process.wait(timeout=30.0) == 0
+
+
+def test_when_the_command_is_killed_the_gateway_ends_too(models: Path) -> None:
+    with atelier_serve(models) as serving:
+        serving.process.kill()
+        wait_until(lambda: not is_alive(serving.gateway_pid))
+
+
+def test_when_the_gateway_is_killed_the_command_ends_with_a_failure(models: Path) -> None:
+    with atelier_serve(models) as serving:
+        os.kill(serving.gateway_pid, signal.SIGKILL)
+        assert serving.process.wait(timeout=30.0) not in {0, None}
+
+
+def test_a_port_that_is_taken_is_named(models: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = atelier(
+            "serve", "--models", str(models), "--host", "127.0.0.1", "--grpc-port", port, "--rest-port", "0"
+        )
+    assert result.returncode == 1
+    assert result.stderr == f"atelier: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+
+
+def test_a_second_gateway_on_the_same_port_is_refused(models: Path) -> None:
+    with atelier_serve(models) as serving:
+        port = str(serving.grpc_port)
+        result = atelier(
+            "serve", "--models", str(models), "--host", "127.0.0.1", "--grpc-port", port, "--rest-port", "0"
+        )
+    assert (result.returncode, "Address already in use" in result.stderr) == (1, True)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    result = atelier("serve", "--models", str(tmp_path / "nowhere"))
+    assert result.returncode == 1
+    assert result.stderr == f"atelier: models folder: expected an existing folder, received {tmp_path / 'nowhere'}\n"
+
+
+def test_a_wrong_setting_is_named_with_what_was_received(tmp_path: Path) -> None:
+    result = atelier("serve", "--models", str(tmp_path), "--max-batch-size", "0")
+    assert result.returncode == 2
+    assert result.stderr == "atelier: setting max_batch_size: Input should be greater than or equal to 1, received 0\n"
+
+
+def test_clients_that_leave_in_the_middle_do_no_harm(models: Path) -> None:
+    with atelier_serve(models) as serving:
+        head = b"POST /v1/models/brightness:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+
+        def leave() -> None:
+            with socket.create_connection(("127.0.0.1", serving.rest_port)) as client:
+                client.sendall(head)
+
+        threads = [threading.Thread(target=leave) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert httpx.post(f"{serving.rest_url}{PREDICT}", json=ROWS).status_code == 200
+
+
+def test_a_deadline_is_kept_by_the_gateway_itself(models: Path) -> None:
+    frame = REQUEST.SerializeToString()
+    with atelier_serve(models, "--batch-timeout-ms", "60000") as serving:
+        response = httpx.post(
+            f"http://{serving.grpc_address}/tensorflow.serving.PredictionService/Predict",
+            content=b"\0" + len(frame).to_bytes(4, "big") + frame,
+            headers={"content-type": "application/grpc", "grpc-timeout": "50m"},
+            timeout=30.0,
+        )
+        assert response.headers["grpc-status"] == "4"
+        assert response.headers["grpc-message"] == "the deadline passed before the model answered"

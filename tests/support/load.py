@@ -1,0 +1,62 @@
+"""Steady load from a real gRPC client, which remembers every answer that was not one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import grpc
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+
+@dataclass
+class Tally:
+    """What the clients saw; `seen(version)` waits until a version has answered."""
+
+    answers: Counter[int] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    _news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def seen(self, version: int, times: int = 1, timeout_s: float = 30.0) -> None:
+        """Returns once `version` has answered `times` times."""
+        async with asyncio.timeout(timeout_s), self._news:
+            await self._news.wait_for(lambda: self.answers[version] >= times or self.failures)
+
+    async def note(self, version: int) -> None:
+        """One answer came."""
+        self.answers[version] += 1
+        async with self._news:
+            self._news.notify_all()
+
+
+@contextlib.asynccontextmanager
+async def steady_load(address: str, request: predict_pb2.PredictRequest, in_flight: int) -> AsyncIterator[Tally]:
+    """Keeps `in_flight` requests going, on two connections, until the block ends."""
+    tally = Tally()
+    stopping = asyncio.Event()
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options)) for _ in range(2)
+        ]
+        stubs = [prediction_service_pb2_grpc.PredictionServiceStub(channel) for channel in channels]
+
+        async def client(stub: prediction_service_pb2_grpc.PredictionServiceStub) -> None:
+            while not stopping.is_set():
+                try:
+                    response = await stub.Predict(request, timeout=30.0)
+                except grpc.aio.AioRpcError as error:
+                    tally.failures.append(f"{error.code()}: {error.details()}")
+                else:
+                    await tally.note(response.model_spec.version.value)
+
+        async with asyncio.TaskGroup() as clients:
+            for number in range(in_flight):
+                clients.create_task(client(stubs[number % len(stubs)]))
+            try:
+                yield tally
+            finally:
+                stopping.set()
