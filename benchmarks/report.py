@@ -153,7 +153,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"Model `{report.model}`, one row a request, {report.seconds} s a round, alternating, medians."
     yield (
         f"The load generator ran on the same machine: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory']}, {machine['system']}, Python {machine['python']}; load average before the start {machine['load_before']}."
+        f"{machine['memory']}, {machine['system']}, Python {machine['python']}; "
+        f"load average before the start {machine['load_before']}."
     )
     yield ", ".join(f"{name} {machine[name]}" for name in PACKAGES) + "."
     for protocol, group in groupby(rows(report.rounds), key=lambda row: row.protocol):
