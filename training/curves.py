@@ -63,17 +63,16 @@ def _draw_panel(
         markeredgewidth=2,
         color=VALIDATION_COLOUR,
     )
-    axes.annotate(
+    axes.set_title(
         f"best epoch {best + 1}: {number.format(validation[best])}",
-        (best + 1, validation[best]),
-        xytext=(0, 14),
-        textcoords="offset points",
-        ha="right" if best > len(train) / 2 else "left",
+        loc="right",
         fontsize=9,
         color=VALIDATION_COLOUR,
     )
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel("epoch", fontsize=9, color=FAINT)
+    margin = 0.04 * len(train)
+    axes.set_xlim(1 - margin, len(train) + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
     axes.tick_params(length=0, labelsize=9, labelcolor=FAINT)
     axes.grid(axis="y", color=GRID, linewidth=0.8)

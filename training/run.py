@@ -26,6 +26,9 @@ METRICS = "metrics.json"
 MODEL = "model.keras"
 CURVES = "curves.png"
 
+LearningRateDecay = Literal["none", "cosine"]
+"""Whether the learning rate stays, or falls to 0 by the last step along half a cosine."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +50,7 @@ class RunConfig(_Record):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    learning_rate_decay: LearningRateDecay
     validation_split: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0)
     library_versions: dict[str, str]

@@ -75,6 +75,7 @@ def _configure(recipe: Recipe, dataset: Dataset, seed: int) -> RunConfig:
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         learning_rate=recipe.learning_rate,
+        learning_rate_decay=recipe.learning_rate_decay,
         validation_split=recipe.validation_split,
         seed=seed,
         library_versions=library_versions(),
@@ -99,7 +100,7 @@ def _fit(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> tup
     steps = math.ceil(len(train_split) / recipe.batch_size)
     model = recipe.build(recipe.image, len(dataset.labels))
     model.compile(
-        optimizer=keras.optimizers.Adam(recipe.learning_rate),
+        optimizer=keras.optimizers.Adam(_learning_rate(recipe, steps)),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=max(1, steps // REPORTS_PER_EPOCH),
@@ -121,6 +122,14 @@ def _fit(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> tup
             verbose=0,
         )
     return model, History(epochs=tuple(watch.epochs))
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    import keras
+
+    if recipe.learning_rate_decay == "none":
+        return recipe.learning_rate
+    return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=steps * recipe.epochs)
 
 
 class _Watch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from serving.images import ImageSpec
 from training.errors import UsageError
-from training.run import RunMetrics
+from training.run import LearningRateDecay, RunMetrics
 
 if TYPE_CHECKING:
     import keras
@@ -46,6 +46,7 @@ class Recipe:
     epochs: int
     batch_size: int = 32
     learning_rate: float = 1e-3
+    learning_rate_decay: LearningRateDecay = "none"
     validation_split: float = 0.1
     task: Literal["classification"] = "classification"
 

@@ -32,6 +32,9 @@ FASHION_MNIST_DENSE = Recipe(
     build=build_dense,
     target=Target(test_accuracy=0.865),
     epochs=5,
+    batch_size=128,
+    learning_rate=2e-3,
+    learning_rate_decay="cosine",  # without it, 2 of 6 seeds miss the target
 )
 
 DIGITS_DENSE = Recipe(
