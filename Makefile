@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos bench lock clean
+.PHONY: help demo test e2e lint format type protos soak bench lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9]+:.*## ' Makefile | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
@@ -58,6 +58,9 @@ type: $(VENV)/.dev ## check types
 
 protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire
 	$(PY) -m grpc_tools.protoc -I serving/wire/protos --python_out=serving/wire --pyi_out=serving/wire serving/wire/protos/*.proto
+
+soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
+	$(PY) -m pytest -m soak $(ARGS)
 
 bench: $(VENV)/.dev ## measure the gateway beside reference servers (needs h2load: apt-get install nghttp2-client)
 	$(PY) -m benchmarks.run $(ARGS)

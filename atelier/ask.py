@@ -126,7 +126,11 @@ def _print_answers(answers: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("image", "label", "probability", "model", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("image", overflow="fold")
+    table.add_column("label")
+    table.add_column("probability", justify="right")
+    table.add_column("model")
     for answer in answers:
         for rank, found in enumerate(answer.get("classes", [])):
             spec = answer["model_spec"]

@@ -20,6 +20,7 @@ class Metrics:
         self._requests = Counter(
             "atelier_requests", "Requests answered.", ["model_name", "api", "outcome"], registry=self.registry
         )
+        self._of_request: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._latency = Histogram(
             "atelier_request_latency_seconds",
             "From the request's body received to its answer encoded.",
@@ -66,8 +67,13 @@ class Metrics:
 
     def request(self, model_name: str, api: str, outcome: str, seconds: float) -> None:
         """One request ended. `model_name` must be a served model's, so that clients cannot invent label values."""
-        self._requests.labels(model_name, api, outcome).inc()
-        self._latency.labels(model_name, api).observe(seconds)
+        key = (model_name, api, outcome)
+        found = self._of_request.get(key)
+        if found is None:  # finding a figure by its labels takes longer than counting
+            found = self._of_request[key] = (self._requests.labels(*key), self._latency.labels(model_name, api))
+        count, latency = found
+        count.inc()
+        latency.observe(seconds)
 
     def batch_observer(self, model_name: str, version: int) -> Callable[..., None]:
         """Takes the figures of finished batches of one version; see `batching.batcher.BatchObserver`."""

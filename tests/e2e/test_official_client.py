@@ -137,8 +137,10 @@ SPEC_FAILURES = {
     "an extra input": (
         predict_request("brightness", pixels=PIXELS, mask=PIXELS),
         grpc.StatusCode.INVALID_ARGUMENT,
-        "input size does not match signature: 2!=1 len({mask,pixels}) != len({pixels}). "
-        "Sent extra: {mask}. Missing but required: {}.",
+        (
+            "input size does not match signature: 2!=1 len({mask,pixels}) != len({pixels}). "
+            "Sent extra: {mask}. Missing but required: {}."
+        ),
     ),
     "a wrong dtype": (
         predict_request("brightness", pixels=PIXELS.astype(np.float32)),
