@@ -77,7 +77,9 @@ def _client(url: str, timeout_s: float) -> Iterator[httpx.Client]:
     except ModuleNotFoundError:
         fail('this command needs the extra "serving": pip install "atelier[serving]"', WRONG_USE)
     try:
-        with httpx.Client(base_url=url, timeout=timeout_s) as client:
+        # A proxy set for the rest of the world cannot reach a gateway on this machine.
+        is_local = httpx.URL(url).host in {"localhost", "127.0.0.1", "::1"}
+        with httpx.Client(base_url=url, timeout=timeout_s, trust_env=not is_local) as client:
             yield client
     except httpx.TimeoutException:
         fail(f"the gateway at {url} did not answer within {timeout_s} s", FAILED)

@@ -38,7 +38,6 @@ class Answer(NamedTuple):
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run, the models and the pictures.")] = Path("demo-output"),
     data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use scikit-learn's digits, which need no data.")] = False,
     images: Annotated[int, typer.Option(min=1, max=48, help="Test images to ask about.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Chooses the images and the training's randomness.")] = 0,
     keep_serving: Annotated[
@@ -57,7 +56,7 @@ def demo(
     quiet_tensorflow()
     console = Console()
     started = time.perf_counter()
-    recipe, dataset = _choose(console, data, offline=offline)
+    recipe, dataset = _choose(console, data)
     run = out / "runs" / f"{recipe}-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
     found = ["--data", str(data)] if data else []
     _command(console, "1. Train", ["train", recipe, "--out", str(run), "--seed", str(seed), *found])
@@ -86,13 +85,11 @@ def demo(
     _print_next_steps(console, picture, out, dataset.name, files)
 
 
-def _choose(console: Console, data: Path | None, *, offline: bool) -> tuple[str, Dataset]:
+def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
     from training.datasets import load_dataset
     from training.errors import DatasetUnavailableError, TrainingError
 
     try:
-        if offline:
-            return OFFLINE_RECIPE, load_dataset("digits")
         return RECIPE, load_dataset("fashion-mnist", data)
     except DatasetUnavailableError as error:
         console.print(
@@ -127,8 +124,9 @@ def _ask(where: Addresses, model: str, images: np.ndarray) -> list[Answer]:
 
     answers = []
     with (
-        grpc.insecure_channel(f"{where.host}:{where.grpc_port}") as channel,
-        httpx.Client(base_url=f"http://{where.host}:{where.rest_port}", timeout=30.0) as client,
+        # The gateway is on this machine: a proxy set for the rest of the world would only be in the way.
+        grpc.insecure_channel(f"{where.host}:{where.grpc_port}", options=[("grpc.enable_http_proxy", 0)]) as channel,
+        httpx.Client(base_url=f"http://{where.host}:{where.rest_port}", timeout=30.0, trust_env=False) as client,
     ):
         grpc.channel_ready_future(channel).result(timeout=10.0)
         client.get("/healthz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
     from pydantic import ValidationError
 
     try:
-        from serving.server import StartError, start, wait_for_stop
+        from serving.server import ModelsFolderError, StartError, start, wait_for_stop
         from serving.settings import ServingSettings
     except ModuleNotFoundError as error:
         fail(
@@ -73,6 +74,8 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
         first = error.errors()[0]
         setting = "_".join(str(part) for part in first["loc"])
         fail(f"setting {setting}: {first['msg']}, received {first['input']!r}", WRONG_USE)
+    except tomllib.TOMLDecodeError as error:
+        fail(f"atelier.toml is not valid TOML: {error}", WRONG_USE)
     try:
         with start(settings) as gateway:
             where = gateway.addresses
@@ -91,5 +94,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
             if status == 0 and not as_json:
                 note("stopping: requests in flight are answered first")
             return status
+    except ModelsFolderError as error:
+        fail(str(error), WRONG_USE)
     except StartError as error:
         fail(str(error), FAILED)

@@ -94,6 +94,8 @@ def _errors_in_a_sentence() -> Iterator[None]:
         fail(str(error), WRONG_USE)
     except TrainingError as error:
         fail(str(error), FAILED)
+    except ModuleNotFoundError as error:
+        fail(f'this command needs pip install "atelier[training]": {error.name} is missing', WRONG_USE)
     except KeyboardInterrupt:
         fail("interrupted; no run folder was left behind", INTERRUPTED)
 

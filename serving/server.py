@@ -35,6 +35,10 @@ class StartError(Exception):
     """The gateway cannot start; the text says why, in one sentence."""
 
 
+class ModelsFolderError(StartError):
+    """There is no such folder of models."""
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where a started gateway listens."""
@@ -111,7 +115,8 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
     """Starts a gateway and waits until it listens; on leaving, drains and stops it.
 
     Raises:
-        StartError: a folder, a port or a library is missing, or the process ended.
+        ModelsFolderError: there is no such folder.
+        StartError: a port or a library is missing, or the process ended.
     """
     _check(settings)
     ours, theirs = socket.socketpair()
@@ -169,7 +174,7 @@ def _worker_environment(settings: ServingSettings, control: socket.socket) -> di
 
 def _check(settings: ServingSettings) -> None:
     if not settings.models.is_dir():
-        raise StartError(f"models folder: expected an existing folder, received {settings.models}")
+        raise ModelsFolderError(f"models folder: expected an existing folder, received {settings.models}")
     if not find_libpython.find_libpython():
         raise StartError(
             "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "

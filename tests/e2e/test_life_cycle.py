@@ -109,7 +109,7 @@ def test_a_second_gateway_on_the_same_port_is_refused(models: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = atelier("serve", "--models", str(tmp_path / "nowhere"))
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert result.stderr == f"atelier: models folder: expected an existing folder, received {tmp_path / 'nowhere'}\n"
 
 

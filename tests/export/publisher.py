@@ -157,4 +157,4 @@ SCENARIOS: dict[str, Callable[[Path], Any]] = {
 }
 
 if __name__ == "__main__":
-    print(json.dumps(SCENARIOS[sys.argv[1]](Path(sys.argv[2]))))  # noqa: T201
+    print(json.dumps(SCENARIOS[sys.argv[1]](Path(sys.argv[2]))))

@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,13 @@ class Serving:
         return f"127.0.0.1:{self.grpc_port}"
 
 
-def atelier(*arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end."""
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
+def atelier(
+    *arguments: str, timeout_s: float = 120.0, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, in this process' environment if none is given."""
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False, env=environment
+    )
 
 
 @contextlib.contextmanager
