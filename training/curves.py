@@ -20,11 +20,11 @@ MAX_MARKED_EPOCHS = 30
 
 
 def draw_curves(history: History, title: str, path: Path) -> None:
-    """Writes a PNG, 1500 x 650 pixels: training and validation side by side, the best epoch marked in both."""
+    """Writes a PNG, 1500 x 651 pixels: training and validation side by side, the best epoch marked in both."""
     from matplotlib.figure import Figure
 
     epochs = history.epochs
-    figure = Figure(figsize=(10, 4.33), dpi=150, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(10, 4.34), dpi=150, layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.15, h_pad=0.12)  # type: ignore[union-attr, call-arg]
     figure.suptitle(title, x=0.015, ha="left", fontsize=13, fontweight="bold", color=INK)
     loss_axes, accuracy_axes = figure.subplots(1, 2)

@@ -1,0 +1,221 @@
+"""Where data sets are found, and what is said when they are not."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import hashlib
+import struct
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from training.datasets import DATASETS, Dataset, Split, load_dataset, load_test_split
+from training.datasets.mnist import FASHION_MNIST, IdxSource
+from training.errors import DatasetError, DatasetUnavailableError, UsageError
+
+
+def idx_gz(array: np.ndarray) -> bytes:
+    header = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    return gzip.compress(header + array.astype(np.uint8).tobytes(), mtime=0)
+
+
+def tiny_split(count: int, seed: int) -> Split:
+    random = np.random.default_rng(seed)
+    return Split(random.integers(0, 256, (count, 4, 4), dtype=np.uint8), random.integers(0, 3, count, dtype=np.int64))
+
+
+TRAIN, TEST = tiny_split(6, seed=1), tiny_split(3, seed=2)
+FILES = {
+    "train-images-idx3-ubyte.gz": idx_gz(TRAIN.images),
+    "train-labels-idx1-ubyte.gz": idx_gz(TRAIN.labels),
+    "t10k-images-idx3-ubyte.gz": idx_gz(TEST.images),
+    "t10k-labels-idx1-ubyte.gz": idx_gz(TEST.labels),
+}
+TINY = IdxSource(
+    name="tiny",
+    labels=("a", "b", "c"),
+    md5={name: hashlib.md5(data).hexdigest() for name, data in FILES.items()},
+    keras_module="tiny",
+)
+
+
+def write_files(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def keras_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras is asked last; here it always answers as on a machine without cache and network."""
+
+    def load_data() -> None:
+        raise Exception("URL fetch failure")  # noqa: TRY002 - this is what Keras raises
+
+    monkeypatch.delenv("ATELIER_DATA", raising=False)
+    for name in ("tiny", "mnist", "fashion_mnist"):
+        monkeypatch.setitem(sys.modules, f"keras.datasets.{name}", SimpleNamespace(load_data=load_data))
+
+
+@pytest.fixture
+def keras_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        print("Downloading data from …")
+        return (TRAIN.images, TRAIN.labels.astype(np.uint8)), (TEST.images, TEST.labels.astype(np.uint8))
+
+    monkeypatch.setitem(sys.modules, "keras.datasets.tiny", SimpleNamespace(load_data=load_data))
+
+
+@pytest.mark.parametrize("subfolder", ["tiny", "."])
+def test_files_are_found_in_a_folder_of_the_data_sets_name_or_directly(tmp_path: Path, subfolder: str) -> None:
+    folder = write_files(tmp_path / subfolder)
+
+    dataset = TINY.load(tmp_path)
+
+    assert dataset.source == str(folder)
+    np.testing.assert_array_equal(dataset.train.images, TRAIN.images)
+    np.testing.assert_array_equal(dataset.test.labels, TEST.labels)
+    assert dataset.train.labels.dtype == np.int64
+
+
+def test_the_folder_given_comes_before_the_environment_and_that_before_keras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_has_it: None
+) -> None:
+    given, variable = tmp_path / "given", tmp_path / "variable"
+    monkeypatch.setenv("ATELIER_DATA", str(variable))
+
+    assert TINY.load(given).source == "keras.datasets.tiny"
+    write_files(variable / "tiny")
+    assert TINY.load(given).source == str(variable / "tiny")
+    write_files(given / "tiny")
+    assert TINY.load(given).source == str(given / "tiny")
+
+
+def test_the_digest_is_the_same_wherever_the_data_came_from(tmp_path: Path, keras_has_it: None) -> None:
+    from_keras = TINY.load(None)
+
+    from_files = TINY.load(write_files(tmp_path))
+
+    assert from_keras.sha256 == from_files.sha256
+
+
+def test_the_digest_changes_with_one_pixel_and_with_one_label() -> None:
+    dataset = Dataset("tiny", TINY.labels, TRAIN, TEST, source="")
+    pixels, labels = TEST.images.copy(), TEST.labels.copy()
+    pixels[0, 0, 0] ^= 1
+    labels[0] = (labels[0] + 1) % 3
+
+    digests = {
+        dataset.sha256,
+        dataclasses.replace(dataset, test=Split(pixels, TEST.labels)).sha256,
+        dataclasses.replace(dataset, test=Split(TEST.images, labels)).sha256,
+    }
+
+    assert len(digests) == 3
+
+
+def test_the_download_bar_stays_off_standard_output(keras_has_it: None, capsys: pytest.CaptureFixture[str]) -> None:
+    TINY.load(None)
+
+    assert capsys.readouterr().out == ""
+
+
+def test_the_test_split_is_loaded_without_the_training_files(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    for name in FILES:
+        if name.startswith("train"):
+            (tmp_path / name).unlink()
+
+    np.testing.assert_array_equal(TINY.load_test(tmp_path).images, TEST.images)
+
+
+def test_unavailable_data_is_said_with_every_place_that_was_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_DATA", "/nowhere")
+
+    with pytest.raises(DatasetUnavailableError) as caught:
+        TINY.load(tmp_path)
+
+    assert str(caught.value) == (
+        f"tiny was found nowhere; tried: {tmp_path}, /nowhere, keras.datasets.tiny (URL fetch failure)"
+    )
+
+
+def test_unavailable_data_is_said_with_what_could_have_been_given() -> None:
+    with pytest.raises(DatasetUnavailableError, match=r"no --data or \$ATELIER_DATA was given, keras.datasets.mnist"):
+        load_test_split("mnist")
+
+
+def test_an_incomplete_folder_is_an_error_that_names_the_missing_file(tmp_path: Path, keras_has_it: None) -> None:
+    write_files(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+
+    with pytest.raises(DatasetError, match=r"incomplete: t10k-labels-idx1-ubyte.gz missing"):
+        TINY.load(tmp_path)
+
+
+def test_a_damaged_file_is_an_error_and_no_reason_to_look_elsewhere(tmp_path: Path, keras_has_it: None) -> None:
+    write_files(tmp_path)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(FILES["train-images-idx3-ubyte.gz"][:20])
+
+    with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte.gz is cut short"):
+        TINY.load(tmp_path)
+
+
+def test_the_files_of_another_data_set_are_refused_by_their_checksum(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"not the official file: expected MD5 bef4ecab320f06d8554ea6380940ec79"):
+        load_test_split("fashion-mnist", write_files(tmp_path))
+
+
+def test_files_with_different_counts_do_not_belong_together(tmp_path: Path) -> None:
+    labels = idx_gz(TEST.labels[:-1])
+    source = dataclasses.replace(TINY, md5={**TINY.md5, "t10k-labels-idx1-ubyte.gz": hashlib.md5(labels).hexdigest()})
+    write_files(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(labels)
+
+    with pytest.raises(DatasetError, match=r"do not belong together: 3 images, but 2 labels"):
+        source.load(tmp_path)
+
+
+def test_a_class_without_a_name_is_refused() -> None:
+    with pytest.raises(DatasetError, match=r"tiny's train split has classes 0..2, expected 0..1"):
+        Dataset("tiny", ("a", "b"), TRAIN, TEST, source="")
+
+
+def test_an_empty_split_is_refused() -> None:
+    with pytest.raises(DatasetError, match="there are no images"):
+        Split(np.zeros((0, 4, 4), np.uint8), np.zeros(0, np.int64))
+
+
+def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="no data set 'cifar'; known: digits, fashion-mnist, mnist"):
+        load_dataset("cifar")
+
+
+def test_the_digits_need_no_files_and_use_the_whole_range_of_a_byte(digits: Dataset) -> None:
+    assert digits.train.images.shape == (1437, 8, 8)
+    assert digits.test.images.shape == (360, 8, 8)
+    assert digits.train.images.dtype == np.uint8
+    assert (digits.train.images.min(), digits.train.images.max()) == (0, 255)
+    np.testing.assert_array_equal(load_test_split("digits").images, digits.test.images)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_the_real_data_sets_are_read_with_their_checksums(data_dir: Path, name: str) -> None:
+    dataset = load_dataset(name, data_dir)
+
+    assert dataset.labels == DATASETS[name].labels
+    assert dataset.train.images.shape == (60_000, 28, 28)
+    assert dataset.test.images.shape == (10_000, 28, 28)
+    assert set(np.bincount(dataset.test.labels)) == {1000} or name == "mnist"
+
+
+def test_fashion_mnist_has_the_ten_official_names() -> None:
+    assert FASHION_MNIST.labels[9] == "Ankle boot"
+    assert len(set(FASHION_MNIST.labels)) == 10
