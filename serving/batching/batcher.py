@@ -8,6 +8,7 @@ was readable, which is what gathers simultaneous requests without a timer.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -24,7 +25,10 @@ from serving.errors import (
     InvalidInputError,
     OverloadedError,
     ServingError,
+    UnavailableError,
 )
+
+log = logging.getLogger("atelier.batching")
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -60,18 +64,20 @@ class _Entry:
     queued_at: float
     answer: asyncio.Future[dict[str, np.ndarray]]
     timer: asyncio.TimerHandle | None = field(default=None)
+    waiting: bool = True
 
     def refuse(self, error: ServingError) -> None:
-        self._disarm()
+        self.disarm()
         if not self.answer.done():
             self.answer.set_exception(error)
 
     def resolve(self, outputs: dict[str, np.ndarray]) -> None:
-        self._disarm()
+        self.disarm()
         if not self.answer.done():
             self.answer.set_result(outputs)
 
-    def _disarm(self) -> None:
+    def disarm(self) -> None:
+        """Ends the deadline's hold on the entry, and with it on the inputs' memory."""
         if self.timer is not None:
             self.timer.cancel()
 
@@ -100,6 +106,7 @@ class Batcher:
         self._queued_rows = 0
         self._running = False
         self._wake: asyncio.Handle | None = None
+        self._wakes_at_once = False
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -115,20 +122,26 @@ class Batcher:
             DeadlineExceededError: the deadline passed first; a request that still waits is then never run.
             InvalidInputError: more rows than the queue could ever hold.
             InferenceError: the model failed.
+            UnavailableError: the gateway is stopping.
         """
-        if rows <= self._limits.max_batch_size:
-            self._admit(rows)
-            return await self._enqueue(inputs, rows, deadline)
         self._admit(rows)
+        if rows <= self._limits.max_batch_size:
+            entry = self._enqueue(inputs, rows, deadline)
+            try:
+                return await entry.answer
+            except asyncio.CancelledError:
+                self._abandon(entry)
+                raise
         parts = [
             self._enqueue({name: array[part] for name, array in inputs.items()}, part.stop - part.start, deadline)
             for part in split(rows, self._limits.max_batch_size)
         ]
         try:
-            answers = await asyncio.gather(*parts)
+            answers = await asyncio.gather(*(part.answer for part in parts))
         finally:
             for part in parts:
-                part.cancel()
+                part.answer.cancel()
+                self._abandon(part)
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def _admit(self, rows: int) -> None:
@@ -138,31 +151,48 @@ class Batcher:
         if self._queued_rows + rows > limit:
             raise OverloadedError(f"the queue is full: {self._queued_rows} of {limit} rows wait, {rows} more were sent")
 
-    def _enqueue(self, inputs: Arrays, rows: int, deadline: float | None) -> asyncio.Future[dict[str, np.ndarray]]:
+    def _enqueue(self, inputs: Arrays, rows: int, deadline: float | None) -> _Entry:
         now = self._loop.time()
         key = tuple(array.shape[1:] for array in inputs.values())
         entry = _Entry(inputs, rows, key, now, self._loop.create_future())
         if deadline is not None:
             if deadline <= now:
+                entry.waiting = False
                 entry.refuse(DeadlineExceededError("the deadline had passed when the request arrived"))
-                return entry.answer
-            late = DeadlineExceededError("the deadline passed before the model answered")
-            entry.timer = self._loop.call_at(deadline, entry.refuse, late)
+                return entry
+            entry.timer = self._loop.call_at(deadline, self._expire, entry)
         self._queue.append(entry)
         self._queued_rows += rows
         self._schedule()
-        return entry.answer
+        return entry
+
+    def _expire(self, entry: _Entry) -> None:
+        entry.refuse(DeadlineExceededError("the deadline passed before the model answered"))
+        self._abandon(entry)
+
+    def _abandon(self, entry: _Entry) -> None:
+        """Nobody waits for this answer any more: its rows and memory are free at once, not when its turn comes."""
+        self._leave(entry)
+        entry.disarm()
+        entry.inputs = {}
+
+    def _leave(self, entry: _Entry) -> None:
+        if entry.waiting:
+            entry.waiting = False
+            self._queued_rows -= entry.rows
 
     def _schedule(self) -> None:
         """Sees to it that `_start_batch` runs soon: at once when a batch is full or nobody waits for more."""
         if self._running or not self._queue:
             return
         timeout_s = self._limits.batch_timeout_s
+        at_once = timeout_s == 0.0 or self._queued_rows >= self._limits.max_batch_size
         if self._wake is not None:
-            if timeout_s == 0.0 or self._queued_rows < self._limits.max_batch_size:
+            if self._wakes_at_once or not at_once:
                 return
             self._wake.cancel()
-        if timeout_s == 0.0 or self._queued_rows >= self._limits.max_batch_size:
+        self._wakes_at_once = at_once
+        if at_once:
             self._wake = self._loop.call_soon(self._start_batch)
         else:
             self._wake = self._loop.call_at(self._queue[0].queued_at + timeout_s, self._start_batch)
@@ -173,13 +203,19 @@ class Batcher:
         if not batch:
             return
         rows = sum(entry.rows for entry in batch)
-        inputs = _join([entry.inputs for entry in batch])
+        inputs = [entry.inputs for entry in batch]
         waited_s = self._loop.time() - batch[0].queued_at
         if self._cost.predict_s(rows) <= self._limits.inline_limit_s:
             self._finish(batch, rows, waited_s, self._timed_run(inputs))
             return
+        try:
+            future = self._loop.run_in_executor(self._executor, self._timed_run, inputs)
+        except RuntimeError:  # the executor is shut down
+            for entry in batch:
+                entry.refuse(UnavailableError("the gateway is stopping"))
+            self._schedule()
+            return
         self._running = True
-        future = self._loop.run_in_executor(self._executor, self._timed_run, inputs)
 
         def done(future: asyncio.Future[_Outcome]) -> None:
             self._running = False
@@ -187,41 +223,50 @@ class Batcher:
 
         future.add_done_callback(done)
 
-    def _timed_run(self, inputs: Arrays) -> _Outcome:
+    def _timed_run(self, inputs: Sequence[Arrays]) -> _Outcome:
         # perf_counter, because uvloop's time() stands still between two turns of the loop.
         started_at = time.perf_counter()
         try:
-            return _Outcome(self._run(inputs), None, time.perf_counter() - started_at)
+            return _Outcome(self._run(_join(inputs)), None, time.perf_counter() - started_at)
         except ServingError as error:
             return _Outcome({}, error, time.perf_counter() - started_at)
-        except Exception as error:  # noqa: BLE001 -- whatever a back end raises goes to the requests of this batch only
+        except Exception as error:  # whatever a back end raises goes to the requests of this batch only
+            log.exception("the model failed")
             failure = InferenceError(f"the model failed: {type(error).__name__}")
             return _Outcome({}, failure, time.perf_counter() - started_at)
 
     def _take(self) -> list[_Entry]:
         """The next batch, without the requests that were cancelled or expired while they waited."""
-        while self._queue and self._queue[0].answer.done():
-            self._queued_rows -= self._queue.popleft().rows
         alive = (entry for entry in self._queue if not entry.answer.done())
         count = count_to_take((Waiting(entry.rows, entry.key) for entry in alive), self._limits.max_batch_size)
         batch: list[_Entry] = []
-        while len(batch) < count:
+        while self._queue and (len(batch) < count or self._queue[0].answer.done()):
             entry = self._queue.popleft()
-            self._queued_rows -= entry.rows
+            self._leave(entry)
             if not entry.answer.done():
                 batch.append(entry)
         return batch
 
     def _finish(self, batch: Sequence[_Entry], rows: int, waited_s: float, outcome: _Outcome) -> None:
-        self._cost.observe(rows, outcome.run_s)
         self._observe(rows=rows, requests=len(batch), oldest_wait_s=waited_s, run_s=outcome.run_s)
         error = outcome.error or _check_rows(outcome.outputs, rows)
         if error is None:
+            self._cost.observe(rows, outcome.run_s)
             _answer(batch, outcome.outputs)
+        elif isinstance(error, InvalidInputError) and len(batch) > 1:
+            self._queue_one_by_one(batch)
         else:
             for entry in batch:
                 entry.refuse(error)
         self._schedule()
+
+    def _queue_one_by_one(self, batch: Sequence[_Entry]) -> None:
+        """The model refused somebody's input. Each request runs alone then, so that only the culprit is refused."""
+        for entry in reversed(batch):
+            entry.key = entry  # like nobody else's
+            entry.waiting = True
+            self._queued_rows += entry.rows
+            self._queue.appendleft(entry)
 
 
 def _check_rows(outputs: Arrays, rows: int) -> ServingError | None:
