@@ -87,11 +87,15 @@ class Manager:
             log.warning("the models folder cannot be read, all versions stay as they are: %s", error.strerror)
             return
         for name, version in mended:
-            self._models[name].versions.pop(version, None)
+            if name in self._models:
+                self._models[name].versions.pop(version, None)
         for name, folder in found.items():
-            self._models.setdefault(name, _Model(folder)).folder = folder
+            self._models.setdefault(name, _Model(folder))
         for name, model in list(self._models.items()):
-            model.present = name in found
+            # A models folder that is itself a base path is no model to `scan` once its last version is gone.
+            cleared = model.folder.base_path == self._models_dir and not any(f.versions for f in found.values())
+            model.present = name in found or cleared
+            model.folder = found.get(name, model.folder._replace(versions=frozenset()))
             self._reconcile(name, model)
 
     async def settle(self) -> None:
@@ -142,12 +146,15 @@ class Manager:
         return found
 
     def not_ready(self) -> list[str]:
-        """Why the gateway cannot answer for all of its models; empty when it can."""
-        if not self._models:
+        """Why the gateway cannot answer for all of its models; empty when it can.
+
+        Folders without any version say so only where there is nothing else: a stray one must not stop the others.
+        """
+        present = [(name, model) for name, model in sorted(self._models.items()) if model.present]
+        wanted = [(name, model) for name, model in present if model.versions] or present
+        if not wanted:
             return ["no model was found"]
-        return [
-            f"{name}: {self._reason(model)}" for name, model in sorted(self._models.items()) if model.current is None
-        ]
+        return [f"{name}: {self._reason(model)}" for name, model in wanted if model.current is None]
 
     def close(self) -> None:
         """Closes every back end; only when nothing is being answered any more."""
@@ -157,9 +164,7 @@ class Manager:
                     record.servable.close()
 
     def _reconcile(self, name: str, model: _Model) -> None:
-        if model.present and not model.folder.versions:
-            return  # a folder that is being filled or cleared: what is served stays
-        on_disk = model.folder.versions if model.present else frozenset[int]()
+        on_disk = model.folder.versions
         for number, record in list(model.versions.items()):
             if record.state is State.END and number not in on_disk:
                 del model.versions[number]
@@ -168,17 +173,23 @@ class Manager:
             number for number, record in model.versions.items() if record.state is State.END and not record.error
         ]
         aspired = latest(on_disk - failed)
+        if model.present and not aspired:
+            return  # being filled, cleared, or all of it broken: what is served stays
         for number in unloaded:
             if number in aspired:  # rolled back to a version that was served before
                 del model.versions[number]
         steps = next_steps(aspired, {number: record.state for number, record in model.versions.items()})
         for number in steps.load:
             model.versions[number] = _Version()
+            self._enter(name, number, model.versions[number], State.LOADING)
             self._begin(self._load_version(name, model, number))
         for number in steps.unload:
+            self._enter(name, number, model.versions[number], State.UNLOADING)
             self._begin(self._unload_version(name, model, number))
+        if steps.unload:
+            self._choose_current(model)
         if not model.present and not model.versions:
-            del self._models[name]
+            self._models.pop(name, None)
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -187,13 +198,13 @@ class Manager:
 
     async def _load_version(self, name: str, model: _Model, number: int) -> None:
         record = model.versions[number]
-        self._enter(name, number, record, State.LOADING)
         version_dir = model.folder.base_path / str(number)
         started_at = time.perf_counter()
         loop = asyncio.get_running_loop()
         files = await loop.run_in_executor(self._executor, fingerprint, version_dir)
         try:
             loaded = await loop.run_in_executor(self._executor, self._load, version_dir)
+            record.servable = self._serve(name, number, loaded)
         except Exception as error:
             reason = str(error) if isinstance(error, BundleError) else f"loading failed: {type(error).__name__}"
             log.warning(
@@ -207,7 +218,6 @@ class Manager:
             self._metrics.load_failure(name)
             self._enter(name, number, record, State.END)
         else:
-            record.servable = self._serve(name, number, loaded)
             self._enter(name, number, record, State.AVAILABLE)
             self._choose_current(model)
             log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
@@ -216,8 +226,6 @@ class Manager:
     async def _unload_version(self, name: str, model: _Model, number: int) -> None:
         record = model.versions[number]
         servable = record.servable
-        self._enter(name, number, record, State.UNLOADING)
-        self._choose_current(model)
         if servable is not None:
             await servable.drained()
             record.servable = None
@@ -225,6 +233,7 @@ class Manager:
         self._metrics.forget_version(name, number)
         self._enter(name, number, record, State.END)
         log.info("%s version %d is unloaded", name, number)
+        self._reconcile(name, model)
 
     def _choose_current(self, model: _Model) -> None:
         available = [number for number, record in model.versions.items() if record.state is State.AVAILABLE]
