@@ -7,18 +7,38 @@ what it saw in training.
 from __future__ import annotations
 
 import io
+import struct
+import threading
+import warnings
+import zlib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from serving.errors import InvalidInputError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MAX_PIXELS = 50_000_000
+_MAX_SIDE = 16_384
 
-_PILLOW_MODES = {"grayscale": "L", "rgb": "RGB"}
+_PILLOW_MODES = MappingProxyType({"grayscale": "L", "rgb": "RGB"})
+_TURN_OF_ORIENTATION = MappingProxyType(
+    {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+)
+"""What turns an image upright, by its EXIF orientation."""
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error, zlib.error)
+"""What Pillow's decoders raise on damaged files; their texts name no path, since the source is a buffer."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +46,19 @@ class ImageSpec:
     """How an image becomes the model's input: size in pixels, colour, and the resize filter.
 
     `bilinear` is Pillow's antialiased filter, which TensorFlow matches with `resize(antialias=True)`.
+
+    Raises:
+        ValueError: a side is not from 1 to 16,384 pixels.
     """
 
     height: int
     width: int
     colour: Literal["grayscale", "rgb"]
     resize: Literal["bilinear"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.height <= _MAX_SIDE and 1 <= self.width <= _MAX_SIDE):
+            raise ValueError(f"expected a size of 1 to {_MAX_SIDE} pixels, received {self.height} x {self.width}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,20 +79,22 @@ def decode_image(data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_
         InvalidInputError: not an image of these formats, damaged, or more than `max_pixels` pixels.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _without_pillow_warnings, Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image.width, image.height, max_pixels)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            pixels = _to_eight_bit(upright).convert(_PILLOW_MODES[spec.colour])
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidInputError(f"the image is too large: expected at most {max_pixels:,} pixels") from error
+            pixels = _to_eight_bit(_upright(image)).convert(_PILLOW_MODES[spec.colour])
+    except Image.DecompressionBombError as error:
+        # Pillow's own limit, which it holds headers against before this function sees their numbers.
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or max_pixels)
+        raise InvalidInputError(
+            f"the image is too large: expected at most {min(limit, max_pixels):,} pixels, received more than {limit:,}"
+        ) from error
     except UnidentifiedImageError as error:
         start = data[:8].hex(" ") or "nothing"
         raise InvalidInputError(
             f"not an image: expected {', '.join(FORMATS)}, received {len(data):,} bytes that start with {start}"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        # What Pillow's decoders raise on damaged files; their texts name no path, since the source is a buffer.
+    except _DAMAGED as error:
         raise InvalidInputError(f"the image is damaged and cannot be decoded: {error}") from error
     if pixels.size != (spec.width, spec.height):
         pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
@@ -80,8 +109,43 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """What Pillow's `exif_transpose` shows; that one also writes all EXIF data anew, and fails on damaged ones."""
+    method = _TURN_OF_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if method is None else image.transpose(method)
+
+
 def _to_eight_bit(image: Image.Image) -> Image.Image:
     """Pillow clips 16-bit values at 255 when it converts; divide by 257 instead, so that white stays white."""
     if not image.mode.startswith("I"):
         return image
     return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
+
+
+class _WithoutPillowWarnings:
+    """Keeps Pillow's warnings away as long as any thread is inside: damaged files would fill the log with them.
+
+    `warnings.catch_warnings` by itself is not made for threads: two of them would restore each other's filters.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_without_pillow_warnings = _WithoutPillowWarnings()
