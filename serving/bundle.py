@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from serving.errors import BundleError
 from serving.images import ImageSpec
@@ -33,6 +33,17 @@ class FileRecord(_Record):
 
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def _check_inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name or path.as_posix() != name or name in {".", MANIFEST}:
+        raise ValueError(f"{name!r} is not the relative path of a file in the bundle")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_check_inside)]
+"""A relative POSIX path that stays inside of the version folder."""
 
 
 class TrainingFacts(_Record):
@@ -70,7 +81,7 @@ class Manifest(_Record):
     metrics: dict[str, float]
     parity: tuple[Parity, ...]
     created_at: str
-    files: dict[str, FileRecord]
+    files: dict[FileName, FileRecord]
 
     def write(self, version_dir: Path) -> None:
         """Writes `manifest.json` into the folder."""

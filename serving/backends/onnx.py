@@ -45,7 +45,7 @@ class OnnxBackend:
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per cause, and no common one
-            reason = _first_line(error).replace(str(path), ONNX_MODEL)
+            reason = _first_line(error).replace(f"{version_dir}/", "").replace(f"{version_dir.resolve()}/", "")
             raise BundleError(f"{ONNX_MODEL} cannot be loaded by ONNX Runtime: {reason}") from error
         signature = _signature_of(session)
         declared = manifest.signatures.get(DEFAULT_SIGNATURE) if manifest else None
