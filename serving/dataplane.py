@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -11,12 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from serving.errors import InvalidInputError, ServingError, UnsupportedError
-from serving.images import decode_image
+from serving.errors import InvalidInputError, UnsupportedError
+from serving.images import ImageSpec, decode_image
 from serving.metrics import Metrics
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
-from serving.signatures import DEFAULT_SIGNATURE, Signature
+from serving.signatures import DEFAULT_SIGNATURE, Signature, format_shape
+
+_SCORES_RANK = 2
 
 Decode = Callable[[Signature], dict[str, np.ndarray]]
 
@@ -90,7 +93,7 @@ class DataPlane:
                 signature = servable.signature(target.signature_name)
                 wanted = _filtered(signature, output_filter) if output_filter else None
                 outputs = await servable.run(target.signature_name, decode(signature), deadline)
-        except ServingError as error:
+        except BaseException as error:  # cancelled requests are none that went well
             outcome = type(error).__name__
             raise
         finally:
@@ -112,12 +115,15 @@ class DataPlane:
         try:
             with self._resolve(target) as servable:
                 served = servable.name
-                pixels = await asyncio.get_running_loop().run_in_executor(
-                    self._image_executor, self._decode, servable, data
-                )
                 signature = servable.signature(target.signature_name)
-                outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, None)
-        except ServingError as error:
+                image = _image_spec(servable, signature)
+                pixels = await asyncio.get_running_loop().run_in_executor(
+                    self._image_executor,
+                    functools.partial(decode_image, data, image, max_pixels=self._max_image_pixels),
+                )
+                inputs = {signature.inputs[0].name: pixels[np.newaxis]}
+                outputs = await servable.run(target.signature_name, inputs, None)
+        except BaseException as error:
             outcome = type(error).__name__
             raise
         finally:
@@ -129,19 +135,36 @@ class DataPlane:
     def _resolve(self, target: Target) -> Servable:
         return self._manager.resolve(target.name, target.version, target.label)
 
-    def _decode(self, servable: Servable, data: bytes) -> np.ndarray:
-        if servable.image is None:
-            raise UnsupportedError(
-                f"model {servable.name} has no image preprocessing in its manifest: send tensors instead"
-            )
-        return decode_image(data, servable.image, max_pixels=self._max_image_pixels)[np.newaxis]
-
 
 def best_classes(scores: np.ndarray, labels: Sequence[str], top_k: int) -> list[ClassScore]:
     """The `top_k` highest of one row of scores, best first; equal scores in the order of the classes."""
-    order = np.argsort(-scores, kind="stable")[:top_k]
+    order = np.argsort(-scores.astype(np.float64), kind="stable")[:top_k]
     names: Mapping[int, str] = dict(enumerate(labels))
     return [ClassScore(int(index), names.get(int(index), str(index)), float(scores[index])) for index in order]
+
+
+def _image_spec(servable: Servable, signature: Signature) -> ImageSpec:
+    """How to make the signature's input from an image file.
+
+    Raises:
+        UnsupportedError: the signature is not one of pixels in, a list of scores out.
+    """
+    if servable.image is None:
+        raise UnsupportedError(
+            f"model {servable.name} has no image preprocessing in its manifest: send tensors instead"
+        )
+    pixels, scores, shape = signature.inputs[0], signature.outputs[0], servable.image.shape
+    if len(signature.inputs) > 1 or pixels.dtype != "uint8" or not pixels.accepts((1, *shape)):
+        raise UnsupportedError(
+            f"model {servable.name} takes no images: expected one input of uint8 {format_shape((None, *shape))}, "
+            f'its input "{pixels.name}" is {pixels.dtype} {format_shape(pixels.shape)}'
+        )
+    if len(scores.shape) != _SCORES_RANK or scores.element.is_string:
+        raise UnsupportedError(
+            f"model {servable.name} gives no class scores: expected numbers of shape [?, classes], "
+            f'its output "{scores.name}" is {scores.dtype} {format_shape(scores.shape)}'
+        )
+    return servable.image
 
 
 def _filtered(signature: Signature, output_filter: Sequence[str]) -> Sequence[str]:
