@@ -50,6 +50,10 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
         raise PayloadTooLargeError(f"expected at most {max_bytes:,} bytes once inflated, received more")
     if not inflater.eof:
         raise InvalidInputError(f"the {encoding} gRPC message is damaged: it ends too early")
+    if inflater.unused_data:
+        raise InvalidInputError(
+            f"the {encoding} gRPC message is damaged: {len(inflater.unused_data)} bytes follow its end"
+        )
     return message
 
 

@@ -60,22 +60,16 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
             f"received shape {format_shape(shape)} of {count * element.numpy.itemsize:,} bytes"
         )
     content = tensor.tensor_content
-    if content and not element.is_string:
-        if len(content) != count * element.numpy.itemsize:
-            raise InvalidInputError(
-                f'input "{spec.name}": expected {count * element.numpy.itemsize} bytes of tensor_content for shape '
-                f"{format_shape(shape)} of {spec.dtype}, received {len(content)}"
-            )
-        return np.frombuffer(content, element.numpy).reshape(shape)
-    values = _typed_values(tensor, element, count)
-    if values.size > count:
+    if not content:
+        return _typed_values(tensor, spec, count).reshape(shape)
+    if element.is_string:
+        raise InvalidInputError(f'input "{spec.name}": expected strings in string_val, received tensor_content')
+    if len(content) != count * element.numpy.itemsize:
         raise InvalidInputError(
-            f'input "{spec.name}": expected at most {count} values for shape {format_shape(shape)}, '
-            f"received {values.size}"
+            f'input "{spec.name}": expected {count * element.numpy.itemsize} bytes of tensor_content for shape '
+            f"{format_shape(shape)} of {spec.dtype}, received {len(content)}"
         )
-    if values.size < count:
-        values = _fill_up(values, count, element)
-    return values.reshape(shape)
+    return np.frombuffer(content, element.numpy).reshape(shape)
 
 
 def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
@@ -114,34 +108,36 @@ def _encode_shape(message: TensorShape, shape: Sequence[int | None]) -> None:
         message.dim.add(size=-1 if size is None else size)
 
 
-def _typed_values(tensor: Tensor, element: DType, count: int) -> np.ndarray:
-    name = element.name
-    field = _TYPED_FIELD[name]
-    if name in {"float32", "float64"}:
-        content = b"".join(getattr(tensor, field))
+def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
+    """What the dtype's `*_val` field holds, filled up to `count` values."""
+    element = spec.element
+    field = _TYPED_FIELD[element.name]
+    values = getattr(tensor, field)
+    if element.name in {"float32", "float64"}:
+        content = b"".join(values)
         if len(content) == count * element.numpy.itemsize:
             return np.frombuffer(content, element.numpy)
         # Not packed (our message class then kept the numbers as unknown fields), or not one value an element.
         try:
-            unpacked = UnpackedTensor.FromString(tensor.SerializeToString())
+            values = getattr(UnpackedTensor.FromString(tensor.SerializeToString()), field)
         except DecodeError as error:
-            raise InvalidInputError(f"{field} is not a list of whole {name} values") from error
-        return np.array(getattr(unpacked, field), element.numpy)
-    values = getattr(tensor, field)
-    if name == "string":
-        array = np.empty(len(values), dtype=object)
-        array[:] = values
-        return array
-    try:
-        if name == "float16":
-            return np.array(values, np.uint16).view(np.float16)
-        return np.array(values, element.numpy)
-    except OverflowError as error:
-        raise InvalidInputError(f"{field} holds a value that does not fit into {name}: {error}") from error
+            raise InvalidInputError(
+                f'input "{spec.name}": {field} is not a list of whole {element.name} values'
+            ) from error
+    given = len(values)
+    if given > count:
+        raise InvalidInputError(f'input "{spec.name}": expected at most {count} values, received {given}')
+    if field in {"int_val", "half_val"} and given:
+        values = _narrow(np.array(values), spec, field)
+    array = np.empty(count, element.numpy)
+    array[:given] = values
+    array[given:] = array[given - 1] if given else (b"" if element.is_string else 0)
+    return array
 
 
-def _fill_up(values: np.ndarray, count: int, element: DType) -> np.ndarray:
-    filled = np.empty(count, element.numpy)
-    filled[: values.size] = values
-    filled[values.size :] = values[-1] if values.size else (b"" if element.is_string else 0)
-    return filled
+def _narrow(values: np.ndarray, spec: TensorSpec, field: str) -> np.ndarray:
+    """Small integers, and float16 as its bits, travel as int32."""
+    narrowed = values.astype(np.uint16 if spec.dtype == "float16" else spec.element.numpy)
+    if not np.array_equal(narrowed, values):
+        raise InvalidInputError(f'input "{spec.name}": {field} holds a value that does not fit into {spec.dtype}')
+    return narrowed.view(spec.element.numpy)
