@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,8 +23,11 @@ from serving.errors import InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
 
 _SHOWN_CHARACTERS = 80
-_ACCEPTED_KINDS = MappingProxyType({"b": "b", "f": "fiu", "i": "iu", "u": "iu"})
-"""Kinds of numpy dtypes that JSON values may arrive as, by the kind that the model expects: integers reject 1.0."""
+_ACCEPTED_TYPES: Mapping[str, set[type]] = MappingProxyType({"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}})
+"""Types that JSON values may arrive as, by the kind of numpy dtype that the model expects: integers reject 1.0."""
+_NAMES_OF_TYPES = MappingProxyType(
+    {bool: "booleans", int: "integers", float: "decimals", str: "strings", dict: "objects", type(None): "null"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,52 +151,90 @@ def _columns(data: Any, signature: Signature) -> dict[str, Any]:
 def _decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
     array = _decode_strings(values, spec) if spec.element.is_string else _decode_numbers(values, spec)
     if not spec.accepts(array.shape):
-        raise InvalidInputError(
-            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, received {format_shape(array.shape)}'
-        )
+        raise _wrong_shape(spec, array.shape)
     return array
 
 
 def _decode_numbers(values: Any, spec: TensorSpec) -> np.ndarray:
-    try:
-        received = np.array(values)
-    except ValueError as error:
-        raise InvalidInputError(
-            f'input "{spec.name}": expected rows of one shape {format_shape(spec.shape)}, received ragged lists'
-        ) from error
     expected = spec.element.numpy
-    if received.dtype == expected or received.size == 0:
-        return received.astype(expected)
-    if received.dtype.kind not in _ACCEPTED_KINDS[expected.kind]:
-        raise InvalidInputError(f'input "{spec.name}": expected {spec.dtype} values, received {_kind_of(received)}')
-    lowest, highest = _range(expected)
-    outside = next((value for value in (received.min(), received.max()) if not lowest <= value <= highest), None)
-    # NaN and infinities are inside no range, but they are floats all the same.
-    if outside is not None and np.isfinite(outside):
-        raise InvalidInputError(
-            f'input "{spec.name}": expected {spec.dtype} values from {lowest} to {highest}, received {outside}'
-        )
-    return received.astype(expected)
+    types = _types_of_values(values, len(spec.shape))
+    if list in types:
+        raise _wrong_depth(values, spec)
+    if refused := types - _ACCEPTED_TYPES[expected.kind]:
+        received = " and ".join(sorted(_NAMES_OF_TYPES[kind] for kind in refused))
+        raise InvalidInputError(f'input "{spec.name}": expected {spec.dtype} values, received {received}')
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(values, expected)
+    except OverflowError as error:
+        raise _out_of_range(values, spec) from error
+    except (TypeError, ValueError) as error:
+        raise _ragged(spec) from error
+    if expected.kind == "f" and np.isinf(array).any() and np.isfinite(np.array(values, float)[np.isinf(array)]).any():
+        raise _out_of_range(values, spec)
+    return array
 
 
-def _range(dtype: np.dtype[Any]) -> tuple[float, float]:
-    if dtype.kind == "b":
-        return 0, 1
+def _types_of_values(values: Any, rank: int) -> set[type]:
+    """The types of what is found `rank` lists deep; with `list` among them where the depth is another one.
+
+    Looked at before numpy does, which finds a type for everything: it takes true for 1, and strings, however long, for
+    an array of as many characters each.
+    """
+    level: Iterable[Any] = (values,)
+    for _ in range(rank):
+        level = itertools.chain.from_iterable(level)
+    try:
+        return set(map(type, level))
+    except TypeError:
+        return {list}
+
+
+def _wrong_depth(values: Any, spec: TensorSpec) -> InvalidInputError:
+    found = np.array(values, dtype=object)
+    if any(isinstance(value, list) for value in found.flat):
+        return _ragged(spec)
+    return _wrong_shape(spec, found.shape)
+
+
+def _wrong_shape(spec: TensorSpec, received: tuple[int, ...]) -> InvalidInputError:
+    return InvalidInputError(
+        f'input "{spec.name}": expected shape {format_shape(spec.shape)}, received {format_shape(received)}'
+    )
+
+
+def _ragged(spec: TensorSpec) -> InvalidInputError:
+    return InvalidInputError(
+        f'input "{spec.name}": expected rows of one shape {format_shape(spec.shape)}, received ragged lists'
+    )
+
+
+def _out_of_range(values: Any, spec: TensorSpec) -> InvalidInputError:
+    dtype = spec.element.numpy
     limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-    return limits.min, limits.max
+    lowest, highest = np.array([limits.min, limits.max], dtype).tolist()
+    numbers = (value for value in np.array(values, dtype=object).flat if abs(value) != math.inf)
+    outside = next(value for value in numbers if value < lowest or value > highest)
+    return InvalidInputError(
+        f'input "{spec.name}": expected {spec.dtype} values from {limits.min} to {limits.max}, '
+        f"received {_shorten(str(outside))}"
+    )
 
 
 def _decode_strings(values: Any, spec: TensorSpec) -> np.ndarray:
     flat: list[bytes] = []
-    shape = _collect_strings(values, flat, spec)
+    shape = _collect_strings(values, flat, spec, len(spec.shape))
     array = np.empty(len(flat), dtype=object)
     array[:] = flat
     return array.reshape(shape)
 
 
-def _collect_strings(values: Any, flat: list[bytes], spec: TensorSpec) -> tuple[int, ...]:
+def _collect_strings(values: Any, flat: list[bytes], spec: TensorSpec, depth: int) -> tuple[int, ...]:
     if isinstance(values, str):
-        flat.append(values.encode())
+        try:
+            flat.append(values.encode())
+        except UnicodeEncodeError as error:
+            raise InvalidInputError(f'input "{spec.name}": expected text, received half of a surrogate pair') from error
         return ()
     if _is_b64(values):
         try:
@@ -199,19 +242,19 @@ def _collect_strings(values: Any, flat: list[bytes], spec: TensorSpec) -> tuple[
         except (binascii.Error, ValueError, TypeError) as error:
             raise InvalidInputError(f'input "{spec.name}": "b64" does not hold base64: {error}') from error
         return ()
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not depth:
         raise InvalidInputError(f'input "{spec.name}": expected strings or {{"b64": …}}, received {_kind(values)}')
-    shapes = {_collect_strings(value, flat, spec) for value in values}
+    shapes = {_collect_strings(value, flat, spec, depth - 1) for value in values}
     if len(shapes) > 1:
-        raise InvalidInputError(f'input "{spec.name}": expected rows of one shape, received ragged lists')
+        raise _ragged(spec)
     return (len(values), *(shapes.pop() if shapes else ()))
 
 
 def _jsonable(name: str, array: np.ndarray) -> Any:
     if array.dtype != object:
-        # orjson prints float32 and float64 in their shortest form, but knows no float16 and no scalar array.
+        # orjson prints float32 and float64 in their shortest form, but knows no float16 and no array of no dimensions.
         array = array.astype(np.float32) if array.dtype == np.float16 else array
-        return np.ascontiguousarray(array) if array.ndim else array.item()
+        return np.ascontiguousarray(array) if array.ndim else array[()]
     flat = np.empty(array.size, dtype=object)
     flat[:] = [_json_string(value, as_base64=name.endswith("_bytes")) for value in array.ravel()]
     return flat.reshape(array.shape).tolist()
@@ -229,12 +272,6 @@ def _shortest_floats(array: np.ndarray) -> Any:
 
 def _is_b64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"}
-
-
-def _kind_of(array: np.ndarray) -> str:
-    return {"f": "decimals", "i": "integers", "u": "integers", "b": "booleans", "U": "strings"}.get(
-        array.dtype.kind, "values of mixed kinds"
-    )
 
 
 def _kind(value: Any) -> str:
