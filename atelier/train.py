@@ -49,7 +49,7 @@ def train(
         settings: Recipe = dataclasses.replace(find_recipe(recipe), **given)  # type: ignore[arg-type]
         path = out or default_run_path(recipe, datetime.datetime.now().astimezone())
         check_free(path)
-        console = Console(stderr=as_json)
+        console = Console(stderr=as_json, highlight=False)
         dataset = load_dataset(settings.dataset, data)
         console.print(
             f"{settings.name}: {len(dataset.train):,} images for training, {len(dataset.test):,} for the test, "
@@ -81,7 +81,7 @@ def recipes(
         image = f"{recipe.image.height}×{recipe.image.width} {recipe.image.colour}"
         target = f"≥ {recipe.target.test_accuracy:.1%}"
         table.add_row(recipe.name, recipe.title, recipe.dataset, image, str(recipe.epochs), target)
-    Console().print(table)
+    Console(highlight=False).print(table)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,6 @@ class LineProgress:
         self._console.print(
             f"epoch {self._done}/{self._epochs}  {_describe(epoch)}  {epoch.seconds:.1f} s",
             soft_wrap=True,
-            highlight=False,
         )
 
 
