@@ -45,17 +45,18 @@ def demo(
     ] = False,
 ) -> None:
     """Train, export and serve a real classifier, then ask it over gRPC and REST."""
-    try:
-        from rich.console import Console
+    from rich.console import Console
 
+    console = Console()
+    started = time.perf_counter()
+    console.print("Looking for Fashion-MNIST…")
+    try:
         from serving.server import StartError, start
         from serving.settings import ServingSettings
         from training.environment import quiet_tensorflow
     except ModuleNotFoundError as error:
         fail(f'atelier demo needs pip install "atelier[training,export,serving]": {error.name} is missing', WRONG_USE)
     quiet_tensorflow()
-    console = Console()
-    started = time.perf_counter()
     recipe, dataset = _choose(console, data)
     run = out / "runs" / f"{recipe}-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
     found = ["--data", str(data)] if data else []
