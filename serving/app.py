@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from serving.errors import ServingError
-from serving.frontends.grpc_transport import UNIMPLEMENTED, send_status, serve_unary
+from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
 from serving.frontends.health import Health
 from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_error, send_json
 from serving.frontends.images import Images, is_image
@@ -15,8 +15,6 @@ from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import PREFIX, TfsRest, parse_path
 
 log = logging.getLogger("atelier.http")
-
-_GRPC = b"application/grpc"
 
 
 class App:
@@ -38,9 +36,9 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one HTTP request; never raises for what a client sent."""
         method = self._methods.get(scope["path"])
-        if method is not None and _is_grpc(scope):
+        if method is not None:
             await serve_unary(scope, receive, send, method, self._max_request_bytes)
-        elif _is_grpc(scope):
+        elif is_grpc(scope):
             await send_status(
                 send,
                 UNIMPLEMENTED,
@@ -76,12 +74,6 @@ class App:
                 await self._images.classify(address, scope, receive, send)
             else:
                 await self._rest.post(address, receive, send)
-        elif path in self._methods:
-            await send_json(send, 415, {"error": f"{path}: expected content-type application/grpc over HTTP/2"})
         else:
             known = ", ".join([*self._pages, "/v1/models/NAME"])
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})
-
-
-def _is_grpc(scope: Scope) -> bool:
-    return any(name == b"content-type" and value.startswith(_GRPC) for name, value in scope["headers"])

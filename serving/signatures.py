@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -69,13 +70,21 @@ class TensorSpec:
         if self.dtype not in DTYPES:
             raise ValueError(f"unknown dtype {self.dtype!r}; known: {', '.join(DTYPES)}")
 
-    @property
+    @cached_property
     def element(self) -> DType:
         """The element type."""
         return DTYPES[self.dtype]
 
+    @cached_property
+    def _row_shape(self) -> tuple[int | None, ...] | None:
+        """The shape of one row, where only the batch dimension is free."""
+        batched = self.shape[:1] == (None,) and None not in self.shape[1:]
+        return self.shape[1:] if batched else None
+
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits, rank and every fixed size."""
+        if self._row_shape is not None:
+            return len(shape) == len(self.shape) and shape[1:] == self._row_shape
         return len(shape) == len(self.shape) and all(
             expected is None or expected == received for expected, received in zip(self.shape, shape, strict=True)
         )
@@ -88,6 +97,11 @@ class Signature:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     method: str = PREDICT_METHOD
+
+    @cached_property
+    def input_names(self) -> frozenset[str]:
+        """The names of all inputs."""
+        return frozenset(spec.name for spec in self.inputs)
 
 
 def format_shape(shape: tuple[int | None, ...]) -> str:

@@ -20,7 +20,7 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from serving.frontends.http import ClientGoneError, Receive, Scope, Send, loop_time, printable, read_body
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send, loop_time, printable, read_body, send_json
 from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, parse_timeout
 
 log = logging.getLogger("atelier.grpc")
@@ -60,6 +60,10 @@ _OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b
 
 async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handler, max_bytes: int) -> None:
     """Reads one message, has it answered, sends the answer or the cause of its failure."""
+    if not is_grpc(scope):
+        expected = "POST with content-type application/grpc over HTTP/2"
+        await send_json(send, 415, {"error": f"{scope['path']}: expected {expected}"})
+        return
     try:
         encoding = ""
         deadline: float | None = None
@@ -87,6 +91,14 @@ async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handle
         await send(_START)
         await send({"type": "http.response.body", "body": encode_message(answer), "more_body": False})
         await send(_OK_TRAILERS)
+
+
+def is_grpc(scope: Scope) -> bool:
+    """Whether the request says that its body is gRPC."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            return bool(value.startswith(b"application/grpc"))
+    return False
 
 
 async def send_status(send: Send, code: int, text: str) -> None:

@@ -105,9 +105,8 @@ class TfsGrpc:
         return response.SerializeToString()
 
     def _decode(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, np.ndarray]:
-        expected = {spec.name for spec in signature.inputs}
-        if tensors.keys() != expected:
-            raise InvalidInputError(_input_names_differ(set(tensors), expected))
+        if tensors.keys() != signature.input_names:
+            raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
         return {
             spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=self._max_tensor_bytes)
             for spec in signature.inputs
@@ -123,7 +122,7 @@ def _target(spec: ModelSpec) -> Target:
     )
 
 
-def _input_names_differ(sent: set[str], wanted: set[str]) -> str:
+def _input_names_differ(sent: set[str], wanted: frozenset[str]) -> str:
     return (
         f"input size does not match signature: {len(sent)}!={len(wanted)} "
         f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(wanted))}}}). "

@@ -238,7 +238,7 @@ REFUSALS = {
         "/tensorflow.serving.PredictionService/Predict",
         {},
         415,
-        "/tensorflow.serving.PredictionService/Predict: expected content-type application/grpc over HTTP/2",
+        "/tensorflow.serving.PredictionService/Predict: expected POST with content-type application/grpc over HTTP/2",
     ),
     "a body over the limit": Case(
         "POST", PREDICT, b" " * 1_000_001, 413, "request body: expected at most 1,000,000 bytes, received more"
