@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, fail
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -72,10 +72,8 @@ def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
 
 @contextlib.contextmanager
 def _client(url: str, timeout_s: float) -> Iterator[httpx.Client]:
-    try:
+    with needs_extra("serving"):
         import httpx
-    except ModuleNotFoundError:
-        fail('this command needs the extra "serving": pip install "atelier[serving]"', WRONG_USE)
     try:
         # A proxy set for the rest of the world cannot reach a gateway on this machine.
         is_local = httpx.URL(url).host in {"localhost", "127.0.0.1", "::1"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
 import typer
@@ -24,3 +26,26 @@ def fail(text: str, status: int) -> NoReturn:
     """
     typer.secho(f"atelier: {text}", err=True, fg=typer.colors.RED)
     raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Around a command's imports: says what to install where a package of the extra is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fail(f'this command needs pip install "atelier[{extra}]": {error.name} is missing', WRONG_USE)
+
+
+@contextlib.contextmanager
+def sentences(statuses: Mapping[type[Exception], int], *, interrupted: str) -> Iterator[None]:
+    """Around a command's work: turns its known causes, and Ctrl-C, into one sentence and an exit status.
+
+    The first class in `statuses` that fits decides.
+    """
+    try:
+        yield
+    except tuple(statuses) as error:
+        fail(str(error), next(status for cause, status in statuses.items() if isinstance(error, cause)))
+    except KeyboardInterrupt:
+        fail(interrupted, INTERRUPTED)

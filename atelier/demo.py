@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, fail
+from atelier.console import FAILED, fail, needs_extra, sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 RECIPE = "fashion-mnist-dense"
 OFFLINE_RECIPE = "digits-dense"
+PICTURE = "predictions.png"
 _SIGNATURE = "serving_default"
+_CLEAN_UP_S = 10.0
 
 
 class Answer(NamedTuple):
@@ -50,40 +53,17 @@ def demo(
     console = Console()
     started = time.perf_counter()
     console.print("Looking for Fashion-MNIST…")
-    try:
-        from serving.server import StartError, start
-        from serving.settings import ServingSettings
+    with needs_extra("training,export,serving"):
+        from serving.server import StartError
         from training.environment import quiet_tensorflow
-    except ModuleNotFoundError as error:
-        fail(f'atelier demo needs pip install "atelier[training,export,serving]": {error.name} is missing', WRONG_USE)
-    quiet_tensorflow()
-    recipe, dataset = _choose(console, data)
-    run = out / "runs" / f"{recipe}-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    found = ["--data", str(data)] if data else []
-    _command(console, "1. Train", ["train", recipe, "--out", str(run), "--seed", str(seed), *found])
-    _command(console, "2. Export, prove equal, publish", ["export", str(run), "--models", str(out / "models"), *found])
 
-    console.rule("3. Serve", align="left")
-    settings = ServingSettings(models=out / "models", host="127.0.0.1", grpc_port=0, rest_port=0, drain_grace_s=0.2)
-    try:
-        with start(settings) as gateway:
-            where = gateway.addresses
-            console.print(
-                f"gRPC on port {where.grpc_port}, REST and a page to play with on http://127.0.0.1:{where.rest_port}/"
-            )
-            console.rule("4. Ask, over gRPC with TensorFlow Serving's own client, and over REST", align="left")
-            chosen = _choose_images(dataset, images, seed)
-            answers = _ask(where, dataset.name, dataset.test.images[chosen])
-            _print_answers(console, dataset, chosen, answers)
-            files = _write_images(out / "images", dataset, chosen)
-            if keep_serving:
-                _wait_for_interrupt(console, where)
-        console.print("The gateway has answered everything and stopped.")
-    except StartError as error:
-        fail(str(error), FAILED)
-    picture = _draw(out / "predictions.png", dataset, chosen, answers, recipe)
+        quiet_tensorflow()
+    with sentences({StartError: FAILED}, interrupted="interrupted"):
+        recipe, dataset = _choose(console, data)
+        _train_and_export(console, recipe, out, data, seed)
+        files = _serve_and_ask(console, recipe, dataset, out, images, seed, keep_serving=keep_serving)
     console.rule(f"Done in {time.perf_counter() - started:.0f} s", align="left")
-    _print_next_steps(console, picture, out, dataset.name, files)
+    _print_next_steps(console, out, dataset.name, files[0])
 
 
 def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
@@ -102,10 +82,51 @@ def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
         fail(str(error), FAILED)
 
 
+def _train_and_export(console: Console, recipe: str, out: Path, data: Path | None, seed: int) -> None:
+    run = out / "runs" / f"{recipe}-{datetime.datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    found = ["--data", str(data)] if data else []
+    _command(console, "1. Train", ["train", recipe, "--out", str(run), "--seed", str(seed), *found])
+    _command(console, "2. Export, prove equal, publish", ["export", str(run), "--models", str(out / "models"), *found])
+
+
+def _serve_and_ask(
+    console: Console, recipe: str, dataset: Dataset, out: Path, images: int, seed: int, *, keep_serving: bool
+) -> list[Path]:
+    from serving.server import start
+    from serving.settings import ServingSettings
+
+    console.rule("3. Serve", align="left")
+    settings = ServingSettings(models=out / "models", host="127.0.0.1", grpc_port=0, rest_port=0, drain_grace_s=0.2)
+    with start(settings) as gateway:
+        where = gateway.addresses
+        page = f"http://{where.host}:{where.rest_port}/"
+        console.print(f"gRPC on port {where.grpc_port}, REST and a page to play with on {page}")
+        console.rule("4. Ask, over gRPC with TensorFlow Serving's own client, and over REST", align="left")
+        chosen = _choose_images(dataset, images, seed)
+        answers = _ask(where, dataset.name, dataset.test.images[chosen])
+        _print_answers(console, dataset, chosen, answers)
+        _draw(out / PICTURE, dataset, chosen, answers, recipe)
+        files = _write_images(out / "images", dataset, chosen)
+        if keep_serving:
+            console.print(f"Serving until Ctrl-C: {page}")
+            with contextlib.suppress(KeyboardInterrupt):
+                gateway.wait()
+    console.print("The gateway has answered everything and stopped.")
+    return files
+
+
 def _command(console: Console, title: str, arguments: Sequence[str]) -> None:
     console.rule(title, align="left")
     console.print(f"[bold]$ atelier {shlex.join(arguments)}[/]", soft_wrap=True, highlight=False)
-    status = subprocess.run([sys.executable, "-m", "atelier", *arguments], check=False).returncode  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-m", "atelier", *arguments])  # noqa: S603
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C reached the command too: it cleans up and says so itself.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_CLEAN_UP_S)
+        process.terminate()
+        raise
     if status:
         raise typer.Exit(status)
 
@@ -184,33 +205,24 @@ def _write_images(folder: Path, dataset: Dataset, chosen: np.ndarray) -> list[Pa
     return files
 
 
-def _draw(path: Path, dataset: Dataset, chosen: np.ndarray, answers: Sequence[Answer], recipe: str) -> Path:
+def _draw(path: Path, dataset: Dataset, chosen: np.ndarray, answers: Sequence[Answer], recipe: str) -> None:
     import numpy as np
 
     from training.pictures import draw_predictions
 
     scores = np.stack([answer.scores for answer in answers])
     draw_predictions(dataset.test.take(chosen), scores, dataset.labels, f"{recipe}, answered by the gateway", path)
-    return path
 
 
-def _wait_for_interrupt(console: Console, where: Addresses) -> None:
-    console.print(f"Serving until Ctrl-C: http://{where.host}:{where.rest_port}/")
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        console.print()
-
-
-def _print_next_steps(console: Console, picture: Path, out: Path, model: str, files: Sequence[Path]) -> None:
-    atelier = "atelier" if not (Path(".venv") / "bin" / "atelier").exists() else ".venv/bin/atelier"
+def _print_next_steps(console: Console, out: Path, model: str, image: Path) -> None:
+    atelier = ".venv/bin/atelier" if Path(".venv/bin/atelier").exists() else "atelier"
+    classify = f"http://localhost:8501/v1/models/{model}:classify"
     console.print(
-        f"Picture: {picture}\n\nGo on with:\n"
+        f"Picture: {out / PICTURE}\n\nGo on with:\n"
         f"  {atelier} serve --models {out / 'models'}          then open http://localhost:8501/\n"
-        f"  {atelier} predict {files[0]}\n"
+        f"  {atelier} predict {image}\n"
         f"  curl http://localhost:8501/v1/models/{model}\n"
-        f"  curl -H 'content-type: image/png' --data-binary @{files[0]} http://localhost:8501/v1/models/{model}:classify\n"
+        f"  curl -H 'content-type: image/png' --data-binary @{image} {classify}\n"
         f"  {atelier} inspect {out / 'models' / model}",
         soft_wrap=True,
         highlight=False,

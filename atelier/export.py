@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from atelier.console import FAILED, INTERRUPTED, WRONG_USE, fail
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra, sentences
 
 if TYPE_CHECKING:
     from export.exporter import Evidence, Exported
@@ -130,16 +130,16 @@ def _sentences() -> Iterator[None]:
     from serving.errors import BundleError
     from training.errors import RunError, TrainingError, UsageError
 
-    try:
+    statuses = {
+        WrongUseError: WRONG_USE,
+        UsageError: WRONG_USE,
+        RunError: WRONG_USE,
+        ExportError: FAILED,
+        TrainingError: FAILED,
+        BundleError: FAILED,
+    }
+    with needs_extra("training,export"), sentences(statuses, interrupted="interrupted; nothing was published"):
         yield
-    except (WrongUseError, UsageError, RunError) as error:
-        fail(str(error), WRONG_USE)
-    except (ExportError, TrainingError, BundleError) as error:
-        fail(str(error), FAILED)
-    except ModuleNotFoundError as error:
-        fail(f'this command needs pip install "atelier[training,export]": {error.name} is missing', WRONG_USE)
-    except KeyboardInterrupt:
-        fail("interrupted; nothing was published", INTERRUPTED)
 
 
 def _print_json(document: dict[str, Any]) -> None:

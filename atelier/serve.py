@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, fail, note
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note
 
 _FLAG_HELP = "Settings also come from ATELIER_… variables and [serve] in atelier.toml."
 
@@ -58,16 +58,11 @@ serve.__doc__ = f"{serve.__doc__}\n\n{_FLAG_HELP}"
 
 def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
     """Runs a gateway with these settings until it is told to stop; the exit status."""
-    from pydantic import ValidationError
+    with needs_extra("serving"):
+        from pydantic import ValidationError
 
-    try:
         from serving.server import ModelsFolderError, StartError, start, wait_for_stop
         from serving.settings import ServingSettings
-    except ModuleNotFoundError as error:
-        fail(
-            f'atelier serve needs the extra "serving" (pip install "atelier[serving]"): {error.name} is missing',
-            WRONG_USE,
-        )
     try:
         settings = ServingSettings(**flags)
     except ValidationError as error:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.console import fail
+from atelier.console import FAILED, WRONG_USE, needs_extra, sentences
 
 if TYPE_CHECKING:
     from training.recipes import Recipe
     from training.run import Run
 
-FAILED = 1
-WRONG_USE = 2
-INTERRUPTED = 130
 MAX_SEED = 2**32 - 1
 
 
@@ -88,16 +85,9 @@ def recipes(
 def _errors_in_a_sentence() -> Iterator[None]:
     from training.errors import TrainingError, UsageError
 
-    try:
+    statuses: dict[type[Exception], int] = {UsageError: WRONG_USE, TrainingError: FAILED}
+    with needs_extra("training"), sentences(statuses, interrupted="interrupted; no run folder was left behind"):
         yield
-    except UsageError as error:
-        fail(str(error), WRONG_USE)
-    except TrainingError as error:
-        fail(str(error), FAILED)
-    except ModuleNotFoundError as error:
-        fail(f'this command needs pip install "atelier[training]": {error.name} is missing', WRONG_USE)
-    except KeyboardInterrupt:
-        fail("interrupted; no run folder was left behind", INTERRUPTED)
 
 
 def _in_words(recipe: Recipe, run: Run) -> str:
