@@ -1,0 +1,94 @@
+"""A batcher in front of a model that answers each row with itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from serving.batching.batcher import Arrays, Batcher, BatchLimits
+from serving.batching.policy import CostModel
+from tests.support.stepping import HandClock, HandExecutor, turn
+
+INLINE = 1.0
+THREADED = -1.0
+
+
+@dataclass
+class EchoModel:
+    """Answers `x` as `y`; `instead` replaces the next answers, one a batch, where it is not None."""
+
+    batches: list[np.ndarray] = field(default_factory=list)
+    instead: list[Callable[[Arrays], dict[str, np.ndarray]] | None] = field(default_factory=list)
+
+    def __call__(self, inputs: Arrays) -> dict[str, np.ndarray]:
+        self.batches.append(inputs["x"])
+        answer = self.instead.pop(0) if self.instead else None
+        return answer(inputs) if answer else {"y": inputs["x"].copy()}
+
+
+@dataclass
+class Observed:
+    """What the batcher reported of its batches."""
+
+    batches: list[tuple[int, int, float]] = field(default_factory=list)
+
+    def __call__(self, *, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:
+        assert run_s >= 0
+        self.batches.append((rows, requests, oldest_wait_s))
+
+
+class Stand:
+    """A batcher on a clock and an executor that the test moves; `threaded` runs wait for `run_batch`."""
+
+    def __init__(self, *, threaded: bool = True, **limits: float) -> None:
+        self.model = EchoModel()
+        self.observed = Observed()
+        self.executor = HandExecutor()
+        self.clock = HandClock(asyncio.get_running_loop())
+        self.cost = CostModel()
+        if not threaded:
+            for power in range(12):
+                self.cost.observe(2**power, 0.0)
+        settings = {"max_batch_size": 4, "max_queue_rows": 16, "inline_limit_s": THREADED if threaded else INLINE}
+        self.batcher = Batcher(
+            self.model,
+            BatchLimits(**{**settings, **limits}),  # type: ignore[arg-type]
+            self.executor,
+            self.observed,
+            self.cost,
+        )
+        self.requests: list[asyncio.Task[dict[str, np.ndarray]]] = []
+
+    async def ask(
+        self, *values: float, width: int = 1, deadline: float | None = None
+    ) -> asyncio.Task[dict[str, np.ndarray]]:
+        """Submits one request with a row for each value, and lets it get into the queue."""
+        rows = np.repeat(np.float64(values)[:, np.newaxis], width, axis=1)
+        task = asyncio.create_task(self.batcher.submit({"x": rows}, len(rows), deadline))
+        self.requests.append(task)
+        await turn()
+        return task
+
+    async def run_batch(self) -> None:
+        """Has the batch that was handed to the executor answered."""
+        self.executor.run_next()
+        await turn()
+
+    async def advance(self, seconds: float) -> None:
+        """Moves the clock on."""
+        self.clock.now += seconds
+        await turn()
+
+    @property
+    def batches(self) -> list[list[float]]:
+        """The first column of what the model was given, batch by batch."""
+        return [batch[:, 0].tolist() for batch in self.model.batches]
+
+
+def column(task: asyncio.Task[dict[str, np.ndarray]]) -> list[float]:
+    """The answer of a finished request, as the values it was asked with."""
+    values: list[float] = task.result()["y"][:, 0].tolist()
+    return values
