@@ -101,6 +101,11 @@ def decode_image(data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_
     return np.asarray(pixels)
 
 
+def load_decoders() -> None:
+    """Has Pillow import its decoders now, which it otherwise does while the first image waits."""
+    Image.init()
+
+
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise InvalidInputError(

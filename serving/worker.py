@@ -22,6 +22,7 @@ from serving.frontends.http import Receive, Scope, Send
 from serving.frontends.images import Images
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
+from serving.images import load_decoders
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded, load_version
 from serving.repository.manager import Manager
@@ -64,6 +65,7 @@ class Worker:
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
+        self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()
         if self._settings.poll_interval_s:
