@@ -1,0 +1,70 @@
+"""The transition between versions, by its properties."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.repository.transition import State, Steps, latest, next_steps
+
+VERSIONS = st.integers(1, 6)
+STATES = st.dictionaries(
+    VERSIONS, st.sampled_from([State.LOADING, State.AVAILABLE, State.UNLOADING, State.END]), max_size=6
+)
+ASPIRED = st.frozensets(VERSIONS, max_size=4)
+
+
+def test_the_policy_takes_the_highest_numbers() -> None:
+    assert latest({3, 20, 100}) == {100}
+    assert latest({3, 20, 100}, 2) == {20, 100}
+    assert latest(()) == frozenset()
+
+
+def test_the_old_version_is_unloaded_only_when_the_new_one_answers() -> None:
+    assert next_steps({2}, {1: State.AVAILABLE}) == Steps(load=(2,), unload=())
+    assert next_steps({2}, {1: State.AVAILABLE, 2: State.LOADING}) == Steps(load=(), unload=())
+    assert next_steps({2}, {1: State.AVAILABLE, 2: State.AVAILABLE}) == Steps(load=(), unload=(1,))
+    assert next_steps({2}, {1: State.UNLOADING, 2: State.AVAILABLE}) == Steps(load=(), unload=())
+
+
+def test_without_any_aspired_version_everything_is_unloaded() -> None:
+    assert next_steps((), {1: State.AVAILABLE, 2: State.AVAILABLE}) == Steps(load=(), unload=(1, 2))
+
+
+def test_a_version_that_has_ended_is_not_loaded_again_by_itself() -> None:
+    assert next_steps({1}, {1: State.END}) == Steps(load=(), unload=())
+
+
+@given(ASPIRED, STATES)
+def test_no_step_leaves_a_model_without_an_answer(aspired: frozenset[int], states: dict[int, State]) -> None:
+    steps = next_steps(aspired, states)
+
+    answering = {version for version, state in states.items() if state is State.AVAILABLE}
+    if aspired and answering:
+        assert answering - set(steps.unload)
+
+
+@given(ASPIRED, STATES)
+def test_steps_touch_only_what_they_may(aspired: frozenset[int], states: dict[int, State]) -> None:
+    steps = next_steps(aspired, states)
+
+    assert set(steps.load) == aspired - states.keys()
+    assert all(states[version] is State.AVAILABLE and version not in aspired for version in steps.unload)
+
+
+@given(ASPIRED, STATES)
+def test_once_everything_has_ended_there_is_nothing_left_to_do(
+    aspired: frozenset[int], states: dict[int, State]
+) -> None:
+    ended = {State.LOADING: State.AVAILABLE, State.UNLOADING: State.END}
+    now = dict(states)
+    for _ in range(3):
+        steps = next_steps(aspired, now)
+        now.update(dict.fromkeys(steps.load, State.LOADING))
+        now.update(dict.fromkeys(steps.unload, State.UNLOADING))
+        now = {version: ended.get(state, state) for version, state in now.items()}
+
+    assert next_steps(aspired, now) == Steps((), ())
+    answering = {version for version, state in now.items() if state is State.AVAILABLE}
+    if any(now[version] is State.AVAILABLE for version in aspired):
+        assert answering <= aspired

@@ -1,0 +1,117 @@
+"""A manager whose loads wait for the test, over a models folder of empty version folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from serving.backends.base import Tensors
+from serving.batching.batcher import BatchLimits
+from serving.batching.policy import CostModel
+from serving.errors import BundleError
+from serving.metrics import Metrics
+from serving.repository.loader import Loaded
+from serving.repository.manager import Manager
+from serving.repository.servable import Servable
+from serving.repository.transition import State
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tests.support.stepping import HandExecutor, turn
+
+ECHO = Signature((TensorSpec("x", "float32", (None,)),), (TensorSpec("y", "float32", (None,)),))
+
+
+@dataclass
+class EchoBackend:
+    """Answers `x` as `y`, and remembers that it was closed."""
+
+    signatures: Mapping[str, Signature] = field(default_factory=lambda: {DEFAULT_SIGNATURE: ECHO})
+    closed: int = 0
+
+    def run(self, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
+        assert not self.closed, f"{signature_name} runs after it was closed"
+        return {"y": inputs["x"]}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Loads:
+    """The manager's `load`: fails where the version folder holds a file `broken`, with that file's text."""
+
+    def __init__(self) -> None:
+        self.begun: list[Path] = []
+        self.backends: dict[str, EchoBackend] = {}
+
+    def __call__(self, version_dir: Path) -> Loaded:
+        self.begun.append(version_dir)
+        broken = version_dir / "broken"
+        if broken.exists():
+            raise BundleError(broken.read_text())
+        if (version_dir / "crash").exists():
+            raise RuntimeError("not for clients")
+        backend = self.backends[f"{version_dir.parent.name}/{version_dir.name}"] = EchoBackend()
+        return Loaded(backend, (), None, {DEFAULT_SIGNATURE: CostModel()})
+
+
+class RepositoryStand:
+    """A manager stepped by hand; `load_next` lets one load go on."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.loads = Loads()
+        self.metrics = Metrics()
+        self.executor = HandExecutor(holds=lambda function: function is self.loads)
+        self.manager = Manager(root, load=self.loads, serve=self._serve, executor=self.executor, metrics=self.metrics)
+
+    def version(self, path: str, **files: str) -> Path:
+        """Makes a version folder such as `digits/1`, with files of these names and texts."""
+        folder = self.root / path
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        return folder
+
+    async def step(self, *, loads: int | None = None) -> None:
+        """Looks at the folder; then lets `loads` loads end, or all that were begun, one after the other."""
+        await self.manager.step()
+        await turn()
+        while self.executor.kept and (loads is None or loads > 0):
+            await self.load_next()
+            loads = None if loads is None else loads - 1
+
+    async def load_next(self) -> None:
+        """Lets the load that waits longest end."""
+        self.executor.run_next()
+        await turn()
+
+    def states(self, name: str = "digits") -> dict[int, str]:
+        """State names by version, newest first."""
+        return {status.version: status.state.name for status in self.manager.statuses(name)}
+
+    def served(self, name: str = "digits") -> int:
+        """The version that answers who asks for none."""
+        return self.manager.resolve(name).version
+
+    def closed(self, path: str) -> int:
+        """How often the back end of that version was closed."""
+        return self.loads.backends[path].closed
+
+    def available(self, name: str = "digits") -> set[int]:
+        """The versions that can be asked by their number."""
+        return {status.version for status in self.manager.statuses(name) if status.state is State.AVAILABLE}
+
+    def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
+        return Servable(
+            name,
+            version,
+            backend=loaded.backend,
+            labels=loaded.labels,
+            image=loaded.image,
+            costs=loaded.costs,
+            limits=BatchLimits(),
+            executor=self.executor,
+            metrics=self.metrics,
+        )
