@@ -192,7 +192,7 @@ def _types_of_values(values: Any, rank: int) -> set[type]:
 
 def _wrong_depth(values: Any, spec: TensorSpec) -> InvalidInputError:
     found = np.array(values, dtype=object)
-    if any(isinstance(value, list) for value in found.flat):
+    if any(isinstance(value, list) for value in found.ravel()):
         return _ragged(spec)
     return _wrong_shape(spec, found.shape)
 
@@ -213,7 +213,7 @@ def _out_of_range(values: Any, spec: TensorSpec) -> InvalidInputError:
     dtype = spec.element.numpy
     limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
     lowest, highest = np.array([limits.min, limits.max], dtype).tolist()
-    numbers = (value for value in np.array(values, dtype=object).flat if abs(value) != math.inf)
+    numbers = (value for value in np.array(values, dtype=object).ravel() if abs(value) != math.inf)
     outside = next(value for value in numbers if value < lowest or value > highest)
     return InvalidInputError(
         f'input "{spec.name}": expected {spec.dtype} values from {limits.min} to {limits.max}, '
