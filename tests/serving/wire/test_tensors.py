@@ -1,0 +1,245 @@
+"""TensorProto to numpy and back: every encoding the format knows, and everything that is wrong with one."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from serving.errors import InvalidInputError
+from serving.signatures import DTYPES, DType, TensorSpec
+from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo
+from serving.wire.tensors import decode_tensor, encode_tensor, encode_tensor_info
+from tests.support.wire_forms import BYTES, field, tensor_head, unpacked_doubles, unpacked_floats, unpacked_varints
+
+MEGABYTE = 1_000_000
+NUMBERS = [dtype for dtype in DTYPES.values() if not dtype.is_string]
+FIELD_OF_INTS = {
+    "int8": ("int_val", 7),
+    "uint8": ("int_val", 7),
+    "int16": ("int_val", 7),
+    "uint16": ("int_val", 7),
+    "int32": ("int_val", 7),
+    "int64": ("int64_val", 10),
+    "bool": ("bool_val", 11),
+    "uint32": ("uint32_val", 16),
+    "uint64": ("uint64_val", 17),
+}
+
+
+def decode(tensor: Tensor | bytes, dtype: str, shape: tuple[int | None, ...], max_bytes: int = MEGABYTE) -> np.ndarray:
+    message = Tensor.FromString(tensor) if isinstance(tensor, bytes) else tensor
+    return decode_tensor(message, TensorSpec("x", dtype, shape), max_bytes=max_bytes)
+
+
+def tensor(dtype: str, shape: tuple[int, ...], **fields: object) -> Tensor:
+    message = Tensor(dtype=DTYPES[dtype].tensorflow, **fields)  # type: ignore[arg-type]
+    for size in shape:
+        message.tensor_shape.dim.add(size=size)
+    return message
+
+
+def arrays(dtype: DType) -> st.SearchStrategy[np.ndarray]:
+    elements = st.binary(max_size=6) if dtype.is_string else None
+    return hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4), elements=elements)
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=list(DTYPES))
+@given(data=st.data())
+def test_what_was_encoded_is_decoded_bit_by_bit(dtype: DType, data: st.DataObject) -> None:
+    array = data.draw(arrays(dtype))
+    message = Tensor()
+    encode_tensor(message, array, dtype)
+    decoded = decode(message.SerializeToString(), dtype.name, (None,) * array.ndim)
+
+    assert (decoded.dtype, decoded.shape) == (dtype.numpy, array.shape)
+    assert decoded.tolist() == array.tolist() if dtype.is_string else decoded.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("dtype", NUMBERS, ids=[dtype.name for dtype in NUMBERS])
+@given(data=st.data())
+def test_tensor_content_is_taken_as_it_is(dtype: DType, data: st.DataObject) -> None:
+    array = data.draw(arrays(dtype))
+    message = tensor(dtype.name, array.shape, tensor_content=array.tobytes())
+
+    assert decode(message, dtype.name, (None,) * array.ndim).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("dtype", NUMBERS, ids=[dtype.name for dtype in NUMBERS])
+@pytest.mark.parametrize("order", ["F", "strided"])
+def test_arrays_that_are_not_contiguous_are_encoded_row_by_row(dtype: DType, order: str) -> None:
+    base = np.arange(24).reshape(4, 6).astype(dtype.numpy)
+    array = np.asfortranarray(base) if order == "F" else base[::2, 1::2]
+    message = Tensor()
+    encode_tensor(message, array, dtype)
+
+    assert decode(message, dtype.name, (None, None)).tolist() == array.tolist()
+
+
+def test_unpacked_floats_are_read() -> None:
+    head = tensor_head(DTYPES["float32"].tensorflow, [3])
+    assert decode(head + unpacked_floats(5, [1.5, -2, 3]), "float32", (None,)).tolist() == [1.5, -2, 3]
+
+
+def test_unpacked_doubles_are_read() -> None:
+    head = tensor_head(DTYPES["float64"].tensorflow, [2])
+    assert decode(head + unpacked_doubles(6, [0.1, 1e300]), "float64", (None,)).tolist() == [0.1, 1e300]
+
+
+@pytest.mark.parametrize("dtype", FIELD_OF_INTS)
+def test_unpacked_integers_are_read(dtype: str) -> None:
+    head = tensor_head(DTYPES[dtype].tensorflow, [3])
+    assert decode(head + unpacked_varints(FIELD_OF_INTS[dtype][1], [1, 0, 1]), dtype, (None,)).tolist() == [1, 0, 1]
+
+
+def test_a_packed_list_that_comes_in_pieces_is_read_as_one() -> None:
+    pieces = b"".join(field(5, BYTES, struct.pack(f"<{len(part)}f", *part)) for part in ([1.0], [2.0, 3.0], []))
+    head = tensor_head(DTYPES["float32"].tensorflow, [3])
+    assert decode(head + pieces, "float32", (None,)).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_value_stands_for_all(dtype: str) -> None:
+    one: list[object] = [b"ab\0"] if dtype == "string" else [1]
+    message = Tensor()
+    encode_tensor(message, np.array(one, DTYPES[dtype].numpy), DTYPES[dtype])
+    del message.tensor_shape.dim[:]
+    message.tensor_shape.dim.add(size=2)
+    message.tensor_shape.dim.add(size=3)
+
+    assert decode(message, dtype, (None, 3)).tolist() == [[*one * 3]] * 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "int64", "float16", "uint64"])
+def test_a_list_that_is_too_short_is_filled_with_its_last_value(dtype: str) -> None:
+    message = Tensor()
+    encode_tensor(message, np.array([3, 5], DTYPES[dtype].numpy), DTYPES[dtype])
+    message.tensor_shape.dim[0].size = 5
+
+    assert decode(message, dtype, (None,)).tolist() == [3, 5, 5, 5, 5]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_without_any_value_the_tensor_is_zero(dtype: str) -> None:
+    zero: object = b"" if dtype == "string" else 0
+    assert decode(tensor(dtype, (2,)), dtype, (None,)).tolist() == [zero, zero]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_empty_batch_is_an_array_of_no_rows(dtype: str) -> None:
+    decoded = decode(tensor(dtype, (0, 3)), dtype, (None, 3))
+    assert (decoded.shape, decoded.dtype) == ((0, 3), DTYPES[dtype].numpy)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_scalar_has_no_dimensions(dtype: str) -> None:
+    value: object = b"a" if dtype == "string" else 1
+    message = Tensor()
+    encode_tensor(message, np.array(value, DTYPES[dtype].numpy), DTYPES[dtype])
+    assert decode(message, dtype, ()).item() == value
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"float_val": [struct.pack("<4f", 1, 2, 3, 4)]}, 'input "x": expected at most 3 values, received 4'),
+        ({"float_val": [b"\0" * 13]}, 'input "x": float_val is not a list of whole float32 values'),
+        ({"float_val": [b"\0"]}, 'input "x": float_val is not a list of whole float32 values'),
+        (
+            {"tensor_content": b"\0" * 11},
+            'input "x": expected 12 bytes of tensor_content for shape [3] of float32, received 11',
+        ),
+    ],
+)
+def test_a_wrong_number_of_values_is_refused(fields: dict[str, object], reason: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        decode(tensor("float32", (3,), **fields), "float32", (None,))
+    assert str(caught.value) == reason
+
+
+def test_values_for_a_tensor_without_elements_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="expected at most 0 values, received 1"):
+        decode(tensor("int32", (0,), int_val=[1]), "int32", (None,))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "fields"),
+    [
+        ("uint8", {"int_val": [256]}),
+        ("uint8", {"int_val": [-1]}),
+        ("int8", {"int_val": [128]}),
+        ("int16", {"int_val": [1 << 15]}),
+        ("uint16", {"int_val": [-1]}),
+        ("float16", {"half_val": [1 << 16]}),
+    ],
+)
+def test_an_integer_that_does_not_fit_is_refused_instead_of_wrapped(dtype: str, fields: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError, match=f"holds a value that does not fit into {dtype}"):
+        decode(tensor(dtype, (1,), **fields), dtype, (None,))
+
+
+def test_a_wrong_dtype_names_both() -> None:
+    with pytest.raises(InvalidInputError, match=r'^input "x": expected dtype uint8, received float32$'):
+        decode(tensor("float32", (1,)), "uint8", (None,))
+    with pytest.raises(InvalidInputError, match=r'^input "x": expected dtype uint8, received dtype number 14$'):
+        decode(Tensor(dtype=14), "uint8", (None,))
+    with pytest.raises(InvalidInputError, match=r"received dtype number 0$"):
+        decode(Tensor(), "uint8", (None,))
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3, 1), (2, 4), (-1, 3), (-(2**63), 3)])
+def test_a_wrong_shape_names_both(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        decode(tensor("uint8", shape), "uint8", (None, 3))
+    assert str(caught.value) == f'input "x": expected shape [?, 3], received {list(shape)}'
+
+
+def test_a_tensor_of_unknown_rank_is_refused() -> None:
+    message = Tensor(dtype=4)
+    message.tensor_shape.unknown_rank = True
+    with pytest.raises(InvalidInputError, match=r"received \[\]"):
+        decode(message, "uint8", (None,))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(2**40,), (2**31, 2**31), (2**62, 2**62, 2**62)])
+def test_one_value_cannot_ask_for_more_memory_than_is_allowed(dtype: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInputError, match="expected at most 1,000,000 bytes"):
+        decode(tensor(dtype, shape, int_val=[1]), dtype, (None,) * len(shape))
+
+
+def test_the_bound_of_memory_is_exact() -> None:
+    assert decode(tensor("int32", (250,), int_val=[7]), "int32", (None,), max_bytes=1000).sum() == 1750
+    with pytest.raises(InvalidInputError, match=r"received shape \[251\] of 1,004 bytes"):
+        decode(tensor("int32", (251,), int_val=[7]), "int32", (None,), max_bytes=1000)
+
+
+def test_strings_in_tensor_content_are_refused_instead_of_read_as_empty() -> None:
+    with pytest.raises(InvalidInputError, match="expected strings in string_val, received tensor_content"):
+        decode(tensor("string", (1,), tensor_content=b"\x01a"), "string", (None,))
+
+
+@given(st.binary(max_size=60), st.sampled_from(list(DTYPES)))
+def test_arbitrary_bytes_are_an_array_or_invalid_input(content: bytes, dtype: str) -> None:
+    try:
+        message = Tensor.FromString(tensor_head(DTYPES[dtype].tensorflow, [2]) + content)
+    except DecodeError:
+        return
+    try:
+        decoded = decode(message, dtype, (None,))
+    except InvalidInputError:
+        return
+    assert decoded.dtype == DTYPES[dtype].numpy
+
+
+def test_free_sizes_of_a_signature_travel_as_minus_one() -> None:
+    info = TensorInfo()
+    encode_tensor_info(info, TensorSpec("pixels", "uint8", (None, 28, 28)))
+
+    assert (info.name, info.dtype) == ("pixels", 4)
+    assert [dim.size for dim in info.tensor_shape.dim] == [-1, 28, 28]
