@@ -1,0 +1,58 @@
+"""Image files written by hand, for headers that no library would write."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def file_of(image: Image.Image, image_format: str, **options: Any) -> bytes:
+    """The image as a file of that format."""
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def gradient(mode: str = "RGB", width: int = 12, height: int = 8) -> Image.Image:
+    """Smooth enough to survive lossy formats, different along both axes."""
+    y, x = np.mgrid[0:height, 0:width]
+    red, green, blue = x * 255 // (width - 1), y * 255 // (height - 1), np.full_like(x, 128)
+    return Image.fromarray(np.stack([red, green, blue], axis=-1).astype(np.uint8)).convert(mode)
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    """One chunk with its length and checksum."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A complete 8-bit grayscale PNG of that size, with hardly any pixels in it."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 100)) + png_chunk(b"IEND", b"")
+    return PNG_SIGNATURE + chunks
+
+
+def gif_header(width: int, height: int, frame_width: int, frame_height: int) -> bytes:
+    """A GIF whose screen and first frame claim these sizes."""
+    screen = struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, frame_width, frame_height, 0)
+    return b"GIF89a" + screen + frame + b"\x02\x02\x44\x01\x00;"
+
+
+def bmp_header(width: int, height: int) -> bytes:
+    """A 24-bit BMP that claims this size and has no pixels."""
+    return b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, *[0] * 6)
+
+
+def webp_header(width: int, height: int) -> bytes:
+    """An extended WebP that claims this canvas and has no frame."""
+    sizes = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + sizes
+    return b"RIFF" + struct.pack("<I", len(body)) + body
