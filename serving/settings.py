@@ -39,8 +39,8 @@ class ServingSettings(BaseSettings):
     """How long an idle model waits for more rows, counted from the first; 0 never waits."""
     max_queue_rows: int = Field(4096, ge=1)
     """Rows that may wait for one model; more are refused at once."""
-    inline_limit_us: float = Field(300.0, ge=0)
-    """Runs predicted to take less happen on the event loop, longer ones in a thread."""
+    inline_limit_us: float = Field(500.0, ge=0)
+    """Runs predicted to take less CPU time happen on the event loop, longer ones in a thread."""
     onnx_threads: int = Field(0, ge=0)
     """Threads of one ONNX Runtime session; 0 means one a core."""
     max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)

@@ -40,7 +40,7 @@ class BatchLimits:
     max_batch_size: int = 64
     max_queue_rows: int = 4096
     batch_timeout_s: float = 0.0
-    inline_limit_s: float = 300e-6
+    inline_limit_s: float = 500e-6
 
 
 class BatchObserver(Protocol):
@@ -54,6 +54,7 @@ class _Outcome(NamedTuple):
     outputs: dict[str, np.ndarray]
     error: ServingError | None
     run_s: float
+    cpu_s: float
 
 
 @dataclass(slots=True, eq=False)
@@ -225,15 +226,17 @@ class Batcher:
 
     def _timed_run(self, inputs: Sequence[Arrays]) -> _Outcome:
         # perf_counter, because uvloop's time() stands still between two turns of the loop.
-        started_at = time.perf_counter()
+        started_at, cpu_started_at = time.perf_counter(), time.thread_time()
+        outputs: dict[str, np.ndarray] = {}
+        failure: ServingError | None = None
         try:
-            return _Outcome(self._run(_join(inputs)), None, time.perf_counter() - started_at)
+            outputs = self._run(_join(inputs))
         except ServingError as error:
-            return _Outcome({}, error, time.perf_counter() - started_at)
+            failure = error
         except Exception as error:  # whatever a back end raises goes to the requests of this batch only
             log.exception("the model failed")
             failure = InferenceError(f"the model failed: {type(error).__name__}")
-            return _Outcome({}, failure, time.perf_counter() - started_at)
+        return _Outcome(outputs, failure, time.perf_counter() - started_at, time.thread_time() - cpu_started_at)
 
     def _take(self) -> list[_Entry]:
         """The next batch, without the requests that were cancelled or expired while they waited."""
@@ -251,7 +254,7 @@ class Batcher:
         self._observe(rows=rows, requests=len(batch), oldest_wait_s=waited_s, run_s=outcome.run_s)
         error = outcome.error or _check_rows(outcome.outputs, rows)
         if error is None:
-            self._cost.observe(rows, outcome.run_s)
+            self._cost.observe(rows, outcome.cpu_s)
             _answer(batch, outcome.outputs)
         elif isinstance(error, InvalidInputError) and len(batch) > 1:
             self._queue_one_by_one(batch)

@@ -36,7 +36,10 @@ def split(rows: int, max_batch_size: int) -> Iterator[slice]:
 
 
 class CostModel:
-    """Predicts how long a batch takes from what earlier ones took.
+    """Predicts how long a batch keeps its thread busy from what earlier ones took.
+
+    It is told CPU time of the thread, not wall time: on a busy machine, waiting for a core or for Python's lock would
+    make every model look slow, and runs that belong on the event loop would be sent to a thread, where they wait more.
 
     One exponentially weighted mean for each power of two of rows; a size not yet seen is extrapolated in proportion
     from the nearest smaller one.
@@ -47,13 +50,13 @@ class CostModel:
         self._seconds_of_bucket: dict[int, float] = {}
 
     def observe(self, rows: int, seconds: float) -> None:
-        """Takes one measured run into account."""
+        """Takes one measured run into account; `seconds` of its thread's CPU time."""
         bucket = rows.bit_length()
         known = self._seconds_of_bucket.get(bucket)
         self._seconds_of_bucket[bucket] = seconds if known is None else known + self._weight * (seconds - known)
 
     def predict_s(self, rows: int) -> float:
-        """Seconds that a batch of `rows` rows will take; infinite while nothing is known."""
+        """Seconds of CPU time that a batch of `rows` rows will take; infinite while nothing is known."""
         bucket = rows.bit_length()
         seconds = self._seconds_of_bucket.get(bucket)
         if seconds is not None:
