@@ -59,6 +59,25 @@ def write_two_input_model(version_dir: Path) -> Path:
     return _save(graph, version_dir)
 
 
+def write_gather_model(version_dir: Path, *, first_row: int, rows: int) -> Path:
+    """int64 `i` [N] to float32 `y` [N]: row `first_row + i` of the table 0, 1 … of `rows` rows; fails outside."""
+    version_dir.mkdir(parents=True, exist_ok=True)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Add", ["i", "first"], ["index"]),
+            helper.make_node("Gather", ["table", "index"], ["y"]),
+        ],
+        "gather",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, ["N"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"])],
+        [
+            numpy_helper.from_array(np.array([first_row]), "first"),
+            numpy_helper.from_array(np.arange(rows, dtype=np.float32), "table"),
+        ],
+    )
+    return _save(graph, version_dir)
+
+
 def expected_scores(pixels: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """What `write_brightness_model` answers."""
     flat = pixels.reshape(-1, 4).astype(np.float32)

@@ -1,0 +1,112 @@
+"""Loading a version: verify, open, warm up; and every reason not to."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from serving.bundle import MANIFEST
+from serving.errors import BundleError
+from serving.repository.loader import Loaded, load_version
+from serving.signatures import DEFAULT_SIGNATURE
+from tests.support.bundles import damage, write_bundle
+from tests.support.onnx_models import (
+    LABELS,
+    expected_scores,
+    write_brightness_model,
+    write_gather_model,
+    write_identity_model,
+)
+
+
+def load(version_dir: Path, rows: tuple[int, ...] = (1, 8)) -> Loaded:
+    return load_version(version_dir, threads=1, warm_up_rows=rows)
+
+
+def refusal(version_dir: Path) -> str:
+    with pytest.raises(BundleError) as caught:
+        load(version_dir)
+    assert str(version_dir) not in str(caught.value), "no path of the server's disk"
+    return str(caught.value)
+
+
+def test_a_bundle_gives_a_model_with_its_labels_and_image_settings(tmp_path: Path) -> None:
+    loaded = load(write_bundle(tmp_path / "digits" / "1"))
+    pixels = np.uint8([[[1, 2], [3, 4]]])
+
+    assert loaded.labels == LABELS
+    assert loaded.image is not None
+    assert loaded.image.shape == (2, 2)
+    answer = loaded.backend.run(DEFAULT_SIGNATURE, {"pixels": pixels})
+    np.testing.assert_array_equal(answer["scores"], expected_scores(pixels))
+
+
+def test_a_bare_onnx_model_is_a_version_too(tmp_path: Path) -> None:
+    loaded = load(write_brightness_model(tmp_path / "1"))
+
+    assert (loaded.labels, loaded.image) == ((), None)
+    assert loaded.backend.signatures[DEFAULT_SIGNATURE].inputs[0].shape == (None, 2, 2)
+
+
+def test_warming_up_measures_every_batch_size_it_is_asked_for(tmp_path: Path) -> None:
+    cost = load(write_brightness_model(tmp_path / "1"), (4, 64)).costs[DEFAULT_SIGNATURE]
+
+    assert cost.predict_s(4) < math.inf
+    assert cost.predict_s(64) < math.inf
+    assert cost.predict_s(1) == math.inf
+
+
+def test_a_fixed_batch_size_is_warmed_up_as_it_is(tmp_path: Path) -> None:
+    cost = load(write_brightness_model(tmp_path / "1", batch=4)).costs[DEFAULT_SIGNATURE]
+    assert cost.predict_s(4) < math.inf
+    assert cost.predict_s(1) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [(TensorProto.FLOAT, ["N", "M"]), (TensorProto.STRING, ["N"]), (TensorProto.FLOAT, [])],
+    ids=["a free size", "strings", "a scalar"],
+)
+def test_inputs_that_nobody_can_make_up_are_not_warmed_up(tmp_path: Path, dtype: int, shape: list[str]) -> None:
+    loaded = load(write_identity_model(tmp_path / "1", dtype, shape))
+    assert loaded.costs[DEFAULT_SIGNATURE].predict_s(1) == math.inf
+
+
+def test_a_damaged_file_is_found_before_it_is_opened(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "digits" / "1")
+    damage(folder)
+    assert refusal(folder).startswith("model.onnx has checksum ")
+
+
+def test_a_broken_manifest_is_a_reason(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "digits" / "1")
+    (folder / MANIFEST).write_text("{")
+    assert refusal(folder).startswith("manifest.json is not valid: ")
+
+
+def test_a_manifest_that_cannot_be_read_is_a_reason(tmp_path: Path) -> None:
+    folder = write_brightness_model(tmp_path / "1")
+    (folder / MANIFEST).mkdir()
+    assert refusal(folder) == "the version's files cannot be read: Is a directory"
+
+
+def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    assert refusal(tmp_path / "1") == (
+        "the onnx back end expects model.onnx, the version has neither that nor a SavedModel"
+    )
+
+
+def test_a_saved_model_alone_is_not_for_this_back_end(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").touch()
+    assert refusal(tmp_path) == "the onnx back end expects model.onnx, the version has a SavedModel only"
+
+
+def test_a_model_that_cannot_run_is_found_in_its_warm_up(tmp_path: Path) -> None:
+    text = refusal(write_gather_model(tmp_path / "1", first_row=10, rows=2))
+    assert text.startswith("the model fails in its warm-up: ONNX Runtime failed: ")
+    assert "out of data bounds" in text

@@ -1,0 +1,273 @@
+"""The one use case, on small real servables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.batching.batcher import BatchLimits
+from serving.batching.policy import CostModel
+from serving.dataplane import ClassScore, DataPlane, Target, best_classes
+from serving.errors import (
+    InferenceError,
+    InvalidInputError,
+    ModelNotFoundError,
+    SignatureNotFoundError,
+    UnsupportedError,
+)
+from serving.images import ImageSpec
+from serving.metrics import Metrics
+from serving.repository.loader import Loaded
+from serving.repository.manager import Manager
+from serving.repository.servable import Servable
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tests.support.image_files import file_of, gradient
+from tests.support.stepping import HandExecutor, turn
+
+IMAGE = ImageSpec(2, 2, "grayscale")
+PIXELS = TensorSpec("pixels", "uint8", (None, 2, 2))
+SCORES = TensorSpec("scores", "float32", (None, 3))
+TWO_OUTPUTS = Signature((PIXELS,), (SCORES, TensorSpec("best", "int64", (None,))))
+
+
+class Back:
+    """A back end with one signature and one answer for each row."""
+
+    def __init__(self, signature: Signature, **answers: np.ndarray) -> None:
+        self.signatures = {DEFAULT_SIGNATURE: signature}
+        self.answers = answers
+        self.seen: list[np.ndarray] = []
+
+    def run(self, signature_name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        assert signature_name == DEFAULT_SIGNATURE
+        (array,) = inputs.values()
+        self.seen.append(array)
+        return {name: np.repeat(answer, len(array), axis=0) for name, answer in self.answers.items()}
+
+    def close(self) -> None:
+        pass
+
+
+class Stand:
+    """A data plane in front of one model, `digits`, version 7."""
+
+    def __init__(self, root: Path, back: Back, image: ImageSpec | None = IMAGE) -> None:
+        (root / "digits" / "7").mkdir(parents=True)
+        self.metrics = Metrics()
+        self.executor = HandExecutor(holds=lambda _: False)
+        self.manager = Manager(
+            root,
+            load=lambda _: Loaded(back, ("cat", "dog"), image, {DEFAULT_SIGNATURE: CostModel()}),
+            serve=self._serve,
+            executor=self.executor,
+            metrics=self.metrics,
+        )
+        self.plane = DataPlane(self.manager, self.metrics, self.executor, 1_000_000)
+
+    def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
+        return Servable(
+            name,
+            version,
+            backend=loaded.backend,
+            labels=loaded.labels,
+            image=loaded.image,
+            costs=loaded.costs,
+            limits=BatchLimits(),
+            executor=self.executor,
+            metrics=self.metrics,
+        )
+
+    async def predict(self, target: Target, *output_filter: str, rows: int = 1) -> dict[str, np.ndarray]:
+        prediction = await self.plane.predict(
+            target, lambda _: {"pixels": np.zeros((rows, 2, 2), np.uint8)}, api="test", output_filter=output_filter
+        )
+        assert (prediction.name, prediction.version) == ("digits", 7)
+        return prediction.outputs
+
+    def outcomes(self) -> dict[tuple[str, str], float]:
+        """How many requests ended how, by model name and outcome."""
+        return {
+            (sample.labels["model_name"], sample.labels["outcome"]): sample.value
+            for family in self.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name == "atelier_requests_total"
+        }
+
+
+NewStand = Callable[..., Awaitable[Stand]]
+
+
+@pytest.fixture
+def new_stand(tmp_path: Path) -> NewStand:
+    async def make(back: Back, image: ImageSpec | None = IMAGE) -> Stand:
+        stand = Stand(tmp_path, back, image)
+        await stand.manager.step()
+        await stand.manager.settle()
+        return stand
+
+    return make
+
+
+def two_outputs() -> Back:
+    return Back(TWO_OUTPUTS, scores=np.float32([[0.1, 0.7, 0.2]]), best=np.int64([1]))
+
+
+async def test_an_output_filter_gives_what_it_names_in_its_order(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+
+    assert list(await stand.predict(Target("digits"))) == ["scores", "best"]
+    assert list(await stand.predict(Target("digits"), "best")) == ["best"]
+    assert list(await stand.predict(Target("digits"), "best", "scores")) == ["best", "scores"]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (
+            ["scores", "nobody"],
+            "output tensor alias not found in signature: nobody Outputs expected to be in the set {best,scores}.",
+        ),
+        (["best", "best"], "duplicate output tensor alias: best"),
+    ],
+)
+async def test_a_wrong_output_filter_is_refused_before_the_model_runs(
+    new_stand: NewStand, names: list[str], reason: str
+) -> None:
+    back = two_outputs()
+    stand = await new_stand(back)
+    with pytest.raises(InvalidInputError) as caught:
+        await stand.predict(Target("digits"), *names)
+
+    assert str(caught.value) == reason
+    assert back.seen == []
+
+
+async def test_requests_are_counted_by_how_they_ended_and_under_no_name_that_a_client_made_up(
+    new_stand: NewStand,
+) -> None:
+    stand = await new_stand(two_outputs())
+    await stand.predict(Target("digits"))
+    with pytest.raises(ModelNotFoundError):
+        await stand.predict(Target("made-up"))
+    with pytest.raises(SignatureNotFoundError, match=r'^Serving signature key "regress" not found\.$'):
+        await stand.predict(Target("digits", signature_name="regress"))
+    with pytest.raises(InvalidInputError, match="expected at least one row, received none"):
+        await stand.predict(Target("digits"), rows=0)
+
+    assert stand.outcomes() == {
+        ("digits", "ok"): 1,
+        ("", "ModelNotFoundError"): 1,
+        ("digits", "SignatureNotFoundError"): 1,
+        ("digits", "InvalidInputError"): 1,
+    }
+
+
+async def test_a_cancelled_request_is_not_counted_as_answered(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+    stand.executor.holds = lambda _: True
+    task = asyncio.create_task(stand.predict(Target("digits")))
+    await turn()
+    task.cancel()
+    await turn()
+    stand.executor.run_next()
+
+    assert stand.outcomes() == {("digits", "CancelledError"): 1}
+
+
+async def test_an_image_becomes_the_one_row_that_the_signature_takes(new_stand: NewStand) -> None:
+    back = Back(Signature((PIXELS,), (SCORES,)), scores=np.float32([[0.25, 0.75, 0.0]]))
+    stand = await new_stand(back)
+    data = file_of(gradient("L", 2, 2), "PNG")
+    answer = await stand.plane.classify_image(Target("digits"), data, 2, api="image")
+
+    assert (answer.name, answer.version) == ("digits", 7)
+    assert answer.classes == [ClassScore(1, "dog", 0.75), ClassScore(0, "cat", 0.25)]
+    assert back.seen[0].tolist() == [np.asarray(gradient("L", 2, 2)).tolist()]
+
+
+@pytest.mark.parametrize(
+    ("signature", "image", "reason"),
+    [
+        (Signature((PIXELS,), (SCORES,)), None, "has no image preprocessing in its manifest"),
+        (Signature((PIXELS, PIXELS), (SCORES,)), IMAGE, "takes no images: expected one input of uint8 [?, 2, 2]"),
+        (
+            Signature((TensorSpec("x", "float32", (None, 2, 2)),), (SCORES,)),
+            IMAGE,
+            'takes no images: expected one input of uint8 [?, 2, 2], its input "x" is float32 [?, 2, 2]',
+        ),
+        (
+            Signature((PIXELS,), (SCORES,)),
+            ImageSpec(3, 3, "rgb"),
+            'expected one input of uint8 [?, 3, 3, 3], its input "pixels" is uint8 [?, 2, 2]',
+        ),
+        (
+            Signature((PIXELS,), (TensorSpec("y", "float32", (None,)),)),
+            IMAGE,
+            'gives no class scores: expected numbers of shape [?, classes], its output "y" is float32 [?]',
+        ),
+        (Signature((PIXELS,), (TensorSpec("y", "string", (None, 3)),)), IMAGE, "gives no class scores"),
+    ],
+)
+async def test_a_model_that_is_no_image_classifier_says_why(
+    new_stand: NewStand, signature: Signature, image: ImageSpec | None, reason: str
+) -> None:
+    back = Back(signature)
+    stand = await new_stand(back, image)
+    with pytest.raises(UnsupportedError) as caught:
+        await stand.plane.classify_image(Target("digits"), b"not even read", 1, api="image")
+
+    assert reason in str(caught.value)
+    assert back.seen == []
+
+
+async def test_a_bad_image_is_refused_and_the_version_is_left_free(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+    with pytest.raises(InvalidInputError, match="not an image"):
+        await stand.plane.classify_image(Target("digits"), b"text", 1, api="image")
+
+    await asyncio.wait_for(stand.manager.resolve("digits").drained(), 5)
+    assert stand.outcomes() == {("digits", "InvalidInputError"): 1}
+
+
+async def test_a_real_executor_decodes_beside_the_event_loop(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+    with ThreadPoolExecutor(1) as executor:
+        plane = DataPlane(stand.manager, stand.metrics, executor, 1_000_000)
+        answers = await asyncio.gather(
+            *(plane.classify_image(Target("digits"), file_of(gradient(), "PNG"), 1, api="image") for _ in range(5))
+        )
+    assert [answer.classes[0].label for answer in answers] == ["dog"] * 5
+
+
+async def test_a_model_that_answers_the_wrong_number_of_rows_fails_as_a_model(new_stand: NewStand) -> None:
+    back = Back(Signature((PIXELS,), (SCORES,)), scores=np.zeros((2, 3), np.float32))
+    stand = await new_stand(back)
+    with pytest.raises(InferenceError, match="expected 1 rows from the model"):
+        await stand.predict(Target("digits"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool"])
+def test_the_best_classes_are_those_of_the_highest_scores_in_every_dtype(dtype: str) -> None:
+    scores = np.array([0, 1, 0, 1] if dtype == "bool" else [0, 100, 3, 120]).astype(dtype)
+    best = best_classes(scores, ["a", "b", "c"], 3)
+
+    assert [score.index for score in best] == ([1, 3, 0] if dtype == "bool" else [3, 1, 2])
+    assert {score.index: score.label for score in best}[3] == "3"
+
+
+def test_the_lowest_integer_is_the_worst_class_and_no_class_is_given_twice() -> None:
+    assert [score.index for score in best_classes(np.int8([5, -128, 7]), [], 10)] == [2, 0, 1]
+    assert [score.index for score in best_classes(np.uint8([0, 255]), [], 1)] == [1]
+
+
+def test_equal_scores_stay_in_the_order_of_the_classes() -> None:
+    assert [score.index for score in best_classes(np.zeros(4, np.float32), [], 4)] == [0, 1, 2, 3]
+
+
+def test_a_score_that_is_no_number_comes_last() -> None:
+    assert [score.index for score in best_classes(np.float32([np.nan, 0.1, 0.9]), [], 3)] == [2, 1, 0]

@@ -1,0 +1,30 @@
+"""Element types, and what fits a tensor's specification."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.signatures import DTYPES, TensorSpec, format_shape
+
+
+def test_every_name_and_number_of_an_element_type_is_its_own() -> None:
+    for names in zip(*((dtype.name, dtype.tensorflow, dtype.onnx) for dtype in DTYPES.values()), strict=True):
+        assert len(set(names)) == len(DTYPES)
+
+
+@pytest.mark.parametrize(
+    ("shape", "fits"),
+    [((5, 28, 28), True), ((0, 28, 28), True), ((5, 28), False), ((5, 28, 28, 1), False), ((5, 28, 27), False)],
+)
+def test_an_array_fits_when_its_rank_and_all_fixed_sizes_do(shape: tuple[int, ...], fits: bool) -> None:
+    assert TensorSpec("x", "uint8", (None, 28, 28)).accepts(shape) is fits
+
+
+def test_an_unknown_dtype_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ValueError, match=r"unknown dtype 'complex64'; known: float32, .*uint64$"):
+        TensorSpec("x", "complex64", ())
+
+
+def test_free_sizes_are_shown_as_question_marks() -> None:
+    assert format_shape((None, 28, 3)) == "[?, 28, 3]"
+    assert format_shape(()) == "[]"
