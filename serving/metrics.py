@@ -100,9 +100,14 @@ class Metrics:
         """A version was quarantined."""
         self._load_failures.labels(model_name).inc()
 
+    def end_batches(self, model_name: str, version: int) -> None:
+        """A version is unloaded: it has no queue and runs no batches any more."""
+        for figure in (self._queue_rows, self._batch_rows, self._batch_run, self._batch_wait):
+            figure.remove(model_name, str(version))
+
     def forget_version(self, model_name: str, version: int) -> None:
-        """A version is unloaded: its queue is no more."""
-        self._queue_rows.remove(model_name, str(version))
+        """A version is gone from the disk too: its figures would only pile up."""
+        self._version_state.remove(model_name, str(version))
 
     def expose(self) -> bytes:
         """All figures in Prometheus' text format."""

@@ -24,6 +24,7 @@ class ServingSettings(BaseSettings):
         toml_table_header=("serve",),
         frozen=True,
         extra="forbid",
+        allow_inf_nan=False,
     )
 
     models: Path = Path("models")
@@ -60,4 +61,14 @@ class ServingSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags > environment > file > default."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _OurTable(settings_cls)
+
+
+class _OurTable(TomlConfigSettingsSource):
+    """`[serve]` of the file; a file that is there for other commands only has no such table."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        try:
+            super().__init__(settings_cls)
+        except KeyError:
+            super().__init__(settings_cls, toml_file=None)

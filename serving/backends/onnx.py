@@ -72,10 +72,16 @@ class OnnxBackend:
 
 
 def _signature_of(session: onnxruntime.InferenceSession) -> Signature:
-    return Signature(
+    signature = Signature(
         inputs=tuple(_spec_of(node) for node in session.get_inputs()),
         outputs=tuple(_spec_of(node) for node in session.get_outputs()),
     )
+    if not signature.inputs:
+        raise BundleError(f"{ONNX_MODEL} takes no inputs, so there is nothing to ask it")
+    for spec in (*signature.inputs, *signature.outputs):
+        if not spec.shape:
+            raise BundleError(f"{ONNX_MODEL}: {spec.name} is a scalar or of unknown rank, expected a batch dimension")
+    return signature
 
 
 def _spec_of(node: onnxruntime.NodeArg) -> TensorSpec:

@@ -91,11 +91,8 @@ class TfsRest:
     async def list_models(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Every model with the states of its versions."""
         models = [
-            {
-                "name": name,
-                "model_version_status": [_status(status) for status in self._manager.statuses(name)],
-            }
-            for name in self._manager.names()
+            {"name": name, "model_version_status": [_status(status) for status in statuses]}
+            for name, statuses in self._manager.models()
         ]
         await send_json(send, 200, {"models": models})
 

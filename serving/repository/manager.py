@@ -31,6 +31,7 @@ class VersionStatus(NamedTuple):
 
 @dataclass(slots=True)
 class _Version:
+    folder: Path
     state: State = State.LOADING
     error: str | None = None
     failed_files: Fingerprint | None = None
@@ -95,7 +96,7 @@ class Manager:
             # A models folder that is itself a base path is no model to `scan` once its last version is gone.
             cleared = model.folder.base_path == self._models_dir and not any(f.versions for f in found.values())
             model.present = name in found or cleared
-            model.folder = found.get(name, model.folder._replace(versions=frozenset()))
+            model.folder = found.get(name, model.folder._replace(version_dirs={}))
             self._reconcile(name, model)
 
     async def settle(self) -> None:
@@ -124,9 +125,9 @@ class Manager:
         wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise ModelNotFoundError(f"Servable not found for request: {wanted}")
 
-    def names(self) -> list[str]:
-        """Every model that is known, served or not."""
-        return sorted(self._models)
+    def models(self) -> list[tuple[str, list[VersionStatus]]]:
+        """Every model that is known with the states of its versions, served or not."""
+        return [(name, _statuses(model)) for name, model in sorted(self._models.items())]
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """States of a model's versions, newest first; of one version, where it is given.
@@ -135,11 +136,8 @@ class Manager:
             ModelNotFoundError: no such model or version is known.
         """
         model = self._models.get(name)
-        found = [
-            VersionStatus(number, record.state, record.error)
-            for number, record in sorted(model.versions.items() if model else (), reverse=True)
-            if version is None or number == version
-        ]
+        known = _statuses(model) if model is not None else []
+        found = [status for status in known if version is None or status.version == version]
         if not found:
             wanted = "any versions" if version is None else f"version {version}"
             raise ModelNotFoundError(f"Could not find {wanted} of model {name}")
@@ -168,6 +166,7 @@ class Manager:
         for number, record in list(model.versions.items()):
             if record.state is State.END and number not in on_disk:
                 del model.versions[number]
+                self._metrics.forget_version(name, number)
         failed = {number for number, record in model.versions.items() if record.error is not None}
         unloaded = [
             number for number, record in model.versions.items() if record.state is State.END and not record.error
@@ -180,7 +179,7 @@ class Manager:
                 del model.versions[number]
         steps = next_steps(aspired, {number: record.state for number, record in model.versions.items()})
         for number in steps.load:
-            model.versions[number] = _Version()
+            model.versions[number] = _Version(model.folder.version_dirs[number])
             self._enter(name, number, model.versions[number], State.LOADING)
             self._begin(self._load_version(name, model, number))
         for number in steps.unload:
@@ -198,12 +197,11 @@ class Manager:
 
     async def _load_version(self, name: str, model: _Model, number: int) -> None:
         record = model.versions[number]
-        version_dir = model.folder.base_path / str(number)
         started_at = time.perf_counter()
         loop = asyncio.get_running_loop()
-        files = await loop.run_in_executor(self._executor, fingerprint, version_dir)
+        files = await loop.run_in_executor(self._executor, fingerprint, record.folder)
         try:
-            loaded = await loop.run_in_executor(self._executor, self._load, version_dir)
+            loaded = await loop.run_in_executor(self._executor, self._load, record.folder)
             record.servable = self._serve(name, number, loaded)
         except Exception as error:
             reason = str(error) if isinstance(error, BundleError) else f"loading failed: {type(error).__name__}"
@@ -230,7 +228,7 @@ class Manager:
             await servable.drained()
             record.servable = None
             servable.close()
-        self._metrics.forget_version(name, number)
+        self._metrics.end_batches(name, number)
         self._enter(name, number, record, State.END)
         log.info("%s version %d is unloaded", name, number)
         self._reconcile(name, model)
@@ -247,7 +245,7 @@ class Manager:
         for name, model in self._models.items():
             for number, record in model.versions.items():
                 if record.failed_files is not None:
-                    yield (name, number), (model.folder.base_path / str(number), record.failed_files)
+                    yield (name, number), (record.folder, record.failed_files)
 
     @staticmethod
     def _mended(failed: dict[tuple[str, int], tuple[Path, Fingerprint]]) -> list[tuple[str, int]]:
@@ -257,3 +255,10 @@ class Manager:
     def _reason(model: _Model) -> str:
         errors = [f"version {number}: {record.error}" for number, record in model.versions.items() if record.error]
         return "; ".join(errors) or ("loading" if model.versions else "no version folder (a plain number) was found")
+
+
+def _statuses(model: _Model) -> list[VersionStatus]:
+    return [
+        VersionStatus(number, record.state, record.error)
+        for number, record in sorted(model.versions.items(), reverse=True)
+    ]

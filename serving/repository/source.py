@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,32 +12,38 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 
 _MAX_VERSION = 2**63 - 1
 """Versions travel as int64."""
+_MAX_DIGITS = 64
 
 
 class ModelFolder(NamedTuple):
-    """One model on disk: its base path and the numbers of its version folders."""
+    """One model on disk: its base path, and its version folders by number."""
 
     base_path: Path
-    versions: frozenset[int]
+    version_dirs: Mapping[int, Path]
+
+    @property
+    def versions(self) -> frozenset[int]:
+        """The numbers of the versions."""
+        return frozenset(self.version_dirs)
 
 
 def scan(models: Path) -> dict[str, ModelFolder]:
     """Every model in the folder by name; a folder that holds versions and no models is one model, named like itself.
 
-    Only folders with plain decimal names are versions (as in TensorFlow Serving), so what is being published under a
-    temporary name is never seen.
+    Only folders with decimal names are versions (as in TensorFlow Serving, `00000123` too), so what is being published
+    under a temporary name is never seen.
 
     Raises:
         OSError: the folder cannot be read; that says nothing about what should be served.
     """
     folders = {
-        path.name: ModelFolder(path, _versions(path))
+        path.name: ModelFolder(path, _version_dirs(path))
         for path in sorted(models.iterdir())
         if path.is_dir() and not path.name.startswith(".")
     }
-    own_versions = _versions(models)
-    if own_versions and not any(folder.versions for folder in folders.values()):
-        return {models.resolve().name: ModelFolder(models, own_versions)}
+    own = _version_dirs(models)
+    if own and not any(folder.versions for folder in folders.values()):
+        return {models.resolve().name: ModelFolder(models, own)}
     return folders
 
 
@@ -55,10 +62,14 @@ def fingerprint(version_dir: Path) -> Fingerprint:
     return tuple(sorted(found))
 
 
-def _versions(base_path: Path) -> frozenset[int]:
+def _version_dirs(base_path: Path) -> dict[int, Path]:
     try:
-        names = [path.name for path in base_path.iterdir() if path.is_dir()]
+        paths = [path for path in base_path.iterdir() if _is_number(path.name) and path.is_dir()]
     except OSError:
-        return frozenset()
-    numbers = {int(name) for name in names if name.isascii() and name.isdigit() and str(int(name)) == name}
-    return frozenset(number for number in numbers if number <= _MAX_VERSION)
+        return {}
+    # Of `1` and `001` the plain one counts: it comes last here.
+    return {int(path.name): path for path in sorted(paths, key=lambda path: len(path.name), reverse=True)}
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) <= _MAX_DIGITS and int(name) <= _MAX_VERSION

@@ -107,6 +107,30 @@ def test_a_model_that_appears_later_is_served_and_one_that_goes_is_not(tmp_path:
         wait_until(lambda: gateway.rest.get(STATUS).status_code == 404)
 
 
+def test_a_folder_without_versions_hides_none_of_the_others(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "brightness" / "00000001")
+    (tmp_path / "lost+found").mkdir()
+    with running_gateway(tmp_path) as gateway:
+        models = gateway.rest.get("/v1/models").json()["models"]
+        assert [(model["name"], len(model["model_version_status"])) for model in models] == [
+            ("brightness", 1),
+            ("lost+found", 0),
+        ]
+        assert gateway.rest.get("/readyz").status_code == 200
+        assert served_version(gateway) == "1"
+
+
+def test_figures_of_versions_that_are_gone_do_not_pile_up(tmp_path: Path) -> None:
+    model = tmp_path / "brightness"
+    write_bundle(model / "1")
+    with running_gateway(tmp_path) as gateway:
+        write_bundle(model / "2")
+        wait_until(lambda: states(gateway.rest).get("1") == "END")
+        remove(model / "1")
+        wait_until(lambda: 'version="1"' not in gateway.rest.get("/metrics").text)
+        assert 'version="2"' in gateway.rest.get("/metrics").text
+
+
 def test_one_model_folder_can_be_served_by_itself(tmp_path: Path) -> None:
     write_bundle(tmp_path / "brightness" / "1")
     with running_gateway(tmp_path / "brightness") as gateway:

@@ -91,6 +91,10 @@ class RepositoryStand:
         """State names by version, newest first."""
         return {status.version: status.state.name for status in self.manager.statuses(name)}
 
+    def names(self) -> list[str]:
+        """The models that are known."""
+        return [name for name, _ in self.manager.models()]
+
     def served(self, name: str = "digits") -> int:
         """The version that answers who asks for none."""
         return self.manager.resolve(name).version

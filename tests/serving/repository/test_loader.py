@@ -68,12 +68,17 @@ def test_a_fixed_batch_size_is_warmed_up_as_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "shape"),
-    [(TensorProto.FLOAT, ["N", "M"]), (TensorProto.STRING, ["N"]), (TensorProto.FLOAT, [])],
-    ids=["a free size", "strings", "a scalar"],
+    [(TensorProto.FLOAT, ["N", "M"]), (TensorProto.STRING, ["N"])],
+    ids=["a free size", "strings"],
 )
 def test_inputs_that_nobody_can_make_up_are_not_warmed_up(tmp_path: Path, dtype: int, shape: list[str]) -> None:
     loaded = load(write_identity_model(tmp_path / "1", dtype, shape))
     assert loaded.costs[DEFAULT_SIGNATURE].predict_s(1) == math.inf
+
+
+def test_a_model_without_a_batch_dimension_is_refused(tmp_path: Path) -> None:
+    folder = write_identity_model(tmp_path / "1", TensorProto.FLOAT, [])
+    assert refusal(folder) == "model.onnx: x is a scalar or of unknown rank, expected a batch dimension"
 
 
 def test_a_damaged_file_is_found_before_it_is_opened(tmp_path: Path) -> None:

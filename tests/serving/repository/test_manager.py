@@ -212,7 +212,7 @@ async def test_an_emptied_base_path_keeps_serving(tmp_path: Path) -> None:
     (tmp_path / "digits" / "copying").rename(tmp_path / "digits" / "2")
     await stand.step()
 
-    assert (stand.served(), stand.manager.names()) == (2, ["digits"])
+    assert (stand.served(), stand.names()) == (2, ["digits"])
 
 
 async def test_a_removed_model_is_unloaded_and_forgotten(stand: RepositoryStand) -> None:
@@ -229,7 +229,7 @@ async def test_a_removed_model_is_unloaded_and_forgotten(stand: RepositoryStand)
     await turn()
 
     assert stand.closed("digits/1") == 1
-    assert stand.manager.names() == ["fashion"]
+    assert stand.names() == ["fashion"]
     assert stand.served("fashion") == 1
 
 
@@ -244,7 +244,7 @@ async def test_a_model_that_is_removed_while_it_loads_is_unloaded_once(stand: Re
     await turn()
 
     assert (stand.closed("digits/1"), stand.closed("digits/2")) == (1, 1)
-    assert stand.manager.names() == []
+    assert stand.names() == []
 
 
 async def test_a_removed_model_comes_back(stand: RepositoryStand) -> None:

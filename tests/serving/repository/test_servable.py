@@ -110,7 +110,7 @@ async def test_the_queue_is_shown_by_model_and_version() -> None:
     made, _ = servable(metrics=metrics)
     assert made.version == 3
     assert b'atelier_queue_rows{model_name="digits",version="3"} 0.0' in metrics.expose()
-    metrics.forget_version("digits", 3)
+    metrics.end_batches("digits", 3)
     assert b"atelier_queue_rows{" not in metrics.expose()
 
 

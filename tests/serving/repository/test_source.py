@@ -28,12 +28,19 @@ def test_every_folder_is_a_model_and_its_plain_numbers_are_its_versions(tmp_path
 
 @pytest.mark.parametrize(
     "name",
-    ["007", "-1", "+1", "1.0", "1e3", " 1", "1 ", "٣", "²", "tmp-2", ".publishing-2", "2.partial", str(2**63)],
+    ["-1", "+1", "1.0", "1e3", " 1", "1 ", "٣", "²", "tmp-2", ".publishing-2", "2.partial", str(2**63)],
 )
 def test_a_folder_with_any_other_name_is_no_version(tmp_path: Path, name: str) -> None:
     make(tmp_path, "digits/1", f"digits/{name}")
 
     assert versions(tmp_path) == {"digits": {1}}
+
+
+def test_leading_zeros_are_passed_over_as_in_tensorflow_serving_and_the_plain_name_counts(tmp_path: Path) -> None:
+    make(tmp_path, "digits/00000007", "digits/8", "digits/008")
+
+    folders = scan(tmp_path)["digits"].version_dirs
+    assert {number: path.name for number, path in folders.items()} == {7: "00000007", 8: "8"}
 
 
 def test_the_largest_version_is_the_largest_int64(tmp_path: Path) -> None:
@@ -60,7 +67,9 @@ def test_a_link_to_a_version_folder_is_a_version(tmp_path: Path) -> None:
 def test_a_folder_of_versions_is_one_model_named_like_the_folder(tmp_path: Path) -> None:
     make(tmp_path, "digits/1", "digits/2", "digits/.publishing-3")
 
-    assert scan(tmp_path / "digits") == {"digits": ModelFolder(tmp_path / "digits", frozenset({1, 2}))}
+    assert scan(tmp_path / "digits") == {
+        "digits": ModelFolder(tmp_path / "digits", {1: tmp_path / "digits" / "1", 2: tmp_path / "digits" / "2"})
+    }
 
 
 def test_one_model_with_a_number_for_a_name_does_not_hide_the_others(tmp_path: Path) -> None:
