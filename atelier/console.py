@@ -34,7 +34,9 @@ def needs_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        fail(f'this command needs pip install "atelier[{extra}]": {error.name} is missing', WRONG_USE)
+        fail(
+            f'this command needs pip install ".[{extra}]" in a checkout of Atelier: {error.name} is missing', WRONG_USE
+        )
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,40 +10,51 @@ import typer
 
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note
 
-_FLAG_HELP = "Settings also come from ATELIER_… variables and [serve] in atelier.toml."
+_FLAG_HELP = r"Settings also come from ATELIER_… variables and \[serve] in atelier.toml."
 
 
 def serve(
     models: Annotated[
         Path | None,
-        typer.Option(help="Folder of models, or one model's folder of numbered versions. [default: models]"),
+        typer.Option(help="Folder of models, or one model's folder of numbered versions.", show_default="models"),
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [default: 0.0.0.0]")] = None,
-    grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 0 for any free one. [default: 8500]")] = None,
-    rest_port: Annotated[int | None, typer.Option(help="REST port, 0 for any free one. [default: 8501]")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on.", show_default="0.0.0.0"),  # noqa: S104 -- only shown here
+    ] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 0 for any free one.", show_default="8500")] = None,
+    rest_port: Annotated[int | None, typer.Option(help="REST port, 0 for any free one.", show_default="8501")] = None,
     poll_interval_s: Annotated[
-        float | None, typer.Option(help="Seconds between looks for new versions; 0 looks once. [default: 1]")
+        float | None, typer.Option(help="Seconds between looks for new versions; 0 looks once.", show_default="1.0")
     ] = None,
-    max_batch_size: Annotated[int | None, typer.Option(help="Most rows in one run of a model. [default: 64]")] = None,
+    max_batch_size: Annotated[
+        int | None, typer.Option(help="Most rows in one run of a model.", show_default="64")
+    ] = None,
     batch_timeout_ms: Annotated[
-        float | None, typer.Option(help="Milliseconds an idle model waits for more rows. [default: 0]")
+        float | None, typer.Option(help="Milliseconds an idle model waits for more rows.", show_default="0.0")
     ] = None,
     max_queue_rows: Annotated[
-        int | None, typer.Option(help="Rows that may wait for one model. [default: 4096]")
+        int | None, typer.Option(help="Rows that may wait for one model.", show_default="4096")
+    ] = None,
+    inline_limit_us: Annotated[
+        float | None,
+        typer.Option(help="Microseconds of CPU above which a run gets a thread of its own.", show_default="500.0"),
     ] = None,
     onnx_threads: Annotated[
-        int | None, typer.Option(help="Threads of one model's runs; 0: one a core. [default: 0]")
+        int | None, typer.Option(help="Threads of one model's runs; 0: one a core.", show_default="0")
     ] = None,
     max_request_bytes: Annotated[
-        int | None, typer.Option(help="Largest request body in bytes. [default: 134217728]")
+        int | None, typer.Option(help="Largest request body in bytes.", show_default="134217728")
     ] = None,
-    max_image_pixels: Annotated[int | None, typer.Option(help="Largest image in pixels. [default: 50000000]")] = None,
+    max_image_pixels: Annotated[
+        int | None, typer.Option(help="Largest image in pixels.", show_default="50000000")
+    ] = None,
     drain_grace_s: Annotated[
         float | None,
-        typer.Option(help="Seconds after a stop signal in which new requests are answered. [default: 1]"),
+        typer.Option(help="Seconds after a stop signal in which new requests are answered.", show_default="1.0"),
     ] = None,
     drain_timeout_s: Annotated[
-        float | None, typer.Option(help="Seconds then given to requests in flight. [default: 30]")
+        float | None, typer.Option(help="Seconds then given to requests in flight.", show_default="30.0")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens as one line of JSON.")] = False,
 ) -> None:
@@ -69,8 +79,8 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
         first = error.errors()[0]
         setting = "_".join(str(part) for part in first["loc"])
         fail(f"setting {setting}: {first['msg']}, received {first['input']!r}", WRONG_USE)
-    except tomllib.TOMLDecodeError as error:
-        fail(f"atelier.toml is not valid TOML: {error}", WRONG_USE)
+    except (ValueError, OSError) as error:  # not TOML, not UTF-8, no table, not readable
+        fail(f"atelier.toml cannot be used: {error}", WRONG_USE)
     try:
         with start(settings) as gateway:
             where = gateway.addresses

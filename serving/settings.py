@@ -45,6 +45,8 @@ class ServingSettings(BaseSettings):
     onnx_threads: int = Field(0, ge=0)
     """Threads of one ONNX Runtime session; 0 means one a core."""
     max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)
+    max_json_bytes: int = Field(16 * MEBIBYTE, ge=1)
+    """JSON takes far more memory and time than tensors do, so it has a limit of its own."""
     max_image_pixels: int = Field(50_000_000, ge=1)
     drain_grace_s: float = Field(1.0, ge=0)
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
@@ -72,3 +74,5 @@ class _OurTable(TomlConfigSettingsSource):
             super().__init__(settings_cls)
         except KeyError:
             super().__init__(settings_cls, toml_file=None)
+        except AttributeError as error:  # pydantic takes whatever stands there for a table
+            raise ValueError("expected a table [serve]") from error

@@ -87,11 +87,26 @@ def test_models_lists_versions_with_their_states(gateway: RunningGateway) -> Non
     assert [model["name"] for model in listed] == ["brightness"]
 
 
-def test_every_command_explains_itself() -> None:
-    for command in ("train", "recipes", "export", "inspect", "verify", "serve", "predict", "models", "demo"):
-        result = runner.invoke(app, [command, "--help"])
-        assert result.exit_code == 0
-        assert "Usage: " in result.stdout
+@pytest.mark.parametrize(
+    ("command", "defaults"),
+    [
+        ("train", ["0"]),
+        ("recipes", []),
+        ("export", ["(the run's data set)", "(the next free one)", "($ATELIER_DATA, Keras' cache)"]),
+        ("inspect", []),
+        ("verify", []),
+        ("serve", ["(models)", "(8500)", "(64)", "(4096)"]),
+        ("predict", ["http://localhost:8501", "3", "30.0"]),
+        ("models", ["http://localhost:8501"]),
+        ("demo", ["demo-output", "12", "0"]),
+    ],
+)
+def test_every_command_explains_itself_and_shows_its_defaults(command: str, defaults: list[str]) -> None:
+    result = runner.invoke(app, [command, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "Usage: " in result.stdout
+    for default in defaults:
+        assert f"[default: {default}]" in result.stdout
 
 
 def test_without_a_command_the_commands_are_listed() -> None:

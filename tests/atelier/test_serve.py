@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from atelier.cli import app
 from serving.settings import ServingSettings
 
 runner = CliRunner()
+OPTIONS = {option.name: option for option in get_command(app).commands["serve"].params}
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +28,21 @@ def test_flags_win_over_environment_over_file_over_default(monkeypatch: pytest.M
     assert (settings.max_batch_size, settings.grpc_port, settings.rest_port, settings.host) == (8, 9, 10, "0.0.0.0")
 
 
-def test_a_file_that_is_not_toml_is_named() -> None:
-    Path("atelier.toml").write_text("[serve\n")
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[serve\n", "Expected ']'"),
+        (b"# caf\xe9\n", "'utf-8' codec can't decode byte 0xe9"),
+        (b"serve = 3\n", "expected a table [serve]"),
+        (b"serve = [1]\n", "expected a table [serve]"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(content: bytes, reason: str) -> None:
+    Path("atelier.toml").write_bytes(content)
     result = runner.invoke(app, ["serve"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("atelier: atelier.toml is not valid TOML: ")
+    assert result.stderr.startswith(f"atelier: atelier.toml cannot be used: {reason}")
+    assert result.stderr.count("\n") == 1
 
 
 def test_an_unknown_setting_in_the_file_is_named() -> None:
@@ -53,3 +65,18 @@ def test_a_folder_that_is_not_there_is_wrong_use() -> None:
         2,
         "atelier: models folder: expected an existing folder, received models\n",
     )
+
+
+def test_every_setting_has_a_flag_and_every_flag_a_setting() -> None:
+    assert OPTIONS.keys() - {"as_json", "help"} == ServingSettings.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", ServingSettings.model_fields)
+def test_the_default_that_is_shown_is_the_settings(name: str) -> None:
+    assert OPTIONS[name].show_default == str(ServingSettings.model_fields[name].default)
+
+
+def test_the_help_shows_defaults_and_where_else_settings_come_from() -> None:
+    shown = runner.invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).stdout
+    assert "[default: (8500)]" in shown
+    assert "Settings also come from ATELIER_… variables and [serve] in atelier.toml." in shown
