@@ -46,6 +46,9 @@ def serve(
     max_request_bytes: Annotated[
         int | None, typer.Option(help="Largest request body in bytes.", show_default="134217728")
     ] = None,
+    max_json_bytes: Annotated[
+        int | None, typer.Option(help="Largest JSON body in bytes.", show_default="16777216")
+    ] = None,
     max_image_pixels: Annotated[
         int | None, typer.Option(help="Largest image in pixels.", show_default="50000000")
     ] = None,
