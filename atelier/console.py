@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """For tables and colours: names and paths appear as they are, whatever brackets and colons they hold."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def note(text: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from atelier.console import FAILED, fail, needs_extra, sentences
+from atelier.console import FAILED, fail, needs_extra, plain_console, sentences
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,9 +48,7 @@ def demo(
     ] = False,
 ) -> None:
     """Train, export and serve a real classifier, then ask it over gRPC and REST."""
-    from rich.console import Console
-
-    console = Console()
+    console = plain_console()
     started = time.perf_counter()
     console.print("Looking for Fashion-MNIST…")
     with needs_extra("training,export,serving"):
@@ -74,9 +72,9 @@ def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
         return RECIPE, load_dataset("fashion-mnist", data)
     except DatasetUnavailableError as error:
         console.print(
-            "[yellow]Fashion-MNIST is not to be had: this demo uses scikit-learn's built-in digits instead.[/]"
+            "Fashion-MNIST is not to be had: this demo uses scikit-learn's built-in digits instead.", style="yellow"
         )
-        console.print(f"[dim]{error}[/]", soft_wrap=True, highlight=False)
+        console.print(str(error), style="dim", soft_wrap=True)
         return OFFLINE_RECIPE, load_dataset("digits")
     except TrainingError as error:
         fail(str(error), FAILED)
@@ -117,7 +115,7 @@ def _serve_and_ask(
 
 def _command(console: Console, title: str, arguments: Sequence[str]) -> None:
     console.rule(title, align="left")
-    console.print(f"[bold]$ atelier {shlex.join(arguments)}[/]", soft_wrap=True, highlight=False)
+    console.print(f"$ atelier {shlex.join(arguments)}", style="bold", soft_wrap=True)
     process = subprocess.Popen([sys.executable, "-m", "atelier", *arguments])  # noqa: S603
     try:
         status = process.wait()
@@ -172,6 +170,7 @@ def _ask(where: Addresses, model: str, images: np.ndarray) -> list[Answer]:
 
 def _print_answers(console: Console, dataset: Dataset, chosen: np.ndarray, answers: Sequence[Answer]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("test image", "true label", "predicted label", "", box=None, header_style="bold")
     for name in ("probability", "gRPC ms", "REST ms"):
@@ -184,7 +183,7 @@ def _print_answers(console: Console, dataset: Dataset, chosen: np.ndarray, answe
             str(index),
             dataset.labels[truth],
             dataset.labels[guess],
-            "[blue]right[/]" if truth == guess else "[red]wrong[/]",
+            Text("right", "blue") if truth == guess else Text("wrong", "red"),
             f"{answer.scores[guess]:.1%}",
             f"{answer.grpc_ms:.2f}",
             f"{answer.rest_ms:.2f}",
@@ -225,5 +224,4 @@ def _print_next_steps(console: Console, out: Path, model: str, image: Path) -> N
         f"  curl -H 'content-type: image/png' --data-binary @{image} {classify}\n"
         f"  {atelier} inspect {out / 'models' / model}",
         soft_wrap=True,
-        highlight=False,
     )

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from atelier.console import FAILED, WRONG_USE, fail, needs_extra, sentences
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
 
 if TYPE_CHECKING:
     from export.exporter import Evidence, Exported
@@ -58,7 +57,7 @@ def export(
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         run = read_run(run_dir)
         try:
-            with Console(stderr=True).status("starting") as status:
+            with plain_console(stderr=True).status("starting") as status:
                 exported = export_run(
                     run,
                     models,
@@ -150,7 +149,7 @@ def _print_refused(evidence: Evidence, reason: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"published": False, "reason": reason, **_evidence_json(evidence)})
     else:
-        Console().print(_evidence_table(evidence))
+        plain_console().print(_evidence_table(evidence))
 
 
 def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> None:
@@ -169,7 +168,7 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
             }
         )
         return
-    Console().print(_evidence_table(evidence))
+    plain_console().print(_evidence_table(evidence))
     accuracies = ", ".join(f"{runtime} {value:.4f}" for runtime, value in evidence.accuracies.items())
     typer.echo(
         f"Accuracy on the {evidence.examples:,} test images: {accuracies}; in training {evidence.recorded_accuracy:.4f}"
@@ -207,7 +206,7 @@ def _evidence_table(evidence: Evidence) -> Table:
 def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
     from serving.signatures import format_shape
 
-    console = Console()
+    console = plain_console()
     typer.echo(f"{version_dir}: {manifest.name}, {manifest.task}, made {manifest.created_at}")
     signatures = Table("signature", "", "tensor", "dtype", "shape")
     for signature_name, signature in manifest.signatures.items():

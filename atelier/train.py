@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, needs_extra, sentences
+from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from training.recipes import Recipe
     from training.run import Run
 
@@ -33,8 +35,6 @@ def train(
 ) -> None:
     """Train a recipe and leave a run folder: settings, history, weights, metrics and a picture of the curves."""
     with _errors_in_a_sentence():
-        from rich.console import Console
-
         from training.datasets import load_dataset
         from training.progress import progress_on
         from training.recipes import find_recipe
@@ -46,7 +46,7 @@ def train(
         settings: Recipe = dataclasses.replace(find_recipe(recipe), **given)  # type: ignore[arg-type]
         path = out or default_run_path(recipe, datetime.datetime.now().astimezone())
         check_free(path)
-        console = Console(stderr=as_json, highlight=False)
+        console = plain_console(stderr=as_json)
         dataset = load_dataset(settings.dataset, data)
         console.print(
             f"{settings.name}: {len(dataset.train):,} images for training, {len(dataset.test):,} for the test, "
@@ -64,7 +64,6 @@ def recipes(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List what `atelier train` can train."""
-    from rich.console import Console
     from rich.table import Table
 
     from training.recipes import RECIPES
@@ -78,7 +77,7 @@ def recipes(
         image = f"{recipe.image.height}×{recipe.image.width} {recipe.image.colour}"
         target = f"≥ {recipe.target.test_accuracy:.1%}"
         table.add_row(recipe.name, recipe.title, recipe.dataset, image, str(recipe.epochs), target)
-    Console(highlight=False).print(table)
+    plain_console().print(table)
 
 
 @contextlib.contextmanager
@@ -90,13 +89,15 @@ def _errors_in_a_sentence() -> Iterator[None]:
         yield
 
 
-def _in_words(recipe: Recipe, run: Run) -> str:
+def _in_words(recipe: Recipe, run: Run) -> Text:
+    from rich.text import Text
+
     metrics, target = run.metrics, recipe.target
-    verdict = "reached" if target.reached_by(metrics) else "[yellow]missed[/yellow]"
-    return (
-        f"test accuracy {metrics.test_accuracy:.4f} (target {target.test_accuracy:.3f} {verdict}), "
-        f"test loss {metrics.test_loss:.4f}, {metrics.parameters:,} parameters, {metrics.seconds:.1f} s\n"
-        f"run folder: {run.path}"
+    return Text.assemble(
+        f"test accuracy {metrics.test_accuracy:.4f} (target {target.test_accuracy:.3f} ",
+        "reached" if target.reached_by(metrics) else ("missed", "yellow"),
+        f"), test loss {metrics.test_loss:.4f}, {metrics.parameters:,} parameters, {metrics.seconds:.1f} s\n",
+        f"run folder: {run.path}",
     )
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from atelier.cli import app
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.stranger import stranger
 
 runner = CliRunner()
 
@@ -63,9 +64,14 @@ def test_a_model_that_is_not_served_is_said(gateway: RunningGateway, image: Path
     assert result.stderr == f"atelier: {image}: Servable not found for request: Latest(other)\n"
 
 
-def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
-    result = runner.invoke(app, ["predict", str(tmp_path / "none.png")])
-    assert (result.exit_code, "it does not exist" in result.stderr) == (2, True)
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("none.png", "it does not exist"), (".", "received a folder"), ("/dev/null", "it is no regular file")],
+)
+def test_what_is_no_file_is_wrong_use(path: str, reason: str, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["predict", str(tmp_path / path)])
+    assert result.exit_code == 2
+    assert result.stderr == f"atelier: {tmp_path / path}: expected an image file, {reason}\n"
 
 
 def test_without_a_gateway_the_way_to_one_is_said(image: Path) -> None:
@@ -74,10 +80,76 @@ def test_without_a_gateway_the_way_to_one_is_said(image: Path) -> None:
     assert result.stderr.startswith("atelier: no gateway answers at http://127.0.0.1:9")
 
 
-def test_something_else_that_answers_is_no_gateway(gateway: RunningGateway) -> None:
-    result = runner.invoke(app, ["models", "--url", f"{gateway.rest_url}/metrics?"])
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize(
+    "body", [b"<html>It works!</html>", b"{}", b"[]", b'{"models": 3, "error": {}}', b'{"models": [{"name": "x"}]}']
+)
+@pytest.mark.parametrize("command", [["models"], ["predict", "IMAGE"], ["predict", "IMAGE", "--model", "x"]])
+def test_something_else_that_answers_is_no_gateway(command: list[str], body: bytes, status: int, image: Path) -> None:
+    with stranger(body, status) as other:
+        result = runner.invoke(
+            app, [str(image) if word == "IMAGE" else word for word in command] + ["--url", other.url]
+        )
     assert result.exit_code == 1
-    assert "is no Atelier gateway" in result.stderr or "Not found" in result.stderr
+    assert result.stderr.startswith(f"atelier: what answers at {other.url}/v1/models")
+    assert result.stderr.endswith(f" is no Atelier gateway: status {status}\n")
+
+
+@pytest.mark.parametrize("url", ["localhost:8501", "ftp://localhost", "http://", "http://[::1", "http://x:port"])
+def test_an_address_that_cannot_be_one_is_wrong_use(url: str) -> None:
+    result = runner.invoke(app, ["models", "--url", url])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"atelier: --url {url}: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("proxy", ["socks5://proxy:1080", "garbage:::"])
+def test_a_proxy_that_cannot_be_used_is_said(proxy: str) -> None:
+    result = runner.invoke(app, ["models", "--url", "http://gateway.example"], env={"ALL_PROXY": proxy})
+    assert result.exit_code == 2
+    assert result.stderr.startswith("atelier: the proxy that this environment names for http://gateway.example cannot")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_models_name_is_quoted_in_the_address(image: Path) -> None:
+    with stranger() as other:
+        runner.invoke(app, ["predict", str(image), "--model", "a/b?c#d", "--url", other.url])
+    assert other.paths == ["/v1/models/a%2Fb%3Fc%23d:classify?top_k=3"]
+
+
+def test_only_models_that_answer_count_where_none_is_named(image: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    write_bundle(models / "brightness" / "1", scale=1 / 255)
+    (models / "lost+found").mkdir()
+    (models / "broken" / "1").mkdir(parents=True)
+    with running_gateway(models) as gateway:
+        result = runner.invoke(app, ["predict", str(image), "--url", gateway.rest_url, "--json"])
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)[0]["model_spec"]["name"] == "brightness"
+
+
+def test_without_a_name_a_choice_between_models_is_left_to_the_caller(image: Path) -> None:
+    status = {"version": "1", "state": "AVAILABLE", "status": {"error_message": ""}}
+    models = [{"name": name, "model_version_status": [status]} for name in ("cats", "dogs")]
+    with stranger(json.dumps({"models": models}).encode()) as gateway:
+        result = runner.invoke(app, ["predict", str(image), "--url", gateway.url])
+    assert (result.exit_code, result.stderr) == (2, "atelier: which model? --model is one of: cats, dogs\n")
+
+
+def test_names_are_printed_as_they_are(gateway: RunningGateway, image: Path) -> None:
+    odd = image.with_name("x[") / "red] :shoe:.png"
+    odd.parent.mkdir()
+    image.rename(odd)
+    result = runner.invoke(app, ["predict", str(odd), "--url", gateway.rest_url], env={"COLUMNS": "300"})
+    assert result.exit_code == 0, result.stderr
+    assert str(odd) in result.stdout
+
+
+def test_a_score_that_is_no_number_is_shown_as_that(image: Path) -> None:
+    answer = {"model_spec": {"name": "m", "version": "1"}, "classes": [{"label": "one", "probability": None}]}
+    with stranger(json.dumps(answer).encode()) as gateway:
+        result = runner.invoke(app, ["predict", str(image), "--model", "m", "--url", gateway.url])
+    assert "no number" in result.stdout
 
 
 def test_models_lists_versions_with_their_states(gateway: RunningGateway) -> None:

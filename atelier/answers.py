@@ -1,0 +1,68 @@
+"""What a gateway answers over REST, as far as the command line reads it; what else it says is kept."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class Refusal(_Answer):
+    """Any answer with an error status."""
+
+    error: str
+
+
+class Reason(_Answer):
+    """Why a version is not served; empty where it is."""
+
+    error_message: str
+
+
+class VersionStatus(_Answer):
+    """One version of a model."""
+
+    version: str
+    state: str
+    status: Reason
+
+
+class ServedModel(_Answer):
+    """One model with all versions that the gateway knows, newest first."""
+
+    name: str
+    model_version_status: tuple[VersionStatus, ...]
+
+    @property
+    def is_available(self) -> bool:
+        """Whether a version answers; a stray folder beside the models is listed too, and has none."""
+        return any(status.state == "AVAILABLE" for status in self.model_version_status)
+
+
+class ServedModels(_Answer):
+    """The answer of `GET /v1/models`."""
+
+    models: tuple[ServedModel, ...]
+
+
+class ScoredClass(_Answer):
+    """One class of an image; `probability` is null where the model's score is no number."""
+
+    label: str
+    probability: float | None
+
+
+class ModelSpec(_Answer):
+    """Who answered."""
+
+    name: str
+    version: str
+
+
+class Classification(_Answer):
+    """The answer of `POST /v1/models/NAME:classify`: the best classes, best first."""
+
+    model_spec: ModelSpec
+    classes: tuple[ScoredClass, ...]
