@@ -15,7 +15,7 @@ from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded
 from serving.repository.servable import Servable
-from serving.repository.source import Fingerprint, ModelFolder, fingerprint, scan
+from serving.repository.source import Fingerprint, ModelFolder, Source, fingerprint
 from serving.repository.transition import State, latest, next_steps
 
 log = logging.getLogger("atelier.repository")
@@ -62,6 +62,7 @@ class Manager:
         metrics: Metrics,
     ) -> None:
         self._models_dir = models
+        self._source = Source(models)
         self._load = load
         self._serve = serve
         self._executor = executor
@@ -82,22 +83,26 @@ class Manager:
         """Looks at the folder once and begins what has to be done; does not wait for loads."""
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._executor, scan, self._models_dir)
+            found = await loop.run_in_executor(self._executor, self._source.scan)
             mended = await loop.run_in_executor(self._executor, self._mended, dict(self._failed()))
         except OSError as error:
             log.warning("the models folder cannot be read, all versions stay as they are: %s", error.strerror)
             return
+        retried = {name for name, _ in mended}
         for name, version in mended:
             if name in self._models:
                 self._models[name].versions.pop(version, None)
         for name, folder in found.items():
-            self._models.setdefault(name, _Model(folder))
+            if name not in self._models:
+                self._models[name] = _Model(folder._replace(version_dirs={}))
+        # A models folder that is itself a base path is no model to `scan` once its last version is gone.
+        cleared = not any(folder.version_dirs for folder in found.values())
         for name, model in list(self._models.items()):
-            # A models folder that is itself a base path is no model to `scan` once its last version is gone.
-            cleared = model.folder.base_path == self._models_dir and not any(f.versions for f in found.values())
-            model.present = name in found or cleared
-            model.folder = found.get(name, model.folder._replace(version_dirs={}))
-            self._reconcile(name, model)
+            present = name in found or (cleared and model.folder.base_path == self._models_dir)
+            folder = found.get(name) or model.folder._replace(version_dirs={})
+            if folder is not model.folder or present != model.present or name in retried:
+                model.folder, model.present = folder, present
+                self._reconcile(name, model)
 
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""

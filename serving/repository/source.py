@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 _MAX_VERSION = 2**63 - 1
 """Versions travel as int64."""
 _MAX_DIGITS = 64
+_COARSEST_TICK_NS = 2_000_000_000
+"""FAT's; other file systems tell times to some milliseconds or better."""
 
 
 class ModelFolder(NamedTuple):
@@ -27,24 +30,59 @@ class ModelFolder(NamedTuple):
         return frozenset(self.version_dirs)
 
 
-def scan(models: Path) -> dict[str, ModelFolder]:
-    """Every model in the folder by name; a folder that holds versions and no models is one model, named like itself.
+class _Listing(NamedTuple):
+    """What a folder held when it looked like `stamp`; without one, it has to be listed again."""
 
-    Only folders with decimal names are versions (as in TensorFlow Serving, `00000123` too), so what is being published
-    under a temporary name is never seen.
+    folder: ModelFolder
+    stamp: tuple[int, int, int] | None
 
-    Raises:
-        OSError: the folder cannot be read; that says nothing about what should be served.
-    """
-    folders = {
-        path.name: ModelFolder(path, _version_dirs(path))
-        for path in sorted(models.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    }
-    own = _version_dirs(models)
-    if own and not any(folder.versions for folder in folders.values()):
-        return {models.resolve().name: ModelFolder(models, own)}
-    return folders
+
+class Source:
+    """Looks at a models folder, again and again; folders in which nothing was added or removed are not listed again."""
+
+    def __init__(self, models: Path) -> None:
+        self._models = models
+        self._listed: dict[str, _Listing] = {}
+
+    def scan(self) -> dict[str, ModelFolder]:
+        """Every model in the folder by name; a folder that holds versions and no models is one, named like itself.
+
+        Only folders with decimal names are versions (as in TensorFlow Serving, `00000123` too), so what is being
+        published under a temporary name is never seen.
+
+        Raises:
+            OSError: the folder cannot be read; that says nothing about what should be served.
+        """
+        with os.scandir(self._models) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry))
+        self._listed = {name: self._list(name) for name in (".", *names)}
+        own = self._listed["."].folder
+        folders = {name: self._listed[name].folder for name in names}
+        if own.version_dirs and not any(folder.version_dirs for folder in folders.values()):
+            return {self._models.resolve().name: own}
+        return folders
+
+    def _list(self, name: str) -> _Listing:
+        known = self._listed.get(name)
+        base_path = known.folder.base_path if known else self._models / name
+        try:
+            status = base_path.stat()  # before the listing: what is added meanwhile shows next time
+            stamp = (status.st_dev, status.st_ino, status.st_mtime_ns)
+            if known and known.stamp == stamp:
+                return known
+            with os.scandir(base_path) as entries:
+                numbers = [entry for entry in entries if _is_number(entry.name)]
+            # Of `1` and `001` the plain one counts: it comes last here.
+            numbers.sort(key=lambda entry: len(entry.name), reverse=True)
+            version_dirs = {int(entry.name): base_path / entry.name for entry in numbers if _is_folder(entry)}
+        except OSError:
+            return _Listing(ModelFolder(base_path, {}), None)
+        # A folder's time does not tell of what a link points to, nor of two changes within one tick of its clock.
+        lasting = time.time_ns() - status.st_mtime_ns > _COARSEST_TICK_NS
+        return _Listing(
+            ModelFolder(base_path, version_dirs),
+            stamp if lasting and not any(entry.is_symlink() for entry in numbers) else None,
+        )
 
 
 def fingerprint(version_dir: Path) -> Fingerprint:
@@ -53,22 +91,26 @@ def fingerprint(version_dir: Path) -> Fingerprint:
     The change time (ctime) also shows a `chmod` and a copy that keeps the modification time. What cannot be looked at
     is left out.
     """
-    found = []
-    for folder, _, names in os.walk(version_dir):
-        for path in (Path(folder, name) for name in names):
+    return tuple(sorted(_files(str(version_dir), "")))
+
+
+def _files(folder: str, inside: str) -> Iterator[tuple[str, int, int]]:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
             with contextlib.suppress(OSError):
-                status = path.stat()
-                found.append((path.relative_to(version_dir).as_posix(), status.st_size, status.st_ctime_ns))
-    return tuple(sorted(found))
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files(entry.path, f"{inside}{entry.name}/")
+                else:
+                    status = entry.stat()
+                    yield f"{inside}{entry.name}", status.st_size, status.st_ctime_ns
 
 
-def _version_dirs(base_path: Path) -> dict[int, Path]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Follows links, and asks the file system for nothing else."""
     try:
-        paths = [path for path in base_path.iterdir() if _is_number(path.name) and path.is_dir()]
-    except OSError:
-        return {}
-    # Of `1` and `001` the plain one counts: it comes last here.
-    return {int(path.name): path for path in sorted(paths, key=lambda path: len(path.name), reverse=True)}
+        return entry.is_dir()
+    except OSError:  # a link that cannot be followed
+        return False
 
 
 def _is_number(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.repository.source import ModelFolder, fingerprint, scan
+from serving.repository.source import ModelFolder, Source, fingerprint
 
 
 def make(root: Path, *folders: str) -> None:
@@ -16,14 +16,14 @@ def make(root: Path, *folders: str) -> None:
 
 
 def versions(root: Path) -> dict[str, set[int]]:
-    return {name: set(folder.versions) for name, folder in scan(root).items()}
+    return {name: set(folder.versions) for name, folder in Source(root).scan().items()}
 
 
 def test_every_folder_is_a_model_and_its_plain_numbers_are_its_versions(tmp_path: Path) -> None:
     make(tmp_path, "digits/1", "digits/20", "fashion/3", "empty")
 
     assert versions(tmp_path) == {"digits": {1, 20}, "fashion": {3}, "empty": set()}
-    assert scan(tmp_path)["digits"].base_path == tmp_path / "digits"
+    assert Source(tmp_path).scan()["digits"].base_path == tmp_path / "digits"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_folder_with_any_other_name_is_no_version(tmp_path: Path, name: str) -
 def test_leading_zeros_are_passed_over_as_in_tensorflow_serving_and_the_plain_name_counts(tmp_path: Path) -> None:
     make(tmp_path, "digits/00000007", "digits/8", "digits/008")
 
-    folders = scan(tmp_path)["digits"].version_dirs
+    folders = Source(tmp_path).scan()["digits"].version_dirs
     assert {number: path.name for number, path in folders.items()} == {7: "00000007", 8: "8"}
 
 
@@ -64,10 +64,18 @@ def test_a_link_to_a_version_folder_is_a_version(tmp_path: Path) -> None:
     assert versions(tmp_path / "models") == {"digits": {5}}
 
 
+def test_a_link_that_leads_to_itself_hides_nothing_else(tmp_path: Path) -> None:
+    make(tmp_path, "digits/1")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "digits" / "2").symlink_to("2")
+
+    assert versions(tmp_path) == {"digits": {1}}
+
+
 def test_a_folder_of_versions_is_one_model_named_like_the_folder(tmp_path: Path) -> None:
     make(tmp_path, "digits/1", "digits/2", "digits/.publishing-3")
 
-    assert scan(tmp_path / "digits") == {
+    assert Source(tmp_path / "digits").scan() == {
         "digits": ModelFolder(tmp_path / "digits", {1: tmp_path / "digits" / "1", 2: tmp_path / "digits" / "2"})
     }
 
@@ -80,13 +88,54 @@ def test_one_model_with_a_number_for_a_name_does_not_hide_the_others(tmp_path: P
 
 def test_a_models_folder_that_is_missing_raises_instead_of_looking_empty(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        scan(tmp_path / "nowhere")
+        Source(tmp_path / "nowhere").scan()
 
 
 def test_a_models_folder_that_is_a_file_raises(tmp_path: Path) -> None:
     (tmp_path / "models").touch()
     with pytest.raises(NotADirectoryError):
-        scan(tmp_path / "models")
+        Source(tmp_path / "models").scan()
+
+
+OLD_NS = 10**18
+
+
+def test_a_folder_in_which_nothing_changed_is_not_listed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "digits/1", "fashion/3")
+    for folder in (tmp_path, tmp_path / "digits"):
+        os.utime(folder, ns=(OLD_NS, OLD_NS))
+    looks = Source(tmp_path)
+    first = looks.scan()
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
+
+    assert looks.scan() == first
+    assert listed == [tmp_path, tmp_path / "fashion"], "a folder that changed a moment ago may still do"
+
+
+def test_what_is_added_to_and_removed_from_a_folder_is_seen(tmp_path: Path) -> None:
+    make(tmp_path, "digits/1")
+    os.utime(tmp_path / "digits", ns=(OLD_NS, OLD_NS))
+    looks = Source(tmp_path)
+    seen = [set(looks.scan()["digits"].versions)]
+    make(tmp_path, "digits/2")
+    seen.append(set(looks.scan()["digits"].versions))
+    (tmp_path / "digits" / "1").rmdir()
+    os.utime(tmp_path / "digits", ns=(OLD_NS + 1, OLD_NS + 1))
+    seen.append(set(looks.scan()["digits"].versions))
+
+    assert seen == [{1}, {1, 2}, {2}]
+
+
+def test_a_link_that_is_mended_is_seen_though_its_folder_stays_as_it_is(tmp_path: Path) -> None:
+    make(tmp_path, "models/digits")
+    (tmp_path / "models" / "digits" / "5").symlink_to(tmp_path / "store")
+    os.utime(tmp_path / "models" / "digits", ns=(OLD_NS, OLD_NS))
+    looks = Source(tmp_path / "models")
+    assert looks.scan()["digits"].versions == set()
+    (tmp_path / "store").mkdir()
+
+    assert looks.scan()["digits"].versions == {5}
 
 
 def test_a_fingerprint_stays_the_same_while_nothing_changes(tmp_path: Path) -> None:
