@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note, sentences
 
 _FLAG_HELP = r"Settings also come from ATELIER_… variables and \[serve] in atelier.toml."
 
@@ -63,18 +63,18 @@ def serve(
 ) -> None:
     """Serve a folder of models over TensorFlow Serving's gRPC and REST until Ctrl-C or SIGTERM."""
     flags = {name: value for name, value in locals().items() if name != "as_json" and value is not None}
-    raise typer.Exit(run_gateway(flags, as_json=as_json))
+    run_gateway(flags, as_json=as_json)
 
 
 serve.__doc__ = f"{serve.__doc__}\n\n{_FLAG_HELP}"
 
 
-def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
-    """Runs a gateway with these settings until it is told to stop; the exit status."""
+def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
+    """Runs a gateway with these settings until it is told to stop."""
     with needs_extra("serving"):
         from pydantic import ValidationError
 
-        from serving.server import ModelsFolderError, StartError, start, wait_for_stop
+        from serving.server import EndedError, ModelsFolderError, StartError, start, stop_signals, wait_for_stop
         from serving.settings import ServingSettings
     try:
         settings = ServingSettings(**flags)
@@ -84,25 +84,15 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> int:
         fail(f"setting {setting}: {first['msg']}, received {first['input']!r}", WRONG_USE)
     except (ValueError, OSError) as error:  # not TOML, not UTF-8, no table, not readable
         fail(f"atelier.toml cannot be used: {error}", WRONG_USE)
-    try:
-        with start(settings) as gateway:
-            where = gateway.addresses
-            if as_json:
-                line = {
-                    "pid": gateway.pid,
-                    "host": where.host,
-                    "grpc_port": where.grpc_port,
-                    "rest_port": where.rest_port,
-                }
-                typer.echo(json.dumps(line))
-            else:
-                shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104
-                note(f"gRPC on {shown}:{where.grpc_port}, REST and the page on http://{shown}:{where.rest_port}/")
-            status = wait_for_stop(gateway)
-            if status == 0 and not as_json:
-                note("stopping: requests in flight are answered first")
-            return status
-    except ModelsFolderError as error:
-        fail(str(error), WRONG_USE)
-    except StartError as error:
-        fail(str(error), FAILED)
+    statuses = {ModelsFolderError: WRONG_USE, StartError: FAILED, EndedError: FAILED}
+    interrupted = "stopped at once; requests in flight were cut off"
+    with sentences(statuses, interrupted=interrupted), stop_signals(), start(settings) as gateway:
+        where = gateway.addresses
+        if as_json:
+            line = {"pid": gateway.pid, "host": where.host, "grpc_port": where.grpc_port, "rest_port": where.rest_port}
+            typer.echo(json.dumps(line))
+        else:
+            shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104
+            note(f"gRPC on {shown}:{where.grpc_port}, REST and the page on http://{shown}:{where.rest_port}/")
+        wait_for_stop(gateway)
+        note("stopping: requests in flight are answered first")

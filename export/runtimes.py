@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -56,10 +57,9 @@ class OnnxRuntime:
     name = "onnx"
 
     def __init__(self, bundle: Path, pixels: TensorSpec, scores: TensorSpec) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # looked at once, when it is imported
         import onnxruntime
 
-        if hasattr(onnxruntime, "disable_telemetry_events"):
-            onnxruntime.disable_telemetry_events()
         try:
             self._session = onnxruntime.InferenceSession(str(bundle / ONNX_MODEL), providers=["CPUExecutionProvider"])
         except Exception as error:  # its own errors share no narrower base

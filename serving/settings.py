@@ -29,7 +29,7 @@ class ServingSettings(BaseSettings):
 
     models: Path = Path("models")
     """A folder of models, or one model's base path (a folder of numbered versions)."""
-    host: str = "0.0.0.0"  # noqa: S104 -- as TensorFlow Serving; a container has to
+    host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 -- as TensorFlow Serving; a container has to
     grpc_port: int = Field(8500, ge=0, le=65535)
     rest_port: int = Field(8501, ge=0, le=65535)
     poll_interval_s: float = Field(1.0, ge=0)
@@ -47,7 +47,8 @@ class ServingSettings(BaseSettings):
     max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)
     max_json_bytes: int = Field(16 * MEBIBYTE, ge=1)
     """JSON takes far more memory and time than tensors do, so it has a limit of its own."""
-    max_image_pixels: int = Field(50_000_000, ge=1)
+    max_image_pixels: int = Field(50_000_000, ge=1, le=178_956_970)
+    """The upper bound is Pillow's own, past which it takes every image for an attack."""
     drain_grace_s: float = Field(1.0, ge=0)
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
     drain_timeout_s: float = Field(30.0, ge=0)

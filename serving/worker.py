@@ -1,12 +1,14 @@
 """The composition root inside Envoy: an ASGI application that builds the gateway when its event loop starts.
 
 The parent process (serving/server.py) hands over the settings in an environment variable and holds the other end of a
-socket: what it writes there begins the drain, and its end (the parent died, however) ends this process too.
+socket (serving/handover.py): what it writes there begins the drain, and its end (the parent died, however) ends this
+process too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -22,16 +24,13 @@ from serving.frontends.http import Receive, Scope, Send
 from serving.frontends.images import Images
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
+from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
 from serving.images import load_decoders
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded, load_version
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.settings import ServingSettings
-
-SETTINGS_VARIABLE = "ATELIER_WORKER_SETTINGS"
-CONTROL_VARIABLE = "ATELIER_WORKER_CONTROL_FD"
-DRAIN = b"drain\n"
 
 
 class Worker:
@@ -56,7 +55,7 @@ class Worker:
         limit = settings.max_request_bytes
         self.app = App(
             TfsGrpc(plane, self.manager, limit),
-            TfsRest(plane, self.manager, limit),
+            TfsRest(plane, self.manager, settings.max_json_bytes),
             Images(plane, limit),
             self.health,
             limit,
@@ -120,6 +119,7 @@ class Application:
         worker = Worker(ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE]))
         await worker.start()
         _listen_to_parent(worker)
+        _calm_garbage_collector()
         self._worker = worker
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -132,6 +132,13 @@ application = Application()
 
 def _warm_up_rows(settings: ServingSettings) -> tuple[int, ...]:
     return (1, settings.max_batch_size)
+
+
+def _calm_garbage_collector() -> None:
+    """A large JSON body makes millions of objects that are no garbage; looking for some all the while takes longer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _listen_to_parent(worker: Worker) -> None:

@@ -36,7 +36,6 @@ class OnnxBackend:
         if not path.is_file():
             found = "a SavedModel only" if (version_dir / SAVED_MODEL).is_file() else "neither that nor a SavedModel"
             raise BundleError(f"the onnx back end expects {ONNX_MODEL}, the version has {found}")
-        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Threads that spin while they wait would take the cores from the requests being decoded.

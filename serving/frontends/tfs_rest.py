@@ -21,7 +21,7 @@ from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predi
 PREFIX = "/v1/"
 _API = "tfs_rest"
 _MODEL_PATH = re.compile(
-    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,18})|/labels/(?P<label>[^/:]+))?"
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,19})|/labels/(?P<label>[^/:]+))?"
     r"(?:(?P<metadata>/metadata)|:(?P<verb>predict|classify|regress))?",
     re.IGNORECASE,
 )
@@ -46,7 +46,7 @@ def parse_path(method: str, path: str) -> Address:
     """
     match = _MODEL_PATH.fullmatch(path)
     verb = (match["verb"] or "").lower() if match else ""
-    if match is None or method != ("POST" if verb else "GET"):
+    if match is None or method not in ({"POST"} if verb else {"GET", "HEAD"}):
         raise InvalidInputError(f"Malformed request: {method} {path}")
     return Address(
         unquote(match["name"]),
@@ -60,10 +60,10 @@ def parse_path(method: str, path: str) -> Address:
 class TfsRest:
     """Answers what `parse_path` understood; images sent to `:classify` go to the front end for people."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, max_request_bytes: int) -> None:
+    def __init__(self, plane: DataPlane, manager: Manager, max_json_bytes: int) -> None:
         self._plane = plane
         self._manager = manager
-        self._max_request_bytes = max_request_bytes
+        self._max_json_bytes = max_json_bytes
 
     async def post(self, address: Address, receive: Receive, send: Send) -> None:
         """`:predict`; Classify and Regress need signatures that no bundle has yet."""
@@ -72,7 +72,7 @@ class TfsRest:
                 f"':{address.verb}' with JSON examples is not supported: "
                 "use ':predict', or send an image to ':classify'"
             )
-        body = parse_predict_body(await read_body(receive, self._max_request_bytes))
+        body = parse_predict_body(await read_body(receive, self._max_json_bytes))
         prediction = await self._plane.predict(
             Target(address.name, address.version, address.label, body.signature_name),
             lambda signature: decode_inputs(body, signature),

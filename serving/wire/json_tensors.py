@@ -181,20 +181,35 @@ def _types_of_values(values: Any, rank: int) -> set[type]:
     Looked at before numpy does, which finds a type for everything: it takes true for 1, and strings, however long, for
     an array of as many characters each.
     """
-    level: Iterable[Any] = (values,)
-    for _ in range(rank):
-        level = itertools.chain.from_iterable(level)
     try:
-        return set(map(type, level))
+        return set(map(type, _values_at(values, rank)))
     except TypeError:
         return {list}
 
 
 def _wrong_depth(values: Any, spec: TensorSpec) -> InvalidInputError:
-    found = np.array(values, dtype=object)
-    if any(isinstance(value, list) for value in found.ravel()):
-        return _ragged(spec)
-    return _wrong_shape(spec, found.shape)
+    shape = _shape_of(values)
+    return _ragged(spec) if shape is None else _wrong_shape(spec, shape)
+
+
+def _shape_of(values: Any) -> tuple[int, ...] | None:
+    """The shape of nested lists, however deep; None where they are ragged. Takes no memory for each value."""
+    shape: list[int] = []
+    while True:
+        types = set(map(type, _values_at(values, len(shape))))
+        if list not in types:
+            return tuple(shape)
+        sizes = set(map(len, _values_at(values, len(shape)))) if types == {list} else set()
+        if len(sizes) != 1:
+            return None
+        shape.append(sizes.pop())
+
+
+def _values_at(values: Any, depth: int) -> Iterable[Any]:
+    level: Iterable[Any] = (values,)
+    for _ in range(depth):
+        level = itertools.chain.from_iterable(level)
+    return level
 
 
 def _wrong_shape(spec: TensorSpec, received: tuple[int, ...]) -> InvalidInputError:

@@ -19,5 +19,5 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     write_bundle(models / "brightness" / "4", scale=4.0)
     write_two_input_model(models / "pair" / "1")
     write_identity_model(models / "text" / "1", 8, ["N"])
-    with running_gateway(models, max_request_bytes=1_000_000) as running:
+    with running_gateway(models, max_request_bytes=1_000_000, max_json_bytes=1_000_000) as running:
         yield running

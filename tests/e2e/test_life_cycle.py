@@ -82,10 +82,54 @@ def test_when_the_command_is_killed_the_gateway_ends_too(models: Path) -> None:
         wait_until(lambda: not is_alive(serving.gateway_pid))
 
 
-def test_when_the_gateway_is_killed_the_command_ends_with_a_failure(models: Path) -> None:
+def test_when_the_gateway_is_killed_the_command_says_so_and_fails(models: Path) -> None:
     with atelier_serve(models) as serving:
         os.kill(serving.gateway_pid, signal.SIGKILL)
-        assert serving.process.wait(timeout=30.0) not in {0, None}
+        _, said = serving.process.communicate(timeout=30.0)
+    assert serving.process.returncode == 1
+    assert "atelier: the gateway's process ended by itself with status -9" in said
+
+
+def test_a_second_signal_cuts_the_drain_short_and_leaves_nothing(models: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with atelier_serve(models, "--drain-grace-s", "60", environment={**os.environ, "TMPDIR": str(scratch)}) as serving:
+        assert len(list(scratch.iterdir())) == 1
+        serving.process.send_signal(signal.SIGTERM)
+        with httpx.Client(base_url=serving.rest_url) as client:
+            wait_until(lambda: client.get("/readyz").status_code == 503)
+        serving.process.send_signal(signal.SIGTERM)
+        assert serving.process.wait(timeout=30.0) == 130
+    assert not is_alive(serving.gateway_pid)
+    assert list(scratch.iterdir()) == []
+
+
+def test_each_gateway_leaves_shared_memory_as_it_was(models: Path) -> None:
+    before = set(Path("/dev/shm").glob("envoy*"))
+    with atelier_serve(models):
+        pass
+    assert set(Path("/dev/shm").glob("envoy*")) <= before
+
+
+def test_onnx_runtime_leaves_no_device_id_in_the_home(models: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with atelier_serve(models, environment={**os.environ, "HOME": str(home)}):
+        pass
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+
+
+def test_a_name_of_this_machine_is_resolved(models: Path) -> None:
+    with atelier_serve(models, "--host", "localhost") as serving:
+        assert httpx.get(f"{serving.rest_url}/readyz").status_code == 200
+
+
+def test_a_host_that_is_none_is_named(models: Path) -> None:
+    result = atelier("serve", "--models", str(models), "--host", "no such host")
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "atelier: host: expected an address or a name of this machine, received 'no such host'"
+    )
 
 
 def test_a_port_that_is_taken_is_named(models: Path) -> None:

@@ -41,7 +41,7 @@ def atelier(
 
 
 @contextlib.contextmanager
-def atelier_serve(models: Path, *flags: str) -> Iterator[Serving]:
+def atelier_serve(models: Path, *flags: str, environment: Mapping[str, str] | None = None) -> Iterator[Serving]:
     """Starts `atelier serve` on free ports; ends it, however the block ends."""
     arguments = [
         "serve",
@@ -61,6 +61,7 @@ def atelier_serve(models: Path, *flags: str) -> Iterator[Serving]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=environment,
     )
     with process:
         try:

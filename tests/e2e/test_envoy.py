@@ -1,0 +1,62 @@
+"""What Envoy does before a request reaches Python."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import httpx
+import pytest
+
+from tests.support.gateway import RunningGateway
+
+PREDICT = "/v1/models/brightness:predict"
+BODY = json.dumps({"instances": [[[10, 20], [30, 40]]]}).encode()
+
+
+def raw_get(gateway: RunningGateway, path: str) -> httpx.Response:
+    url = httpx.URL(gateway.rest_url, raw_path=path.encode())
+    return gateway.rest.get(url)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/%FF", "/v1/models/%ff", "/%C0%80", "/%ED%A0%80", "/%F4%90%80%80", "/%E4%B8", "/%80", "/a%FFb", "/%zz", "/%"],
+)
+def test_a_path_that_is_no_utf8_is_refused_in_a_sentence(path: str, gateway: RunningGateway) -> None:
+    response = raw_get(gateway, path)
+    assert response.status_code == 400
+    assert response.json() == {"error": f"Malformed request: the path is not percent-encoded UTF-8: {path}"}
+
+
+@pytest.mark.parametrize(
+    "name", ["%C3%A9", "%E4%B8%AD", "%F0%9F%98%80", "%41", "a-b_c.d~e", "%ED%9F%BF", "%F4%8F%BF%BF"]
+)
+def test_any_other_path_reaches_the_application(name: str, gateway: RunningGateway) -> None:
+    response = raw_get(gateway, f"/v1/models/{name}")
+    assert response.status_code == 404
+    assert response.json()["error"].startswith("Could not find any versions of model ")
+
+
+def test_a_gzip_body_is_inflated(gateway: RunningGateway) -> None:
+    response = gateway.rest.post(PREDICT, content=gzip.compress(BODY), headers={"content-encoding": "gzip"})
+    assert response.json() == {"predictions": [[100.0, 40.0, 160.0]]}
+
+
+def test_a_gzip_body_may_be_as_empty_as_black_images_are(gateway: RunningGateway) -> None:
+    rows = [[[0, 0], [0, 0]]] * 4_000
+    body = gzip.compress(json.dumps({"instances": rows}, separators=(",", ":")).encode())
+    response = gateway.rest.post(PREDICT, content=body, headers={"content-encoding": "gzip"})
+    assert response.json() == {"predictions": [[0.0, 0.0, 0.0]] * 4_000}
+
+
+def test_a_gzip_body_is_bounded_by_what_it_inflates_to(gateway: RunningGateway) -> None:
+    bomb = gzip.compress(b" " * 50_000_000)
+    response = gateway.rest.post(PREDICT, content=bomb, headers={"content-encoding": "gzip"})
+    assert response.status_code == 413
+
+
+def test_a_body_that_only_says_it_is_gzip_is_refused(gateway: RunningGateway) -> None:
+    response = gateway.rest.post(PREDICT, content=BODY, headers={"content-encoding": "gzip"})
+    assert response.status_code == 400
+    assert gateway.rest.post(PREDICT, content=BODY).status_code == 200
