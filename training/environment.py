@@ -48,15 +48,17 @@ def library_versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """The commit of this code, with `-dirty` where files were changed; None outside a git checkout."""
+    """The commit of this code, with `-dirty` where files were changed; None where git does not track it."""
     git = shutil.which("git")
     if git is None:
         return None
-    answer = subprocess.run(  # noqa: S603
-        [git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return answer.stdout.strip() or None
+    here = Path(__file__)
+
+    def answer(*arguments: str) -> str:
+        asked = subprocess.run([git, *arguments], cwd=here.parent, capture_output=True, text=True, check=False)  # noqa: S603
+        return asked.stdout.strip()
+
+    # An installed package may lie in the checkout of another project, whose commit would say nothing about it.
+    if not answer("ls-files", here.name):
+        return None
+    return answer("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or None
