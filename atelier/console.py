@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
@@ -61,3 +62,17 @@ def sentences(statuses: Mapping[type[Exception], int], *, interrupted: str) -> I
         fail(str(error), next(status for cause, status in statuses.items() if isinstance(error, cause)))
     except KeyboardInterrupt:
         fail(interrupted, INTERRUPTED)
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Around work that cleans up on Ctrl-C: SIGTERM interrupts it in the same way."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

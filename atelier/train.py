@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences
+from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences, sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from training.run import Run
 
 MAX_SEED = 2**32 - 1
+MAX_COUNT = 2**31 - 1
 
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to train; `atelier recipes` lists them.")],
     data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in a training step.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_COUNT, help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, max=MAX_COUNT, help="Images in a training step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's step size, above 0.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Same seed, same weights.")] = 0,
     out: Annotated[Path | None, typer.Option(help="New run folder; runs/<recipe>-<date>-<time> if not given.")] = None,
@@ -85,7 +86,8 @@ def _errors_in_a_sentence() -> Iterator[None]:
     from training.errors import TrainingError, UsageError
 
     statuses: dict[type[Exception], int] = {UsageError: WRONG_USE, TrainingError: FAILED}
-    with needs_extra("training"), sentences(statuses, interrupted="interrupted; no run folder was left behind"):
+    interrupted = "interrupted; no run folder was left behind"
+    with needs_extra("training"), sentences(statuses, interrupted=interrupted), sigterm_as_ctrl_c():
         yield
 
 

@@ -83,7 +83,18 @@ def test_an_unknown_recipe_is_wrong_use_and_the_known_ones_are_listed() -> None:
     assert result.stderr == f"atelier: there is no recipe 'lenet'; known: {', '.join(RECIPES)}\n"
 
 
-@pytest.mark.parametrize("flags", [("--epochs", 0), ("--batch-size", -1), ("--learning-rate", 0), ("--seed", -1)])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--epochs", 0),
+        ("--epochs", 10**23),
+        ("--batch-size", -1),
+        ("--batch-size", 10**21),
+        ("--learning-rate", 0),
+        ("--seed", -1),
+        ("--seed", 99999999999),
+    ],
+)
 def test_impossible_settings_are_wrong_use(flags: tuple[str, int], tmp_path: Path) -> None:
     assert run("train", "digits-dense", "--out", tmp_path / "run", *flags).exit_code == 2
 
@@ -95,6 +106,23 @@ def test_a_folder_that_is_taken_is_wrong_use(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "is not empty; a run is never overwritten" in result.stderr
+
+
+def test_a_data_folder_without_the_data_is_wrong_use(tmp_path: Path) -> None:
+    result = run("train", "fashion-mnist-dense", "--data", tmp_path, "--out", tmp_path / "run")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"atelier: fashion-mnist is not in {tmp_path}: expected train-images-idx3-ubyte.gz")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_folders_name_is_printed_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "[bold]x[" / "red]"
+
+    result = run("train", "digits-dense", "--epochs", 1, "--out", out)
+
+    assert result.exit_code == 0, result.output
+    assert f"run folder: {out}\n" in result.stdout
 
 
 def test_damaged_data_is_a_failure_in_one_sentence(tmp_path: Path) -> None:
@@ -109,7 +137,8 @@ def test_damaged_data_is_a_failure_in_one_sentence(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_ctrl_c_ends_with_one_sentence_and_130_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_ends_with_one_sentence_and_130_and_leaves_nothing(stop: signal.Signals, tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
@@ -132,7 +161,7 @@ def test_ctrl_c_ends_with_one_sentence_and_130_and_leaves_nothing(tmp_path: Path
         try:
             process.stdout.readline()
             assert process.stdout.readline().startswith("epoch 1/100000")
-            process.send_signal(signal.SIGINT)
+            process.send_signal(stop)
             _, errors = process.communicate(timeout=60)
         finally:
             process.kill()

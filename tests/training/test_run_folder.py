@@ -37,6 +37,25 @@ def test_a_body_that_fails_or_is_interrupted_leaves_nothing(tmp_path: Path, fail
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_training_left_is_removed_by_the_next_one_beside_it(tmp_path: Path) -> None:
+    abandoned = tmp_path / ".b.4194305.partial"
+    abandoned.mkdir()
+    (abandoned / "config.json").touch()
+    (tmp_path / ".mine.partial").mkdir()
+
+    with new_run_folder(tmp_path / "a"):
+        assert not abandoned.exists()
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.partial", "a"]
+
+
+def test_a_training_that_goes_on_beside_it_is_left_alone(tmp_path: Path) -> None:
+    with new_run_folder(tmp_path / "a") as first, new_run_folder(tmp_path / "b"):
+        assert first.is_dir()
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
 def test_an_empty_folder_may_be_given(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
 
