@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from atelier.console import FAILED, fail, needs_extra, plain_console, sentences
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
+from atelier.train import MAX_SEED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the run, the models and the pictures.")] = Path("demo-output"),
     data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
     images: Annotated[int, typer.Option(min=1, max=48, help="Test images to ask about.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses the images and the training's randomness.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Chooses the images and the training's randomness.")
+    ] = 0,
     keep_serving: Annotated[
         bool, typer.Option("--keep-serving", help="Leave the gateway running until Ctrl-C.")
     ] = False,
@@ -66,7 +69,7 @@ def demo(
 
 def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
     from training.datasets import load_dataset
-    from training.errors import DatasetUnavailableError, TrainingError
+    from training.errors import DatasetUnavailableError, TrainingError, UsageError
 
     try:
         return RECIPE, load_dataset("fashion-mnist", data)
@@ -76,6 +79,8 @@ def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
         )
         console.print(str(error), style="dim", soft_wrap=True)
         return OFFLINE_RECIPE, load_dataset("digits")
+    except UsageError as error:
+        fail(str(error), WRONG_USE)
     except TrainingError as error:
         fail(str(error), FAILED)
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from training.datasets import DATASETS, Dataset, Split, load_dataset, load_test_split
+from training.datasets import DATASETS, Dataset, Split, load_dataset
 from training.datasets.mnist import FASHION_MNIST, IdxSource
 from training.errors import DatasetError, DatasetUnavailableError, UsageError
 
@@ -86,14 +86,33 @@ def test_files_are_found_in_a_folder_of_the_data_sets_name_or_directly(tmp_path:
 def test_the_folder_given_comes_before_the_environment_and_that_before_keras(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_has_it: None
 ) -> None:
-    given, variable = tmp_path / "given", tmp_path / "variable"
-    monkeypatch.setenv("ATELIER_DATA", str(variable))
+    given, variable = write_files(tmp_path / "given" / "tiny").parent, tmp_path / "variable"
+    variable.mkdir()
 
-    assert TINY.load(given).source == "keras.datasets.tiny"
+    assert TINY.load(None).source == "keras.datasets.tiny"
+    monkeypatch.setenv("ATELIER_DATA", str(variable))
+    assert TINY.load(None).source == f"keras.datasets.tiny ($ATELIER_DATA, {variable}, has none)"
     write_files(variable / "tiny")
-    assert TINY.load(given).source == str(variable / "tiny")
-    write_files(given / "tiny")
+    assert TINY.load(None).source == str(variable / "tiny")
     assert TINY.load(given).source == str(given / "tiny")
+
+
+def test_a_folder_that_was_given_and_has_no_data_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_has_it: None
+) -> None:
+    monkeypatch.setenv("ATELIER_DATA", str(write_files(tmp_path / "variable")))
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError) as caught:
+            TINY.load(folder)
+        assert str(caught.value) == (
+            f"tiny is not in {folder}: expected {', '.join(FILES)} in {folder / 'tiny'} or {folder}"
+        )
+
+
+def test_a_variable_that_names_no_folder_is_wrong_use(monkeypatch: pytest.MonkeyPatch, keras_has_it: None) -> None:
+    monkeypatch.setenv("ATELIER_DATA", "/nowhere")
+    with pytest.raises(UsageError, match=r"^\$ATELIER_DATA: expected a folder, received /nowhere$"):
+        TINY.load(None)
 
 
 def test_the_digest_is_the_same_wherever_the_data_came_from(tmp_path: Path, keras_has_it: None) -> None:
@@ -125,31 +144,22 @@ def test_the_download_bar_stays_off_standard_output(keras_has_it: None, capsys: 
     assert capsys.readouterr().out == ""
 
 
-def test_the_test_split_is_loaded_without_the_training_files(tmp_path: Path) -> None:
-    write_files(tmp_path)
-    for name in FILES:
-        if name.startswith("train"):
-            (tmp_path / name).unlink()
-
-    np.testing.assert_array_equal(TINY.load_test(tmp_path).images, TEST.images)
-
-
-def test_unavailable_data_is_said_with_every_place_that_was_tried(
+def test_unavailable_data_is_said_with_the_folder_that_was_tried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ATELIER_DATA", "/nowhere")
+    monkeypatch.setenv("ATELIER_DATA", str(tmp_path))
 
     with pytest.raises(DatasetUnavailableError) as caught:
-        TINY.load(tmp_path)
+        TINY.load(None)
 
     assert str(caught.value) == (
-        f"tiny was found nowhere; tried: {tmp_path}, /nowhere, keras.datasets.tiny (URL fetch failure)"
+        f"tiny was found nowhere; tried: $ATELIER_DATA ({tmp_path}), keras.datasets.tiny (URL fetch failure)"
     )
 
 
 def test_unavailable_data_is_said_with_what_could_have_been_given() -> None:
     with pytest.raises(DatasetUnavailableError, match=r"no --data or \$ATELIER_DATA was given, keras.datasets.mnist"):
-        load_test_split("mnist")
+        load_dataset("mnist")
 
 
 def test_an_incomplete_folder_is_an_error_that_names_the_missing_file(tmp_path: Path, keras_has_it: None) -> None:
@@ -169,8 +179,8 @@ def test_a_damaged_file_is_an_error_and_no_reason_to_look_elsewhere(tmp_path: Pa
 
 
 def test_the_files_of_another_data_set_are_refused_by_their_checksum(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"not the official file: expected MD5 bef4ecab320f06d8554ea6380940ec79"):
-        load_test_split("fashion-mnist", write_files(tmp_path))
+    with pytest.raises(DatasetError, match=r"not the official file: expected MD5 8d4fb7e6c68d591d4c3dfef9ec88bf0d"):
+        load_dataset("fashion-mnist", write_files(tmp_path))
 
 
 def test_files_with_different_counts_do_not_belong_together(tmp_path: Path) -> None:
@@ -203,7 +213,6 @@ def test_the_digits_need_no_files_and_use_the_whole_range_of_a_byte(digits: Data
     assert digits.test.images.shape == (360, 8, 8)
     assert digits.train.images.dtype == np.uint8
     assert (digits.train.images.min(), digits.train.images.max()) == (0, 255)
-    np.testing.assert_array_equal(load_test_split("digits").images, digits.test.images)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])

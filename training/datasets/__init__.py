@@ -11,7 +11,7 @@ from training.datasets.digits import DIGITS
 from training.datasets.mnist import FASHION_MNIST, MNIST
 from training.errors import UsageError
 
-__all__ = ["DATASETS", "Dataset", "DatasetSource", "Split", "load_dataset", "load_test_split"]
+__all__ = ["DATASETS", "Dataset", "DatasetSource", "Split", "load_dataset"]
 
 DATASETS: Mapping[str, DatasetSource] = MappingProxyType(
     {source.name: source for source in (DIGITS, FASHION_MNIST, MNIST)}
@@ -19,22 +19,13 @@ DATASETS: Mapping[str, DatasetSource] = MappingProxyType(
 
 
 def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
-    """Loads both splits of a data set from `data_dir`, `$ATELIER_DATA`, or Keras' cache or download.
+    """Loads both splits of a data set from `data_dir`, or else `$ATELIER_DATA`, or else Keras' cache or download.
 
     Raises:
-        UsageError: no data set of that name.
+        UsageError: no data set of that name, it is not in `data_dir`, or `$ATELIER_DATA` names no folder.
         DatasetUnavailableError: it was in none of these places.
         DatasetError: it was found, but is damaged.
     """
-    return _source(name).load(data_dir)
-
-
-def load_test_split(name: str, data_dir: Path | None = None) -> Split:
-    """Loads the test split alone; finds it and raises as `load_dataset` does."""
-    return _source(name).load_test(data_dir)
-
-
-def _source(name: str) -> DatasetSource:
     if name not in DATASETS:
         raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return DATASETS[name].load(data_dir)

@@ -84,6 +84,3 @@ class DatasetSource(Protocol):
 
     def load(self, data_dir: Path | None) -> Dataset:
         """Loads both splits."""
-
-    def load_test(self, data_dir: Path | None) -> Split:
-        """Loads the test split alone."""

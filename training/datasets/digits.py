@@ -45,9 +45,5 @@ class Digits:
             source="scikit-learn's built-in digits",
         )
 
-    def load_test(self, data_dir: Path | None) -> Split:
-        """Loads the 360 test images."""
-        return self.load(data_dir).test
-
 
 DIGITS = Digits()

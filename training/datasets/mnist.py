@@ -18,7 +18,7 @@ import numpy as np
 from training.datasets.base import Dataset, Split
 from training.datasets.idx import read_idx_gz
 from training.environment import quiet_tensorflow
-from training.errors import DatasetError, DatasetUnavailableError
+from training.errors import DatasetError, DatasetUnavailableError, UsageError
 
 DATA_VARIABLE = "ATELIER_DATA"
 DOWNLOAD_TIMEOUT_S = 30.0
@@ -32,8 +32,9 @@ _PREFIXES: Mapping[SplitName, str] = MappingProxyType({"train": "train", "test":
 class IdxSource:
     """A data set of the MNIST family.
 
-    It is looked for in `data_dir`, then in `$ATELIER_DATA`, in each as `<folder>/<name>/*.gz` or `<folder>/*.gz`.
-    If it is in neither, `keras.datasets.<keras_module>` is asked, which looks into its own cache before it downloads.
+    It is looked for in `data_dir`, or else in `$ATELIER_DATA`, as `<folder>/<name>/*.gz` or `<folder>/*.gz`.
+    Where `data_dir` is not given and the variable's folder has none, `keras.datasets.<keras_module>` is asked, which
+    looks into its own cache before it downloads.
     A file found in a folder must have the MD5 given here; a damaged file is an error, no reason to look on.
     """
 
@@ -46,34 +47,38 @@ class IdxSource:
         """Loads both splits: images uint8 `[N, 28, 28]`.
 
         Raises:
+            UsageError: it is not in `data_dir`, or `$ATELIER_DATA` names no folder.
             DatasetUnavailableError: found nowhere; the message names the places.
             DatasetError: found, but damaged.
         """
-        folder = self._find_folder(data_dir, ("train", "test"))
+        folder = self._find_folder(data_dir)
         if folder is None:
-            splits, source = self._fetch_with_keras(data_dir), f"keras.datasets.{self.keras_module}"
+            splits, source = self._fetch_with_keras(), f"keras.datasets.{self.keras_module}{_passed_over()}"
         else:
             splits, source = {name: self._read_split(folder, name) for name in _PREFIXES}, str(folder)
         return Dataset(self.name, self.labels, splits["train"], splits["test"], source)
 
-    def load_test(self, data_dir: Path | None) -> Split:
-        """Loads the 10,000 test images alone; raises as `load` does."""
-        folder = self._find_folder(data_dir, ("test",))
-        return self._fetch_with_keras(data_dir)["test"] if folder is None else self._read_split(folder, "test")
+    def _find_folder(self, data_dir: Path | None) -> Path | None:
+        place = _variables_folder() if data_dir is None else data_dir
+        if place is None:
+            return None
+        folder = self._look_into(place)
+        if folder is None and data_dir is not None:
+            raise UsageError(
+                f"{self.name} is not in {data_dir}: expected {', '.join(self.md5)} "
+                f"in {data_dir / self.name} or {data_dir}"
+            )
+        return folder
 
-    def _find_folder(self, data_dir: Path | None, splits: tuple[SplitName, ...]) -> Path | None:
-        """The first folder that holds any of the files; the others must then be there too."""
-        wanted = [name for split in splits for name in _file_names(split)]
-        for folder in self._folders(data_dir):
-            missing = [name for name in wanted if not (folder / name).is_file()]
+    def _look_into(self, place: Path) -> Path | None:
+        """The folder that holds any of the files; the others must then be there too."""
+        for folder in (place / self.name, place):
+            missing = [name for name in self.md5 if not (folder / name).is_file()]
             if not missing:
                 return folder
-            if len(missing) < len(wanted):
+            if len(missing) < len(self.md5):
                 raise DatasetError(f"{self.name} in {folder} is incomplete: {', '.join(missing)} missing")
         return None
-
-    def _folders(self, data_dir: Path | None) -> list[Path]:
-        return [folder for place in _places(data_dir) for folder in (place / self.name, place)]
 
     def _read_split(self, folder: Path, split: SplitName) -> Split:
         images_name, labels_name = _file_names(split)
@@ -86,24 +91,33 @@ class IdxSource:
                 f"{images_name} and {labels_name} in {folder} do not belong together: {error}"
             ) from error
 
-    def _fetch_with_keras(self, data_dir: Path | None) -> dict[SplitName, Split]:
+    def _fetch_with_keras(self) -> dict[SplitName, Split]:
         quiet_tensorflow()
         module = importlib.import_module(f"keras.datasets.{self.keras_module}")
         try:
             with _download_manners():
                 train, test = module.load_data()
         except Exception as error:  # Keras raises bare Exception for a failed download
-            tried = "".join(f"{place}, " for place in _places(data_dir)) or f"no --data or ${DATA_VARIABLE} was given, "
+            folder = _variables_folder()
+            tried = f"no --data or ${DATA_VARIABLE} was given" if folder is None else f"${DATA_VARIABLE} ({folder})"
             raise DatasetUnavailableError(
-                f"{self.name} was found nowhere; tried: {tried}keras.datasets.{self.keras_module} ({error})"
+                f"{self.name} was found nowhere; tried: {tried}, keras.datasets.{self.keras_module} ({error})"
             ) from error
         return {"train": _to_split(*train), "test": _to_split(*test)}
 
 
-def _places(data_dir: Path | None) -> list[Path]:
-    """The folders that the user named, in the order in which they are looked at."""
-    variable = os.environ.get(DATA_VARIABLE)
-    return [place for place in (data_dir, Path(variable) if variable else None) if place is not None]
+def _variables_folder() -> Path | None:
+    value = os.environ.get(DATA_VARIABLE)
+    if not value:
+        return None
+    if not Path(value).is_dir():
+        raise UsageError(f"${DATA_VARIABLE}: expected a folder, received {value}")
+    return Path(value)
+
+
+def _passed_over() -> str:
+    folder = _variables_folder()
+    return "" if folder is None else f" (${DATA_VARIABLE}, {folder}, has none)"
 
 
 def _file_names(split: SplitName) -> tuple[str, str]:
