@@ -20,7 +20,7 @@ app = typer.Typer(name="atelier", no_args_is_help=True, add_completion=False, pr
 def options(
     version: Annotated[bool, typer.Option("--version", help="Say which release this is, and end.")] = False,
 ) -> None:
-    """An image classifier from training to production: train, export, serve, load-test, deploy."""
+    """An image classifier from training to production: train, export, serve and ask it."""
     if version:
         typer.echo(f"atelier {metadata.version('atelier')}")
         raise typer.Exit

@@ -71,7 +71,7 @@ class RestUser(FastHttpUser):
         with self.client.post(path, data=self.request, name="REST predict", catch_response=True) as answer:
             if answer.status_code != 200:  # noqa: PLR2004
                 answer.failure(f"status {answer.status_code}: {answer.text}")
-            elif wrong := self.target.check_rest(answer.json(), options.rows):
+            elif wrong := self.target.check_rest(answer.content or b"", options.rows):
                 answer.failure(wrong)
 
 

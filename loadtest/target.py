@@ -10,7 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
+from serving.errors import InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest, PredictResponse
 from serving.wire.tensors import decode_tensor, encode_content
@@ -53,15 +55,22 @@ class Target:
 
     def check_grpc(self, answer: bytes, rows: int) -> str | None:
         """What is wrong with a serialized `PredictResponse` for `rows` rows, or None."""
-        outputs = PredictResponse.FromString(answer).outputs
-        if self.output.name not in outputs:
-            return f"expected output {self.output.name}, received {', '.join(outputs) or 'none'}"
-        scores = decode_tensor(outputs[self.output.name], self.output, max_bytes=_MAX_ANSWER_BYTES)
+        try:
+            outputs = PredictResponse.FromString(answer).outputs
+            if self.output.name not in outputs:
+                return f"expected output {self.output.name}, received {', '.join(outputs) or 'none'}"
+            scores = decode_tensor(outputs[self.output.name], self.output, max_bytes=_MAX_ANSWER_BYTES)
+        except (DecodeError, InvalidInputError) as error:
+            return f"expected a PredictResponse with scores, received another: {error}"
         return self._check(scores, rows)
 
-    def check_rest(self, document: Any, rows: int) -> str | None:
-        """What is wrong with a `:predict` answer for `rows` rows, or None."""
-        return self._check(np.asarray(document["predictions"], np.float64), rows)
+    def check_rest(self, answer: bytes, rows: int) -> str | None:
+        """What is wrong with the body of a `:predict` answer for `rows` rows, or None."""
+        try:
+            scores = np.asarray(json.loads(answer)["predictions"], np.float64)
+        except (ValueError, KeyError, TypeError):
+            return f"expected predictions in rows of numbers, received {answer[:200]!r}"
+        return self._check(scores, rows)
 
     def _check(self, scores: np.ndarray, rows: int) -> str | None:
         if scores.shape[:1] != (rows,) or not self.output.accepts(scores.shape):
@@ -77,16 +86,16 @@ def find_target(rest_url: str, model: str) -> Target:
     Raises:
         TargetError: nothing answers, no such model, or a signature that this test has no requests for.
     """
-    url = f"{rest_url.rstrip('/')}/v1/models/{quote(model)}/metadata"
+    url = f"{rest_url.rstrip('/')}/v1/models/{quote(model, safe='')}/metadata"
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310 -- the user's own address
             signatures = json.load(response)["metadata"]["signature_def"]["signature_def"]
+        signature = signatures.get(DEFAULT_SIGNATURE, {"inputs": {}, "outputs": {}})
+        inputs, outputs = ([_spec(*tensor) for tensor in signature[kind].items()] for kind in ("inputs", "outputs"))
     except urllib.error.HTTPError as error:
         raise TargetError(f"{url} answers {error.code}: {error.read(300).decode('utf-8', 'replace')}") from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TargetError(f"no model server answers at {url}: {error}") from error
-    signature = signatures.get(DEFAULT_SIGNATURE, {"inputs": {}, "outputs": {}})
-    inputs, outputs = ([_spec(name, info) for name, info in signature[kind].items()] for kind in ("inputs", "outputs"))
     if len(inputs) != 1 or len(outputs) != 1 or inputs[0].element.is_string:
         raise TargetError(f"model {model}: expected one numeric input and one output, received {inputs} and {outputs}")
     return Target(model, inputs[0], outputs[0])
