@@ -35,15 +35,17 @@ def new_run_folder(path: Path) -> Iterator[Path]:
     check_free(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir(parents=True)
-        with _lock(partial):
-            _remove_abandoned(path.parent)
-            yield partial
-            partial.rename(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path.parent)
+        partial.mkdir()
+        try:
+            with _lock(partial):
+                yield partial
+                partial.rename(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def check_free(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,14 @@ def test_a_body_that_fails_or_is_interrupted_leaves_nothing(tmp_path: Path, fail
 
 def test_what_a_killed_training_left_is_removed_by_the_next_one_beside_it(tmp_path: Path) -> None:
     abandoned = tmp_path / ".b.4194305.partial"
-    abandoned.mkdir()
-    (abandoned / "config.json").touch()
-    (tmp_path / ".mine.partial").mkdir()
+    with_our_pid = tmp_path / f".a.{os.getpid()}.partial"  # in containers, numbers come again
+    for folder in (abandoned, with_our_pid, tmp_path / ".mine.partial"):
+        folder.mkdir()
+        (folder / "config.json").touch()
 
-    with new_run_folder(tmp_path / "a"):
+    with new_run_folder(tmp_path / "a") as folder:
         assert not abandoned.exists()
+        assert list(folder.iterdir()) == []
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [".mine.partial", "a"]
 
