@@ -35,9 +35,8 @@ def new_run_folder(path: Path) -> Iterator[Path]:
     check_free(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path.parent)
-        partial.mkdir()
+        partial.mkdir(parents=True)
         try:
             with _lock(partial):
                 yield partial
