@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,14 @@ from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded
 from serving.repository.servable import Servable
-from serving.repository.source import Fingerprint, ModelFolder, Source, fingerprint
+from serving.repository.source import Fingerprint, ModelFolder, Source, fingerprint, has_manifest, is_settled
 from serving.repository.transition import State, latest, next_steps
 
 log = logging.getLogger("atelier.repository")
 
 
 class VersionStatus(NamedTuple):
-    """What a version's state is, and why it failed, if it did."""
+    """What a version's state is, and why its files could not be loaded, where the last try failed."""
 
     version: int
     state: State
@@ -34,8 +34,24 @@ class _Version:
     folder: Path
     state: State = State.LOADING
     error: str | None = None
-    failed_files: Fingerprint | None = None
+    files: Fingerprint = ()
     servable: Servable | None = None
+
+    @property
+    def answers(self) -> bool:
+        """A version that is loaded again answers meanwhile, with what it was loaded from before."""
+        return self.state in {State.LOADING, State.AVAILABLE} and self.servable is not None
+
+    @property
+    def failed(self) -> bool:
+        """Quarantined; an unloaded version has ended too."""
+        return self.state is State.END and self.error is not None
+
+    @property
+    def is_open_to_change(self) -> bool:
+        """Its files, as they were last loaded, are worth another try when they change: published ones never do."""
+        untrusted = self.error is not None or not has_manifest(self.files)
+        return self.failed or (self.state is State.AVAILABLE and untrusted)
 
 
 @dataclass(slots=True)
@@ -44,6 +60,16 @@ class _Model:
     present: bool = True
     versions: dict[int, _Version] = field(default_factory=dict)
     current: Servable | None = None
+    settled: set[int] = field(default_factory=set)
+    waiting: frozenset[int] = frozenset()
+    looks: dict[int, Fingerprint] = field(default_factory=dict)
+
+    def look(self, number: int, files: Fingerprint) -> bool:
+        """Takes what a version's files look like now; says whether they have settled."""
+        settled = is_settled(files, self.looks.get(number))
+        (self.settled.add if settled else self.settled.discard)(number)
+        self.looks[number] = files
+        return settled
 
 
 class Manager:
@@ -68,6 +94,7 @@ class Manager:
         self._executor = executor
         self._metrics = metrics
         self._models: dict[str, _Model] = {}
+        self._is_first_look = True
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def watch(self, interval_s: float) -> None:
@@ -80,29 +107,19 @@ class Manager:
                 log.exception("looking at the models folder failed; the next look is in %s s", interval_s)
 
     async def step(self) -> None:
-        """Looks at the folder once and begins what has to be done; does not wait for loads."""
+        """Looks at the folder once and begins what has to be done; does not wait for loads.
+
+        What the first look finds is loaded as it is. Later, a version without a manifest has to look the same twice.
+        """
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(self._executor, self._source.scan)
-            mended = await loop.run_in_executor(self._executor, self._mended, dict(self._failed()))
         except OSError as error:
             log.warning("the models folder cannot be read, all versions stay as they are: %s", error.strerror)
             return
-        retried = {name for name, _ in mended}
-        for name, version in mended:
-            if name in self._models:
-                self._models[name].versions.pop(version, None)
-        for name, folder in found.items():
-            if name not in self._models:
-                self._models[name] = _Model(folder._replace(version_dirs={}))
-        # A models folder that is itself a base path is no model to `scan` once its last version is gone.
-        cleared = not any(folder.version_dirs for folder in found.values())
-        for name, model in list(self._models.items()):
-            present = name in found or (cleared and model.folder.base_path == self._models_dir)
-            folder = found.get(name) or model.folder._replace(version_dirs={})
-            if folder is not model.folder or present != model.present or name in retried:
-                model.folder, model.present = folder, present
-                self._reconcile(name, model)
+        self._take(found)
+        if version_dirs := self._to_look_at():
+            self._look_at(await loop.run_in_executor(self._executor, _fingerprints, version_dirs))
 
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""
@@ -125,7 +142,7 @@ class Manager:
             raise InvalidInputError(f"Unrecognized servable version label: {label}")
         if model is not None and version is not None:
             record = model.versions.get(version)
-            if record is not None and record.state is State.AVAILABLE and record.servable is not None:
+            if record is not None and record.answers and record.servable is not None:
                 return record.servable
         wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise ModelNotFoundError(f"Servable not found for request: {wanted}")
@@ -166,27 +183,69 @@ class Manager:
                 if record.servable is not None:
                     record.servable.close()
 
+    def _take(self, found: Mapping[str, ModelFolder]) -> None:
+        for name, folder in found.items():
+            if name not in self._models:
+                settled = set(folder.versions) if self._is_first_look else set()
+                self._models[name] = _Model(folder._replace(version_dirs={}), settled=settled)
+        self._is_first_look = False
+        # A models folder that is itself a base path is no model to `scan` once its last version is gone.
+        cleared = not any(folder.version_dirs for folder in found.values())
+        for name, model in list(self._models.items()):
+            present = name in found or (cleared and model.folder.base_path == self._models_dir)
+            folder = found.get(name) or model.folder._replace(version_dirs={})
+            if folder is not model.folder or present != model.present:
+                model.folder, model.present = folder, present
+                self._reconcile(name, model)
+
+    def _to_look_at(self) -> dict[tuple[str, int], Path]:
+        return {
+            (name, number): model.folder.version_dirs[number]
+            for name, model in self._models.items()
+            if model.versions or model.waiting
+            for number in (*model.waiting, *(n for n, record in model.versions.items() if record.is_open_to_change))
+            if number in model.folder.version_dirs
+        }
+
+    def _look_at(self, looks: Mapping[tuple[str, int], Fingerprint]) -> None:
+        for (name, number), files in looks.items():
+            model = self._models.get(name)
+            if model is None or not model.look(number, files):
+                continue
+            record = model.versions.get(number)
+            if record is None:
+                self._reconcile(name, model)
+            elif record.is_open_to_change and files != record.files:
+                if record.failed:
+                    del model.versions[number]
+                    self._reconcile(name, model)
+                else:
+                    self._begin_load(name, model, number)
+
     def _reconcile(self, name: str, model: _Model) -> None:
         on_disk = model.folder.versions
+        model.settled &= on_disk
+        model.looks = {number: files for number, files in model.looks.items() if number in on_disk}
         for number, record in list(model.versions.items()):
             if record.state is State.END and number not in on_disk:
                 del model.versions[number]
                 self._metrics.forget_version(name, number)
-        failed = {number for number, record in model.versions.items() if record.error is not None}
+        failed = {number for number, record in model.versions.items() if record.failed}
         unloaded = [
             number for number, record in model.versions.items() if record.state is State.END and not record.error
         ]
         aspired = latest(on_disk - failed)
-        if model.present and not aspired:
-            return  # being filled, cleared, or all of it broken: what is served stays
         for number in unloaded:
             if number in aspired:  # rolled back to a version that was served before
                 del model.versions[number]
-        steps = next_steps(aspired, {number: record.state for number, record in model.versions.items()})
+        model.waiting = aspired - model.versions.keys() - model.settled
+        if model.present and not aspired:
+            return  # being filled, cleared, or all of it broken: what is served stays
+        states = {number: record.state for number, record in model.versions.items()}
+        steps = next_steps(aspired, states, model.settled)
         for number in steps.load:
             model.versions[number] = _Version(model.folder.version_dirs[number])
-            self._enter(name, number, model.versions[number], State.LOADING)
-            self._begin(self._load_version(name, model, number))
+            self._begin_load(name, model, number)
         for number in steps.unload:
             self._enter(name, number, model.versions[number], State.UNLOADING)
             self._begin(self._unload_version(name, model, number))
@@ -195,6 +254,10 @@ class Manager:
         if not model.present and not model.versions:
             self._models.pop(name, None)
 
+    def _begin_load(self, name: str, model: _Model, number: int) -> None:
+        self._enter(name, number, model.versions[number], State.LOADING)
+        self._begin(self._load_version(name, model, number))
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -202,29 +265,35 @@ class Manager:
 
     async def _load_version(self, name: str, model: _Model, number: int) -> None:
         record = model.versions[number]
+        replaced = record.servable
         started_at = time.perf_counter()
         loop = asyncio.get_running_loop()
-        files = await loop.run_in_executor(self._executor, fingerprint, record.folder)
+        record.files = await loop.run_in_executor(self._executor, fingerprint, record.folder)
         try:
             loaded = await loop.run_in_executor(self._executor, self._load, record.folder)
             record.servable = self._serve(name, number, loaded)
         except Exception as error:
             reason = str(error) if isinstance(error, BundleError) else f"loading failed: {type(error).__name__}"
             log.warning(
-                "%s version %d is quarantined: %s",
+                "%s version %d %s: %s",
                 name,
                 number,
+                "is quarantined" if replaced is None else "keeps answering as it was, its changed files are no better",
                 reason,
                 exc_info=not isinstance(error, BundleError),
             )
-            record.error, record.failed_files = reason, files
+            record.error = reason
             self._metrics.load_failure(name)
-            self._enter(name, number, record, State.END)
+            self._enter(name, number, record, State.END if replaced is None else State.AVAILABLE)
         else:
+            record.error = None
             self._enter(name, number, record, State.AVAILABLE)
             self._choose_current(model)
             log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
         self._reconcile(name, model)
+        if replaced is not None and replaced is not record.servable:
+            await replaced.drained()
+            replaced.close()
 
     async def _unload_version(self, name: str, model: _Model, number: int) -> None:
         record = model.versions[number]
@@ -233,33 +302,30 @@ class Manager:
             await servable.drained()
             record.servable = None
             servable.close()
+        record.error = None  # it is not quarantined, whatever a later change of its files was
         self._metrics.end_batches(name, number)
         self._enter(name, number, record, State.END)
         log.info("%s version %d is unloaded", name, number)
         self._reconcile(name, model)
 
     def _choose_current(self, model: _Model) -> None:
-        available = [number for number, record in model.versions.items() if record.state is State.AVAILABLE]
+        available = [number for number, record in model.versions.items() if record.answers]
         model.current = model.versions[max(available)].servable if available else None
 
     def _enter(self, name: str, number: int, record: _Version, state: State) -> None:
         record.state = state
         self._metrics.version_state(name, number, state)
 
-    def _failed(self) -> Iterator[tuple[tuple[str, int], tuple[Path, Fingerprint]]]:
-        for name, model in self._models.items():
-            for number, record in model.versions.items():
-                if record.failed_files is not None:
-                    yield (name, number), (record.folder, record.failed_files)
-
-    @staticmethod
-    def _mended(failed: dict[tuple[str, int], tuple[Path, Fingerprint]]) -> list[tuple[str, int]]:
-        return [key for key, (version_dir, files) in failed.items() if fingerprint(version_dir) != files]
-
     @staticmethod
     def _reason(model: _Model) -> str:
         errors = [f"version {number}: {record.error}" for number, record in model.versions.items() if record.error]
-        return "; ".join(errors) or ("loading" if model.versions else "no version folder (a plain number) was found")
+        return "; ".join(errors) or (
+            "loading" if model.versions or model.waiting else "no version folder (a plain number) was found"
+        )
+
+
+def _fingerprints(version_dirs: Mapping[tuple[str, int], Path]) -> dict[tuple[str, int], Fingerprint]:
+    return {key: fingerprint(version_dir) for key, version_dir in version_dirs.items()}
 
 
 def _statuses(model: _Model) -> list[VersionStatus]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from serving.bundle import MANIFEST
+
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 _MAX_VERSION = 2**63 - 1
@@ -92,6 +94,16 @@ def fingerprint(version_dir: Path) -> Fingerprint:
     is left out.
     """
     return tuple(sorted(_files(str(version_dir), "")))
+
+
+def has_manifest(files: Fingerprint) -> bool:
+    """Whether checksums tell that the version is complete."""
+    return any(name == MANIFEST for name, _, _ in files)
+
+
+def is_settled(files: Fingerprint, before: Fingerprint | None) -> bool:
+    """Whether a version is no longer being copied: its manifest vouches for that, or the look `before` saw the same."""
+    return has_manifest(files) or files == before
 
 
 def _files(folder: str, inside: str) -> Iterator[tuple[str, int, int]]:

@@ -30,16 +30,16 @@ def latest(versions: Collection[int], count: int = 1) -> frozenset[int]:
     return frozenset(sorted(versions, reverse=True)[:count])
 
 
-def next_steps(aspired: Collection[int], states: Mapping[int, State]) -> Steps:
+def next_steps(aspired: Collection[int], states: Mapping[int, State], settled: Collection[int]) -> Steps:
     """From where the versions are to where they should be, without a moment in which none answers.
 
-    What is aspired and not there is loaded. What is available and no longer aspired is unloaded, but only once an
-    aspired version is available, or none is aspired at all. A version that has ended (unloaded or failed) is not
-    loaded again by itself: the caller forgets its state when its files have changed.
+    What is aspired and not there is loaded, once its files have settled. What is available and no longer aspired is
+    unloaded, but only once an aspired version is available, or none is aspired at all. A version that has ended
+    (unloaded or failed) is not loaded again by itself: the caller forgets its state when its files have changed.
     """
     replaced = not aspired or any(states.get(version) is State.AVAILABLE for version in aspired)
     return Steps(
-        load=tuple(sorted(version for version in aspired if version not in states)),
+        load=tuple(sorted(version for version in aspired if version not in states and version in settled)),
         unload=tuple(
             sorted(
                 version

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import httpx
 import numpy as np
 
-from serving.bundle import MANIFEST
+from serving.bundle import MANIFEST, ONNX_MODEL
 from tests.support.bundles import damage, remove, write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.image_files import file_of, gradient
 from tests.support.load import steady_load
 from tests.support.tfs import predict_request
 from tests.support.waiting import wait_until
@@ -31,6 +34,12 @@ def error_of(client: httpx.Client, version: str) -> str:
 
 def served_version(gateway: RunningGateway) -> str:
     return str(gateway.rest.get(f"{STATUS}/metadata").json()["model_spec"]["version"])
+
+
+def classifies(gateway: RunningGateway) -> bool:
+    image = file_of(gradient("L", 2, 2), "PNG")
+    answer = gateway.rest.post(f"{STATUS}:classify", content=image, headers={"content-type": "image/png"})
+    return answer.status_code == 200
 
 
 async def test_new_versions_are_swapped_in_under_load_without_a_failed_request(tmp_path: Path) -> None:
@@ -72,6 +81,22 @@ def test_a_mended_version_is_loaded_after_all(tmp_path: Path) -> None:
         assert error_of(gateway.rest, "2").startswith("manifest.json is not valid")
         (model / "2" / MANIFEST).write_text(manifest)
         wait_until(lambda: served_version(gateway) == "2")
+
+
+async def test_a_version_that_is_copied_by_hand_ends_up_whole_without_a_failed_request(tmp_path: Path) -> None:
+    model = tmp_path / "brightness"
+    write_bundle(model / "1")
+    whole = write_bundle(tmp_path / "elsewhere" / "7", scale=7)
+    with running_gateway(tmp_path) as gateway:
+        async with steady_load(gateway.grpc_address, predict_request("brightness", pixels=PIXELS), 16) as tally:
+            await tally.seen(1, times=20)
+            (model / "7").mkdir()
+            shutil.copy(whole / ONNX_MODEL, model / "7")
+            await tally.seen(7, times=20)  # it looked the same twice, and was taken for a bare model
+            shutil.copytree(whole, model / "7", dirs_exist_ok=True)
+            await asyncio.to_thread(wait_until, lambda: classifies(gateway))
+            await tally.seen(7, times=tally.answers[7] + 20)
+        assert tally.failures == []
 
 
 def test_without_any_good_version_the_gateway_is_not_ready_and_says_why(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from serving.backends.base import Tensors
 from serving.batching.batcher import BatchLimits
 from serving.batching.policy import CostModel
+from serving.bundle import MANIFEST
 from serving.errors import BundleError
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded
@@ -66,10 +67,12 @@ class RepositoryStand:
         self.executor = HandExecutor(holds=lambda function: function is self.loads)
         self.manager = Manager(root, load=self.loads, serve=self._serve, executor=self.executor, metrics=self.metrics)
 
-    def version(self, path: str, **files: str) -> Path:
+    def version(self, path: str, *, manifest: bool = True, **files: str) -> Path:
         """Makes a version folder such as `digits/1`, with files of these names and texts."""
         folder = self.root / path
         folder.mkdir(parents=True, exist_ok=True)
+        if manifest:
+            (folder / MANIFEST).touch()
         for name, text in files.items():
             (folder / name).write_text(text)
         return folder

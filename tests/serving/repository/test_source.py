@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.repository.source import ModelFolder, Source, fingerprint
+from serving.repository.source import ModelFolder, Source, fingerprint, is_settled
 
 
 def make(root: Path, *folders: str) -> None:
@@ -174,3 +174,13 @@ def test_a_fingerprint_notices(tmp_path: Path, change: str) -> None:
 
 def test_the_fingerprint_of_a_folder_that_is_gone_is_empty(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "gone") == ()
+
+
+def test_a_version_has_settled_once_it_looks_the_same_twice_or_has_a_manifest() -> None:
+    copying, copied = (("model.onnx", 5, 1),), (("model.onnx", 9, 2),)
+
+    assert not is_settled(copying, None)
+    assert not is_settled(copied, copying)
+    assert is_settled(copied, copied)
+    assert is_settled((("manifest.json", 2, 3), *copying), None)
+    assert not is_settled((("assets/manifest.json", 2, 3),), None)
