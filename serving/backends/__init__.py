@@ -1,1 +1,1 @@
-"""What runs a model. A back end is named in `BACKENDS` by its import string, so that nothing heavy loads unasked."""
+"""What runs a model: `base.Backend` says what the gateway needs of it, `onnx.OnnxBackend` is the one there is."""

@@ -1,4 +1,4 @@
-"""What the gateway needs of a runtime: five small things."""
+"""What the gateway needs of a runtime, once it has loaded a model."""
 
 from __future__ import annotations
 
