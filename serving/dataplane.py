@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -85,20 +85,11 @@ class DataPlane:
         Raises:
             ServingError: every cause of serving/errors.py.
         """
-        started_at = time.perf_counter()
-        outcome, served = "ok", ""
-        try:
-            with self._resolve(target) as servable:
-                served = servable.name
-                signature = servable.signature(target.signature_name)
-                wanted = _filtered(signature, output_filter) if output_filter else None
-                outputs = await servable.run(target.signature_name, decode(signature), deadline)
-        except BaseException as error:  # cancelled requests are none that went well
-            outcome = type(error).__name__
-            raise
-        finally:
-            # `served` stays empty for unknown names: clients must not be able to fill the memory with label values.
-            self._metrics.request(served, api, outcome, time.perf_counter() - started_at)
+        with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
+            figures.served = servable.name
+            signature = servable.signature(target.signature_name)
+            wanted = _filtered(signature, output_filter) if output_filter else None
+            outputs = await servable.run(target.signature_name, decode(signature), deadline)
         if wanted is not None:
             outputs = {name: outputs[name] for name in wanted}
         return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
@@ -110,30 +101,43 @@ class DataPlane:
             UnsupportedError: the model takes no images or gives no class scores.
             ServingError: every cause of serving/errors.py.
         """
-        started_at = time.perf_counter()
-        outcome, served = "ok", ""
-        try:
-            with self._resolve(target) as servable:
-                served = servable.name
-                signature = servable.signature(target.signature_name)
-                image = _image_spec(servable, signature)
-                pixels = await asyncio.get_running_loop().run_in_executor(
-                    self._image_executor,
-                    functools.partial(decode_image, data, image, max_pixels=self._max_image_pixels),
-                )
-                inputs = {signature.inputs[0].name: pixels[np.newaxis]}
-                outputs = await servable.run(target.signature_name, inputs, None)
-        except BaseException as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            # `served` stays empty for unknown names: clients must not be able to fill the memory with label values.
-            self._metrics.request(served, api, outcome, time.perf_counter() - started_at)
+        with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
+            figures.served = servable.name
+            signature = servable.signature(target.signature_name)
+            image = _image_spec(servable, signature)
+            pixels = await asyncio.get_running_loop().run_in_executor(
+                self._image_executor,
+                functools.partial(decode_image, data, image, max_pixels=self._max_image_pixels),
+            )
+            inputs = {signature.inputs[0].name: pixels[np.newaxis]}
+            outputs = await servable.run(target.signature_name, inputs, None)
         scores = outputs[signature.outputs[0].name][0]
         return ImageAnswer(servable.name, servable.version, best_classes(scores, servable.labels, top_k))
 
     def _resolve(self, target: Target) -> Servable:
         return self._manager.resolve(target.name, target.version, target.label)
+
+
+class _Figures:
+    """Counts one request by how it ends; a cancelled one is none that went well.
+
+    `served` stays empty for unknown names: clients must not be able to fill the memory with label values.
+    """
+
+    __slots__ = ("_api", "_metrics", "_started_at", "served")
+
+    def __init__(self, metrics: Metrics, api: str) -> None:
+        self._metrics = metrics
+        self._api = api
+        self._started_at = time.perf_counter()
+        self.served = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        outcome = "ok" if kind is None else kind.__name__
+        self._metrics.request(self.served, self._api, outcome, time.perf_counter() - self._started_at)
 
 
 def best_classes(scores: np.ndarray, labels: Sequence[str], top_k: int) -> list[ClassScore]:

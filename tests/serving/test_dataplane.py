@@ -179,6 +179,21 @@ async def test_a_cancelled_request_is_not_counted_as_answered(new_stand: NewStan
     assert stand.outcomes() == {("digits", "CancelledError"): 1}
 
 
+async def test_images_are_counted_as_any_other_request(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+    data = file_of(gradient("L", 2, 2), "PNG")
+    await stand.plane.classify_image(Target("digits"), data, 1, api="image")
+    with pytest.raises(ModelNotFoundError):
+        await stand.plane.classify_image(Target("made-up"), data, 1, api="image")
+    stand.executor.holds = lambda _: True
+    task = asyncio.create_task(stand.plane.classify_image(Target("digits"), data, 1, api="image"))
+    await turn()
+    task.cancel()
+    await turn()
+
+    assert stand.outcomes() == {("digits", "ok"): 1, ("", "ModelNotFoundError"): 1, ("digits", "CancelledError"): 1}
+
+
 async def test_an_image_becomes_the_one_row_that_the_signature_takes(new_stand: NewStand) -> None:
     back = Back(Signature((PIXELS,), (SCORES,)), scores=np.float32([[0.25, 0.75, 0.0]]))
     stand = await new_stand(back)
