@@ -519,6 +519,16 @@ async def test_names_versions_and_labels_that_are_unknown_are_told_apart(stand: 
         stand.manager.statuses("digits", 9)
 
 
+async def test_the_largest_int64_is_a_version_like_any_other(stand: RepositoryStand) -> None:
+    largest = 2**63 - 1
+    stand.version("digits/1")
+    stand.version(f"digits/{largest}")
+    await stand.step()
+
+    assert stand.manager.resolve("digits", largest).version == stand.served() == largest
+    assert stand.manager.statuses("digits", largest) == [(largest, State.AVAILABLE, None)]
+
+
 async def test_closing_gives_back_every_back_end_that_is_left(stand: RepositoryStand) -> None:
     stand.version("digits/1")
     stand.version("fashion/1")
