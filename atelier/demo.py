@@ -55,11 +55,11 @@ def demo(
     started = time.perf_counter()
     console.print("Looking for Fashion-MNIST…")
     with needs_extra("training,export,serving"):
-        from serving.server import StartError
+        from serving.server import EndedError, StartError, stop_signals
         from training.environment import quiet_tensorflow
 
         quiet_tensorflow()
-    with sentences({StartError: FAILED}, interrupted="interrupted"):
+    with sentences({StartError: FAILED, EndedError: FAILED}, interrupted="interrupted"), stop_signals():
         recipe, dataset = _choose(console, data)
         _train_and_export(console, recipe, out, data, seed)
         files = _serve_and_ask(console, recipe, dataset, out, images, seed, keep_serving=keep_serving)
@@ -100,6 +100,7 @@ def _serve_and_ask(
 
     console.rule("3. Serve", align="left")
     settings = ServingSettings(models=out / "models", host="127.0.0.1", grpc_port=0, rest_port=0, drain_grace_s=0.2)
+    files: list[Path] = []
     with start(settings) as gateway:
         where = gateway.addresses
         page = f"http://{where.host}:{where.rest_port}/"
@@ -109,11 +110,12 @@ def _serve_and_ask(
         answers = _ask(where, dataset.name, dataset.test.images[chosen])
         _print_answers(console, dataset, chosen, answers)
         _draw(out / PICTURE, dataset, chosen, answers, recipe)
-        files = _write_images(out / "images", dataset, chosen)
+        files += _write_images(out / "images", dataset, chosen)
         if keep_serving:
             console.print(f"Serving until Ctrl-C: {page}")
-            with contextlib.suppress(KeyboardInterrupt):
-                gateway.wait()
+            gateway.wait()
+    if not files:  # an interrupt ended the block above before it was done
+        raise KeyboardInterrupt
     console.print("The gateway has answered everything and stopped.")
     return files
 

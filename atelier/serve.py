@@ -74,7 +74,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
     with needs_extra("serving"):
         from pydantic import ValidationError
 
-        from serving.server import EndedError, ModelsFolderError, StartError, start, stop_signals, wait_for_stop
+        from serving.server import EndedError, ModelsFolderError, StartError, start, stop_signals
         from serving.settings import ServingSettings
     try:
         settings = ServingSettings(**flags)
@@ -94,5 +94,8 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         else:
             shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104
             note(f"gRPC on {shown}:{where.grpc_port}, REST and the page on http://{shown}:{where.rest_port}/")
-        wait_for_stop(gateway)
-        note("stopping: requests in flight are answered first")
+        try:
+            gateway.wait()
+        except KeyboardInterrupt:
+            note("stopping: requests in flight are answered first")
+            raise

