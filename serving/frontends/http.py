@@ -42,6 +42,7 @@ STATUS_OF_CAUSE = MappingProxyType(
     }
 )
 _RETRY_AFTER_S = b"1"
+_MAX_DROPPED_BYTES = 256 * 1024 * 1024
 
 
 class ClientGoneError(Exception):
@@ -52,7 +53,8 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
     """The whole request body.
 
     Raises:
-        PayloadTooLargeError: more than `max_bytes`; the rest is not read.
+        PayloadTooLargeError: more than `max_bytes`; the rest is read and dropped, because many clients send all of
+            their request before they look for an answer, and would see a reset connection instead.
         ClientGoneError: the client left in the middle of it.
     """
     message = await receive()
@@ -67,9 +69,14 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
             raise ClientGoneError
         chunk = message.get("body", b"")
         size += len(chunk)
-        _check_size(size, max_bytes)
-        chunks.append(chunk)
-        if not message.get("more_body"):
+        ended = not message.get("more_body")
+        if size <= max_bytes:
+            chunks.append(chunk)
+        elif ended or size > max_bytes + _MAX_DROPPED_BYTES:
+            _check_size(size, max_bytes)
+        else:
+            chunks.clear()
+        if ended:
             return b"".join(chunks)
         message = await receive()
 

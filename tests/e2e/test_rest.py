@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import struct
+import urllib.error
+import urllib.request
 import zlib
 from typing import Any, NamedTuple
 
@@ -307,6 +309,15 @@ def test_a_wrong_top_k_is_refused(top_k: str, gateway: RunningGateway) -> None:
     )
     assert response.status_code == 400
     assert response.json() == {"error": f"top_k: expected a whole number from 1, received {top_k[:20]!r}"}
+
+
+def test_a_client_that_sends_all_before_it_reads_gets_the_sentence_too(gateway: RunningGateway) -> None:
+    request = urllib.request.Request(gateway.rest_url + PREDICT, data=b" " * 60_000_000)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request)
+    with refused.value as answer:
+        assert answer.code == 413
+        assert json.load(answer) == {"error": "request body: expected at most 1,000,000 bytes, received more"}
 
 
 def test_a_model_without_image_preprocessing_says_so(gateway: RunningGateway) -> None:
