@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from atelier.ask import models, predict
+from atelier.console import INTERRUPTED
 from atelier.demo import demo
 from atelier.export import export, inspect, verify
 from atelier.serve import serve
@@ -32,4 +35,13 @@ for command in (train, recipes, export, inspect, verify, serve, predict, models,
 
 def main() -> None:
     """The console script."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            # Everything is cleaned up and said. TensorFlow's threads may still be in the step that was interrupted, and
+            # crash when the interpreter is taken down under them (seen: status -11).
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
