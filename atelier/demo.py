@@ -107,7 +107,7 @@ def _serve_and_ask(
         console.print(f"gRPC on port {where.grpc_port}, REST and a page to play with on {page}")
         console.rule("4. Ask, over gRPC with TensorFlow Serving's own client, and over REST", align="left")
         chosen = _choose_images(dataset, images, seed)
-        answers = _ask(where, dataset.name, dataset.test.images[chosen])
+        answers = _ask(where, dataset.name, dataset.test.inputs[chosen])
         _print_answers(console, dataset, chosen, answers)
         _draw(out / PICTURE, dataset, chosen, answers, recipe)
         files += _write_images(out / "images", dataset, chosen)
@@ -184,7 +184,7 @@ def _print_answers(console: Console, dataset: Dataset, chosen: np.ndarray, answe
         table.add_column(name, justify="right")
     right = 0
     for index, answer in zip(chosen, answers, strict=True):
-        truth, guess = int(dataset.test.labels[index]), int(answer.scores.argmax())
+        truth, guess = int(dataset.test.targets[index]), int(answer.scores.argmax())
         right += truth == guess
         table.add_row(
             str(index),
@@ -205,9 +205,9 @@ def _write_images(folder: Path, dataset: Dataset, chosen: np.ndarray) -> list[Pa
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for index in chosen:
-        label = dataset.labels[int(dataset.test.labels[index])].lower().replace("/", "-").replace(" ", "-")
+        label = dataset.labels[int(dataset.test.targets[index])].lower().replace("/", "-").replace(" ", "-")
         files.append(folder / f"{label}-{index}.png")
-        Image.fromarray(dataset.test.images[index]).save(files[-1])
+        Image.fromarray(dataset.test.inputs[index]).save(files[-1])
     return files
 
 

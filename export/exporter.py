@@ -129,7 +129,7 @@ def gather_evidence(bundle: Path, servable: Servable, dataset: Dataset, *, recor
     """Runs the bundle's files on the whole test split and on the probes, one runtime after the other."""
     signature = servable.signatures[DEFAULT_SIGNATURE]
     (pixels,), (scores,) = signature.inputs, signature.outputs
-    inputs = {TEST_SPLIT: list(batches(dataset.test.images)), **probes(dataset.test.images.shape[1:])}
+    inputs = {TEST_SPLIT: list(batches(dataset.test.inputs)), **probes(dataset.test.inputs.shape[1:])}
     by_runtime: dict[str, dict[str, np.ndarray]] = {}
     for kind in (TensorFlowRuntime, OnnxRuntime):
         runtime = kind(bundle, pixels, scores)
@@ -139,7 +139,8 @@ def gather_evidence(bundle: Path, servable: Servable, dataset: Dataset, *, recor
         comparisons=tuple(Comparison(title, compare(reference[title], candidate[title])) for title in inputs),
         parity=all_inputs([(reference[title], candidate[title]) for title in inputs]),
         accuracies={
-            runtime_name: accuracy(found[TEST_SPLIT], dataset.test.labels) for runtime_name, found in by_runtime.items()
+            runtime_name: accuracy(found[TEST_SPLIT], dataset.test.targets)
+            for runtime_name, found in by_runtime.items()
         },
         recorded_accuracy=recorded_accuracy,
         examples=len(dataset.test),

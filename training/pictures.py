@@ -35,7 +35,7 @@ def draw_predictions(split: Split, scores: np.ndarray, labels: Sequence[str], ti
     axes = figure.subplots(rows, 2 * columns, squeeze=False, width_ratios=[1.15, 1.0] * columns)
     for cell in axes.flat:
         cell.axis("off")
-    for position, (image, truth, row) in enumerate(zip(split.images, split.labels, scores, strict=True)):
+    for position, (image, truth, row) in enumerate(zip(split.inputs, split.targets, scores, strict=True)):
         line, column = divmod(position, columns)
         _draw_image(axes[line, 2 * column], image, int(truth), row, labels)
         _draw_bars(axes[line, 2 * column + 1], int(truth), row, labels)

@@ -35,7 +35,7 @@ def batches(split: Split, batch_size: int, *, shuffle_seed: int | None = None) -
     """
     import tensorflow as tf
 
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    images, labels = tf.constant(split.inputs), tf.constant(split.targets)
     order = tf.data.Dataset.range(len(split))
     if shuffle_seed is not None:
         order = order.shuffle(len(split), seed=shuffle_seed)

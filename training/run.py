@@ -1,8 +1,8 @@
 """The run folder: what a training leaves behind, and what export starts from.
 
-config.json   how it was trained            history.json  loss and accuracy of every epoch
+config.json   how it was trained            history.json  loss and metric of every epoch
 model.keras   the trained model             metrics.json  the figures on the test split
-curves.png    a picture of the history
+report.html   all of it to look at          curves.png    a picture of the history
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from serving.images import ImageSpec
 from training.errors import RunError
+from training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
@@ -25,9 +26,13 @@ HISTORY = "history.json"
 METRICS = "metrics.json"
 MODEL = "model.keras"
 CURVES = "curves.png"
+REPORT = "report.html"
 
-LearningRateDecay = Literal["none", "cosine"]
-"""Whether the learning rate stays, or falls to 0 by the last step along half a cosine."""
+Task = Literal["classification", "regression"]
+Output = Literal["softmax", "sigmoid", "linear"]
+"""What the last layer gives: a score for each class, the probability of the second of two, or a number."""
+MetricName = Literal["accuracy", "mean_absolute_error"]
+SplitName = Literal["test", "validation"]
 
 
 class _Record(BaseModel):
@@ -42,51 +47,91 @@ class RunConfig(_Record):
     """Everything that decided the weights: two runs with equal settings on one machine have equal weights."""
 
     recipe: str
-    task: Literal["classification"]
+    title: str
+    task: Task
+    output: Output
+    metric: MetricName
     dataset: str
     dataset_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    data_dir: str | None
+    """What `--data` was; None where the data was found without."""
     labels: tuple[str, ...]
-    image: ImageSpec
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    learning_rate_decay: LearningRateDecay
-    validation_split: float = Field(gt=0, lt=1)
-    seed: int = Field(ge=0)
+    """The names of classes 0, 1, …; none for a regression."""
+    image: ImageSpec | None
+    settings: dict[str, JsonValue]
+    """Every setting of the recipe by its key, those of the architecture included."""
+    global_batch_replicas: int = Field(default=1, ge=1)
+    """How many devices, over all machines, shared each batch."""
     library_versions: dict[str, str]
     git_revision: str | None
     started_at: str
     """ISO 8601 with the offset from UTC."""
 
+    @property
+    def training(self) -> TrainingSettings:
+        """The settings that every recipe has."""
+        return TrainingSettings.model_validate(
+            {key: value for key, value in self.settings.items() if key in TrainingSettings.model_fields}
+        )
+
 
 class Epoch(_Record):
-    """One pass over the training images; `loss` and `accuracy` (0..1) are means over its batches."""
+    """One pass over the training examples: `loss` and `metric` are means over them, as they were met.
+
+    The metric is the one that the run's settings name: accuracy, 0..1, or mean absolute error. The validation's figures
+    are None where there is no validation split.
+    """
 
     loss: float
-    accuracy: float
-    validation_loss: float
-    validation_accuracy: float
+    metric: float
+    validation_loss: float | None
+    validation_metric: float | None
     seconds: float
+
+    def figures(self, metric: MetricName) -> dict[str, float]:
+        """The figures by the names that goals use, such as `validation_accuracy`."""
+        named = {
+            "loss": self.loss,
+            metric: self.metric,
+            "validation_loss": self.validation_loss,
+            f"validation_{metric}": self.validation_metric,
+        }
+        return {name: value for name, value in named.items() if value is not None}
 
 
 class History(_Record):
     """The epochs in order; at least one."""
 
     epochs: tuple[Epoch, ...] = Field(min_length=1)
+    stopped_early: str | None = None
+    """Why training ended before its last epoch, in a sentence."""
 
     @property
     def best(self) -> int:
-        """The index of the epoch with the lowest validation loss."""
-        return min(range(len(self.epochs)), key=lambda index: self.epochs[index].validation_loss)
+        """The index of the epoch with the lowest validation loss, or training loss where nothing was validated."""
+        return min(range(len(self.epochs)), key=self._judged_loss)
+
+    def _judged_loss(self, index: int) -> float:
+        epoch = self.epochs[index]
+        return epoch.loss if epoch.validation_loss is None else epoch.validation_loss
 
 
 class RunMetrics(_Record):
-    """The outcome: loss and accuracy (0..1) on the test split, wall time of training, size of the model."""
+    """The outcome on the split that training never saw, wall time of training, size of the model.
 
-    test_accuracy: float = Field(ge=0, le=1)
-    test_loss: float
+    `evaluated_on` says which split: `test`, or `validation` where the data set has no test split.
+    """
+
+    evaluated_on: SplitName
+    examples: int = Field(ge=1)
+    loss: float
+    metric: MetricName
+    value: float = Field(ge=0)
+    """Of the metric."""
     seconds: float = Field(ge=0)
     parameters: int = Field(ge=0)
+    weights_of_epoch: int = Field(ge=1)
+    """Counted from 1: the last one, or the best one where training stopped early."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +149,11 @@ class Run:
         return self.path / MODEL
 
     def load_model(self) -> keras.Model:
-        """Loads the model.
+        """Loads the model, ready to be asked.
 
-        Its input is `pixels`, uint8 `[N, *config.image.shape]`;
-        its output `scores`, float32 `[N, len(labels)]`.
+        A classifier takes `pixels`, uint8 `[N, *config.image.shape]`, and gives `scores`, float32 `[N, len(labels)]`: a
+        probability for each class, also where its last layer has one sigmoid unit. A regression takes `features`,
+        float32 `[N, 1]`, and gives `predictions`, float32 `[N, 1]`.
 
         Raises:
             RunError: Keras cannot read the file.

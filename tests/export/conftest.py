@@ -68,4 +68,4 @@ def exported(digits_run: Run, repository: Path) -> Exported:
 @pytest.fixture(scope="session")
 def digits_images() -> np.ndarray:
     """The 360 test images, uint8 `[360, 8, 8]`."""
-    return load_dataset("digits").test.images
+    return load_dataset("digits").test.inputs

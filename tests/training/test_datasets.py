@@ -30,10 +30,10 @@ def tiny_split(count: int, seed: int) -> Split:
 
 TRAIN, TEST = tiny_split(6, seed=1), tiny_split(3, seed=2)
 FILES = {
-    "train-images-idx3-ubyte.gz": idx_gz(TRAIN.images),
-    "train-labels-idx1-ubyte.gz": idx_gz(TRAIN.labels),
-    "t10k-images-idx3-ubyte.gz": idx_gz(TEST.images),
-    "t10k-labels-idx1-ubyte.gz": idx_gz(TEST.labels),
+    "train-images-idx3-ubyte.gz": idx_gz(TRAIN.inputs),
+    "train-labels-idx1-ubyte.gz": idx_gz(TRAIN.targets),
+    "t10k-images-idx3-ubyte.gz": idx_gz(TEST.inputs),
+    "t10k-labels-idx1-ubyte.gz": idx_gz(TEST.targets),
 }
 TINY = IdxSource(
     name="tiny",
@@ -66,7 +66,7 @@ def keras_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def keras_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def load_data() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         print("Downloading data from …")
-        return (TRAIN.images, TRAIN.labels.astype(np.uint8)), (TEST.images, TEST.labels.astype(np.uint8))
+        return (TRAIN.inputs, TRAIN.targets.astype(np.uint8)), (TEST.inputs, TEST.targets.astype(np.uint8))
 
     monkeypatch.setitem(sys.modules, "keras.datasets.tiny", SimpleNamespace(load_data=load_data))
 
@@ -78,9 +78,9 @@ def test_files_are_found_in_a_folder_of_the_data_sets_name_or_directly(tmp_path:
     dataset = TINY.load(tmp_path)
 
     assert dataset.source == str(folder)
-    np.testing.assert_array_equal(dataset.train.images, TRAIN.images)
-    np.testing.assert_array_equal(dataset.test.labels, TEST.labels)
-    assert dataset.train.labels.dtype == np.int64
+    np.testing.assert_array_equal(dataset.train.inputs, TRAIN.inputs)
+    np.testing.assert_array_equal(dataset.test.targets, TEST.targets)
+    assert dataset.train.targets.dtype == np.int64
 
 
 def test_the_folder_given_comes_before_the_environment_and_that_before_keras(
@@ -125,14 +125,14 @@ def test_the_digest_is_the_same_wherever_the_data_came_from(tmp_path: Path, kera
 
 def test_the_digest_changes_with_one_pixel_and_with_one_label() -> None:
     dataset = Dataset("tiny", TINY.labels, TRAIN, TEST, source="")
-    pixels, labels = TEST.images.copy(), TEST.labels.copy()
+    pixels, labels = TEST.inputs.copy(), TEST.targets.copy()
     pixels[0, 0, 0] ^= 1
     labels[0] = (labels[0] + 1) % 3
 
     digests = {
         dataset.sha256,
-        dataclasses.replace(dataset, test=Split(pixels, TEST.labels)).sha256,
-        dataclasses.replace(dataset, test=Split(TEST.images, labels)).sha256,
+        dataclasses.replace(dataset, test=Split(pixels, TEST.targets)).sha256,
+        dataclasses.replace(dataset, test=Split(TEST.inputs, labels)).sha256,
     }
 
     assert len(digests) == 3
@@ -184,7 +184,7 @@ def test_the_files_of_another_data_set_are_refused_by_their_checksum(tmp_path: P
 
 
 def test_files_with_different_counts_do_not_belong_together(tmp_path: Path) -> None:
-    labels = idx_gz(TEST.labels[:-1])
+    labels = idx_gz(TEST.targets[:-1])
     source = dataclasses.replace(TINY, md5={**TINY.md5, "t10k-labels-idx1-ubyte.gz": hashlib.md5(labels).hexdigest()})
     write_files(tmp_path)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(labels)
@@ -209,10 +209,10 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
 
 
 def test_the_digits_need_no_files_and_use_the_whole_range_of_a_byte(digits: Dataset) -> None:
-    assert digits.train.images.shape == (1437, 8, 8)
-    assert digits.test.images.shape == (360, 8, 8)
-    assert digits.train.images.dtype == np.uint8
-    assert (digits.train.images.min(), digits.train.images.max()) == (0, 255)
+    assert digits.train.inputs.shape == (1437, 8, 8)
+    assert digits.test.inputs.shape == (360, 8, 8)
+    assert digits.train.inputs.dtype == np.uint8
+    assert (digits.train.inputs.min(), digits.train.inputs.max()) == (0, 255)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
@@ -220,9 +220,9 @@ def test_the_real_data_sets_are_read_with_their_checksums(data_dir: Path, name: 
     dataset = load_dataset(name, data_dir)
 
     assert dataset.labels == DATASETS[name].labels
-    assert dataset.train.images.shape == (60_000, 28, 28)
-    assert dataset.test.images.shape == (10_000, 28, 28)
-    assert set(np.bincount(dataset.test.labels)) == {1000} or name == "mnist"
+    assert dataset.train.inputs.shape == (60_000, 28, 28)
+    assert dataset.test.inputs.shape == (10_000, 28, 28)
+    assert set(np.bincount(dataset.test.targets)) == {1000} or name == "mnist"
 
 
 def test_fashion_mnist_has_the_ten_official_names() -> None:

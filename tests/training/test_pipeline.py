@@ -26,9 +26,9 @@ def test_every_image_is_in_exactly_one_part(count: int, fraction: float, seed: i
         assert round(count * fraction) in {0, count}
         return
 
-    assert sorted([*rest.labels, *held_out.labels]) == list(range(count))
+    assert sorted([*rest.labels, *held_out.targets]) == list(range(count))
     assert len(held_out) == round(count * fraction)
-    np.testing.assert_array_equal(held_out.images.ravel(), held_out.labels.astype(np.uint8))
+    np.testing.assert_array_equal(held_out.inputs.ravel(), held_out.targets.astype(np.uint8))
 
 
 def test_the_same_seed_holds_out_the_same_images_and_another_seed_others() -> None:

@@ -71,17 +71,17 @@ def test_the_run_records_everything_that_decided_it(short_run: Run, short_recipe
 
 
 def test_the_recorded_accuracy_is_that_of_the_saved_model_on_the_test_split(short_run: Run, digits: Dataset) -> None:
-    answers = short_run.load_model().predict(digits.test.images, verbose=0).argmax(axis=1)
+    answers = short_run.load_model().predict(digits.test.inputs, verbose=0).argmax(axis=1)
 
-    assert (answers == digits.test.labels).mean() == pytest.approx(short_run.metrics.test_accuracy)
+    assert (answers == digits.test.targets).mean() == pytest.approx(short_run.metrics.test_accuracy)
 
 
 def test_an_ordinary_png_of_a_digit_is_recognized(short_run: Run, digits: Dataset, tmp_path: Path) -> None:
-    Image.fromarray(digits.test.images[0]).save(tmp_path / "digit.png")
+    Image.fromarray(digits.test.inputs[0]).save(tmp_path / "digit.png")
 
     scores = short_run.load_model().predict(np.asarray(Image.open(tmp_path / "digit.png"))[None], verbose=0)
 
-    assert scores.argmax() == digits.test.labels[0]
+    assert scores.argmax() == digits.test.targets[0]
 
 
 def test_a_loss_that_is_no_number_stops_the_training_and_leaves_nothing(

@@ -1,86 +1,134 @@
-"""A labelled set of images in memory, split into training and test."""
+"""Labelled examples in training, validation and test splits, and where they come from."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from serving.images import ImageSpec
 from training.errors import DatasetError
+from training.run import SplitName
+
+DEFAULT_MAX_MEMORY_BYTES = 2 * 2**30
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images and their classes: uint8 `[N, H, W]` or `[N, H, W, 3]` with pixels 0-255, and int64 `[N]`.
+    """Examples: images with their classes, or numbers with the numbers that belong to them.
+
+    Images are uint8 `[N, H, W]` or `[N, H, W, 3]` with pixels 0-255, classes int64 `[N]`; for a regression both are
+    float32 `[N, 1]`. The inputs may be a `numpy.memmap`, when they are more than memory should hold.
 
     Raises:
-        DatasetError: the numbers of images and labels differ, or there are none.
+        DatasetError: the numbers of inputs and targets differ, or there are none.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
 
     def __post_init__(self) -> None:
-        if len(self.images) != len(self.labels):
-            raise DatasetError(f"{len(self.images):,} images, but {len(self.labels):,} labels")
-        if len(self.images) == 0:
+        if len(self.inputs) != len(self.targets):
+            raise DatasetError(f"{len(self.inputs):,} images, but {len(self.targets):,} labels")
+        if len(self.inputs) == 0:
             raise DatasetError("there are no images")
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.inputs)
 
     def take(self, indices: np.ndarray) -> Split:
-        """The examples at these positions, in this order."""
-        return Split(self.images[indices], self.labels[indices])
+        """The examples at these positions, in this order, in memory."""
+        return Split(self.inputs[indices], self.targets[indices])
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set: `labels` are the names of classes 0, 1, …; `source` says where it was found.
+    """A data set: `labels` are the names of classes 0, 1, …, none for a regression; `source` says where it was found.
+
+    `validation` is None where the data set has none of its own: the trainer then holds out a part of `train`. One of
+    `validation` and `test` is always there.
 
     Raises:
-        DatasetError: a split holds a class that has no name.
+        DatasetError: a split holds a class that has no name, there are fewer than two classes, or no split to judge by.
     """
 
     name: str
     labels: tuple[str, ...]
     train: Split
-    test: Split
+    test: Split | None
     source: str
+    validation: Split | None = None
 
     def __post_init__(self) -> None:
-        for split_name, split in (("train", self.train), ("test", self.test)):
-            lowest, highest = int(split.labels.min()), int(split.labels.max())
+        if self.test is None and self.validation is None:
+            raise DatasetError(f"{self.name} has neither a test nor a validation split")
+        if self.train.targets.dtype.kind != "i":
+            return
+        if len(self.labels) < 2:  # noqa: PLR2004
+            raise DatasetError(f"{self.name} has {len(self.labels)} classes, expected at least 2")
+        for split_name, split in self.splits():
+            lowest, highest = int(split.targets.min()), int(split.targets.max())
             if lowest < 0 or highest >= len(self.labels):
                 raise DatasetError(
                     f"{self.name}'s {split_name} split has classes {lowest}..{highest}, "
                     f"expected 0..{len(self.labels) - 1}"
                 )
 
+    def splits(self) -> Iterator[tuple[str, Split]]:
+        """The splits that there are, by name."""
+        named = (("training", self.train), ("validation", self.validation), ("test", self.test))
+        return ((name, split) for name, split in named if split is not None)
+
+    @property
+    def evaluation(self) -> tuple[SplitName, Split]:
+        """What a finished model is judged by: the test split, or the validation split where there is no test split."""
+        if self.test is not None:
+            return "test", self.test
+        if self.validation is not None:
+            return "validation", self.validation
+        raise AssertionError
+
     @cached_property
     def sha256(self) -> str:
-        """A digest of pixels and classes: the same wherever the data came from and however it was packed."""
+        """A digest of inputs and targets: the same wherever the data came from and however it was packed."""
         digest = hashlib.sha256()
-        for array in (self.train.images, self.train.labels, self.test.images, self.test.labels):
-            digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+        for _, split in self.splits():
+            for array in (split.inputs, split.targets):
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """How a data set is to be loaded.
+
+    Args:
+        data_dir: the user's `--data`: a folder (or, for image folders, a tar file or an npz file) to look into first.
+        image: what images become; None for numbers. Sources whose images have one size only refuse another.
+        strict: an image that cannot be decoded is an error; else it is left out, counted and told to `warn`.
+        max_memory_bytes: decoded images beyond this go to an unnamed file on disk, from where batches are read.
+        warn: told, in a sentence, what was left out.
+    """
+
+    data_dir: Path | None = None
+    image: ImageSpec | None = None
+    strict: bool = False
+    max_memory_bytes: int = DEFAULT_MAX_MEMORY_BYTES
+    warn: Callable[[str], None] = field(default=lambda _: None)
+
+
 class DatasetSource(Protocol):
-    """Where a data set comes from; each source says what it does with `data_dir`, the user's `--data`."""
+    """Where a data set comes from; each source says what it does with `data_dir`."""
 
     @property
     def name(self) -> str:
         """The name that recipes and run folders use."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of classes 0, 1, …; known without loading anything."""
-
-    def load(self, data_dir: Path | None) -> Dataset:
-        """Loads both splits."""
+    def load(self, options: LoadOptions) -> Dataset:
+        """Loads all splits."""

@@ -1,61 +1,160 @@
-"""What a recipe is: a data set, a model and the settings that train it, with the figure it has to reach."""
+"""What a recipe is: a data set, an architecture and the settings that train it, with the figure it has to reach."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ValidationError
 
 from serving.images import ImageSpec
 from training.errors import UsageError
-from training.run import LearningRateDecay, RunMetrics
+from training.run import MetricName, Output, RunConfig, RunMetrics, Task
+from training.settings import Augmentation, PixelSettings, Settings, TrainingSettings
 
 if TYPE_CHECKING:
     import keras
 
+UNITS = "units"
+"""Short for one hidden layer: `units=512` is `layers=512`."""
+LAYERS = "layers"
+
 
 @dataclass(frozen=True)
 class Target:
-    """The least test accuracy (0..1) that the recipe reaches with its own settings."""
+    """The figure that the recipe reaches with its own settings; one of the two, or none."""
 
-    test_accuracy: float
+    accuracy: float | None = None
+    """At least this share, 0..1."""
+    mean_absolute_error: float | None = None
+    """At most this."""
 
     def reached_by(self, metrics: RunMetrics) -> bool:
         """Whether the run is at least as good."""
-        return metrics.test_accuracy >= self.test_accuracy
+        if self.accuracy is not None:
+            return metrics.metric == "accuracy" and metrics.value >= self.accuracy
+        limit = self.mean_absolute_error
+        return limit is None or (metrics.metric == "mean_absolute_error" and metrics.value <= limit)
+
+    def __str__(self) -> str:
+        if self.accuracy is not None:
+            return f"accuracy ≥ {self.accuracy:.3f}"
+        return "none" if self.mean_absolute_error is None else f"mean absolute error ≤ {self.mean_absolute_error:g}"
+
+
+class Architecture(Settings):
+    """A family of models; its fields are what may be set on it."""
+
+    @abstractmethod
+    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:
+        """The untrained model.
+
+        A classifier takes `pixels`, uint8 `[N, *image.shape]`, and gives `scores`, float32: the softmax
+        `[N, outputs]`, or, as `sigmoid`, the probability of the second class, `[N, 1]`; its layer `logits` gives what
+        the softmax or the sigmoid is made of. A regression takes `features`, float32 `[N, 1]`, and gives `predictions`,
+        `[N, 1]`.
+
+        Raises:
+            UsageError: the layers do not fit the image, or the output does not fit the number of classes.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One model on one data set; Adam and categorical cross-entropy train it.
+    """One model on one data set.
 
-    `build(image, classes)` returns the model, whose input `pixels` is uint8 `[N, *image.shape]` and whose output
-    `scores` is the softmax `[N, classes]`. `validation_split` is the fraction of the training images held out.
-
-    Raises:
-        UsageError: a setting that nothing can be trained with.
+    `pixels` and `augmentation` are None for a regression, whose inputs are numbers. `output` is `softmax` for any
+    number of classes, `sigmoid` for two, `linear` for a regression.
     """
 
     name: str
     title: str
     dataset: str
-    image: ImageSpec
-    build: Callable[[ImageSpec, int], keras.Model]
+    architecture: Architecture
+    training: TrainingSettings
     target: Target
-    epochs: int
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    learning_rate_decay: LearningRateDecay = "none"
-    validation_split: float = 0.1
-    task: Literal["classification"] = "classification"
+    output: Output = "softmax"
+    pixels: PixelSettings | None = None
+    augmentation: Augmentation | None = None
 
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise UsageError(f"expected at least 1 epoch, received {self.epochs}")
-        if self.batch_size < 1:
-            raise UsageError(f"expected a batch size of at least 1, received {self.batch_size}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise UsageError(f"expected a learning rate above 0, received {self.learning_rate}")
-        if not 0 < self.validation_split < 1:
-            raise UsageError(f"expected a validation split between 0 and 1, received {self.validation_split}")
+    @property
+    def image(self) -> ImageSpec | None:
+        """The model's input, where that is an image."""
+        return None if self.pixels is None else self.pixels.image
+
+    @property
+    def task(self) -> Task:
+        """What the model does."""
+        return "regression" if self.output == "linear" else "classification"
+
+    @property
+    def metric(self) -> MetricName:
+        """What is reported beside the loss."""
+        return "mean_absolute_error" if self.output == "linear" else "accuracy"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that may be set, by key, with its present value as JSON has it."""
+        values: dict[str, Any] = {}
+        for group in self._groups().values():
+            values |= group.model_dump(mode="json")
+        return values
+
+    def with_settings(self, given: Mapping[str, Any]) -> Recipe:
+        """The recipe with other settings, whose values are text or as JSON has them.
+
+        Raises:
+            UsageError: an unknown key, or a value that cannot be; the message lists what is known or expected.
+        """
+        given = _without_shorthand(given)
+        known = self.settings
+        unknown = [key for key in given if key not in known]
+        if unknown:
+            raise UsageError(
+                f"recipe {self.name} has no setting {', '.join(map(repr, unknown))}; known: {', '.join(known)}"
+                + (f", {UNITS}" if LAYERS in known else "")
+            )
+        changed: dict[str, Any] = {name: _changed(group, given) for name, group in self._groups().items()}
+        return replace(self, **changed)
+
+    def _groups(self) -> dict[str, Settings]:
+        groups = {
+            "training": self.training,
+            "architecture": self.architecture,
+            "pixels": self.pixels,
+            "augmentation": self.augmentation,
+        }
+        return {name: group for name, group in groups.items() if group is not None}
+
+
+def as_trained(recipe: Recipe, config: RunConfig) -> Recipe:
+    """The recipe with the settings that a run was trained with.
+
+    Raises:
+        UsageError: today's recipe of that name does not know one of them.
+    """
+    return recipe.with_settings(config.settings)
+
+
+def _without_shorthand(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    if UNITS not in given:
+        return given
+    if LAYERS in given:
+        raise UsageError(f"{UNITS} is short for {LAYERS} with one layer: expected one of the two, received both")
+    return {LAYERS if key == UNITS else key: str(value) if key == UNITS else value for key, value in given.items()}
+
+
+GroupT = TypeVar("GroupT", bound=Settings)
+
+
+def _changed(group: GroupT, given: Mapping[str, Any]) -> GroupT:
+    own = {key: value for key, value in given.items() if key in type(group).model_fields}
+    try:
+        return type(group).model_validate(group.model_dump() | own)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else "the settings"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{key}: {reason}, received {own.get(key, first['input'])!r}") from error
