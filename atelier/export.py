@@ -16,8 +16,9 @@ from rich.table import Table
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
 
 if TYPE_CHECKING:
-    from export.exporter import Evidence, Exported
-    from serving.bundle import Manifest
+    from export.evidence import Evidence
+    from export.exporter import Exported
+    from serving.bundle import Manifest, Parity
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 VersionPath = Annotated[
@@ -33,14 +34,16 @@ def export(
     ],
     name: Annotated[
         str | None,
-        typer.Option(help="The model's name in the repository.", show_default="the run's data set"),
+        typer.Option(
+            help="The model's name in the repository.", show_default="the data set, or the folder of own images"
+        ),
     ] = None,
     version: Annotated[
         int | None, typer.Option(min=1, help="The number to publish as.", show_default="the next free one")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the data set is.", show_default="$ATELIER_DATA, Keras' cache"),
+        typer.Option(metavar="DIR", help="Where the data set is.", show_default="where the run found it"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -169,9 +172,10 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
         )
         return
     plain_console().print(_evidence_table(evidence))
-    accuracies = ", ".join(f"{runtime} {value:.4f}" for runtime, value in evidence.accuracies.items())
+    measured = ", ".join(f"{runtime} {value:.4f}" for runtime, value in evidence.measured.items())
     typer.echo(
-        f"Accuracy on the {evidence.examples:,} test images: {accuracies}; in training {evidence.recorded_accuracy:.4f}"
+        f"{_words(evidence.metric).capitalize()} on the {evidence.examples:,} {evidence.evaluated_on} examples: "
+        f"{measured}; in training {evidence.recorded:.4f}"
     )
     typer.echo(
         f"Published version {exported.version} of {manifest.name} in {exported.path} "
@@ -181,13 +185,15 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
     def figures(parity: Any) -> dict[str, Any]:
-        return dict(parity.model_dump(mode="json"))
+        return dict(parity.model_dump(mode="json", exclude_none=True))
 
     return {
         "parity": figures(evidence.parity),
         "parity_by_inputs": {comparison.inputs: figures(comparison.parity) for comparison in evidence.comparisons},
-        "accuracy": evidence.accuracies,
-        "recorded_accuracy": evidence.recorded_accuracy,
+        "evaluated_on": evidence.evaluated_on,
+        "examples": evidence.examples,
+        evidence.metric: evidence.measured,
+        f"recorded_{evidence.metric}": evidence.recorded,
     }
 
 
@@ -195,12 +201,25 @@ def _evidence_table(evidence: Evidence) -> Table:
     parity = evidence.parity
     table = Table(title=f"{parity.runtime} held against {parity.reference}", title_justify="left")
     table.add_column("inputs")
-    for heading in ("examples", "largest difference", "same top class"):
+    for heading in ("examples", *_parity_figures(parity)):
         table.add_column(heading, justify="right")
     rows = [(comparison.inputs, comparison.parity) for comparison in evidence.comparisons]
     for inputs, found in [*rows, ("all of them", parity)]:
-        table.add_row(inputs, f"{found.examples:,}", f"{found.max_abs_difference:.2e}", f"{found.top1_agreement:.4%}")
+        table.add_row(inputs, f"{found.examples:,}", *_parity_figures(found).values())
     return table
+
+
+def _parity_figures(parity: Parity) -> dict[str, str]:
+    figures = {"largest difference": f"{parity.max_abs_difference:.2e}"}
+    if parity.max_relative_difference is not None:
+        figures["relative difference"] = f"{parity.max_relative_difference:.2e}"
+    if parity.top1_agreement is not None:
+        figures["same top class"] = f"{parity.top1_agreement:.4%}"
+    return figures
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
@@ -214,7 +233,8 @@ def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
             for tensor in tensors:
                 signatures.add_row(signature_name, role, tensor.name, tensor.dtype, format_shape(tensor.shape))
     console.print(signatures)
-    typer.echo(f"Labels ({len(manifest.labels)}): {', '.join(manifest.labels)}")
+    if manifest.labels:
+        typer.echo(f"Labels ({len(manifest.labels)}): {', '.join(manifest.labels)}")
     if manifest.image is not None:
         image = manifest.image
         typer.echo(f"Images: {image.height} x {image.width} {image.colour}, resized {image.resize}")
@@ -225,12 +245,10 @@ def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
             f"{facts.epochs} epochs, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
         )
     for metric, value in manifest.metrics.items():
-        typer.echo(f"On the test split: {metric} {value:.4f}")
+        typer.echo(f"Before it was published: {_words(metric)} {value:.4f}")
     for parity in manifest.parity:
-        typer.echo(
-            f"Parity: {parity.runtime} and {parity.reference} on {parity.examples:,} inputs: largest difference "
-            f"{parity.max_abs_difference:.2e}, same top class {parity.top1_agreement:.4%}"
-        )
+        figures = ", ".join(f"{heading} {figure}" for heading, figure in _parity_figures(parity).items())
+        typer.echo(f"Parity: {parity.runtime} and {parity.reference} on {parity.examples:,} inputs: {figures}")
     files = Table("file", "size", "sha256")
     for file_name, record in manifest.files.items():
         files.add_row(file_name, _size(record.size_bytes), f"{record.sha256[:12]}…")

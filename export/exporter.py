@@ -7,52 +7,25 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
-from export.errors import ExportError
+from export.errors import ExportError, WrongUseError
+from export.evidence import Evidence, gather_evidence
 from export.onnx_model import write_onnx
-from export.parity import (
-    Comparison,
-    Limits,
-    accuracy,
-    accuracy_refusal,
-    all_inputs,
-    compare,
-    refusal,
-)
-from export.publish import check_target, stage
-from export.runtimes import OnnxRuntime, TensorFlowRuntime, answers, batches, probes
+from export.parity import Limits
+from export.publish import check_target, is_model_name, stage
 from export.saved_model import Servable, make_servable, write_saved_model
-from serving.bundle import ONNX_MODEL, Manifest, Parity, TrainingFacts, record_files
+from serving.bundle import ONNX_MODEL, Manifest, TrainingFacts, record_files
 from serving.errors import BundleError
 from serving.signatures import DEFAULT_SIGNATURE
 from training.datasets import Dataset, load_dataset
+from training.datasets.base import LoadOptions
 from training.environment import quiet_tensorflow
 from training.run import Run, RunConfig
 
-TEST_SPLIT = "test split"
-ACCURACY = "accuracy"
+FOLDER_DATASET = "folder"
+"""The data set that is any user's own images, whose name says nothing."""
 
 Progress = Callable[[str], None]
 """Called with what is about to be done."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the gate saw: figures by kind of input and over all, and every runtime's accuracy on the tests."""
-
-    comparisons: tuple[Comparison, ...]
-    parity: Parity
-    accuracies: dict[str, float]
-    recorded_accuracy: float
-    examples: int
-
-    def refusal(self, limits: Limits) -> str | None:
-        """Why the bundle must not be published, or None."""
-        reasons = [refusal(self.parity, limits)] + [
-            accuracy_refusal(measured, self.recorded_accuracy, self.examples) for measured in self.accuracies.values()
-        ]
-        return next((reason for reason in reasons if reason is not None), None)
 
 
 class ParityError(ExportError):
@@ -88,9 +61,9 @@ def export_run(
     Args:
         run: the finished training.
         models_dir: the repository's root; made where it does not exist.
-        name: the model's name in the repository; the name of the run's data set when None.
+        name: the model's name in the repository; `model_name` when None.
         version: the number to publish as; the next free one when None.
-        data_dir: where to look for the data set first.
+        data_dir: where to look for the data set first; where the run found it when None.
         limits: how far the runtimes may differ.
         progress: told about each step.
 
@@ -100,17 +73,19 @@ def export_run(
         ExportError: the model cannot be exported, the data set is another one, or the disk refuses.
         TrainingError: the run's model or data set cannot be loaded.
     """
-    name = name if name is not None else run.config.dataset
+    data_dir = data_dir if data_dir is not None else _data_dir(run.config)
+    name = name if name is not None else model_name(run.config.dataset, data_dir)
     check_target(models_dir, name, version)
     try:
         with stage(models_dir, name) as staging:
             progress("loading the run and its data set")
             quiet_tensorflow()
             dataset = _load_dataset(run.config, data_dir)
-            servable = make_servable(run.load_model(), run.config.image, run.config.labels)
+            servable = make_servable(run.load_model(), run.config)
             _write_models(run.config, servable, staging.bundle, progress)
-            progress(f"comparing the runtimes on the {len(dataset.test):,} test images")
-            evidence = gather_evidence(staging.bundle, servable, dataset, recorded_accuracy=run.metrics.test_accuracy)
+            split_name, split = dataset.evaluation
+            progress(f"comparing the runtimes on the {split_name} split of {len(split):,}")
+            evidence = gather_evidence(staging.bundle, servable.signatures[DEFAULT_SIGNATURE], dataset, run)
             reason = evidence.refusal(limits)
             if reason is not None:
                 raise ParityError(reason, evidence)
@@ -125,30 +100,29 @@ def export_run(
     return Exported(path, int(path.name), manifest, evidence)
 
 
-def gather_evidence(bundle: Path, servable: Servable, dataset: Dataset, *, recorded_accuracy: float) -> Evidence:
-    """Runs the bundle's files on the whole test split and on the probes, one runtime after the other."""
-    signature = servable.signatures[DEFAULT_SIGNATURE]
-    (pixels,), (scores,) = signature.inputs, signature.outputs
-    inputs = {TEST_SPLIT: list(batches(dataset.test.inputs)), **probes(dataset.test.inputs.shape[1:])}
-    by_runtime: dict[str, dict[str, np.ndarray]] = {}
-    for kind in (TensorFlowRuntime, OnnxRuntime):
-        runtime = kind(bundle, pixels, scores)
-        by_runtime[runtime.name] = {title: answers(runtime, arrays) for title, arrays in inputs.items()}
-    reference, candidate = by_runtime[TensorFlowRuntime.name], by_runtime[OnnxRuntime.name]
-    return Evidence(
-        comparisons=tuple(Comparison(title, compare(reference[title], candidate[title])) for title in inputs),
-        parity=all_inputs([(reference[title], candidate[title]) for title in inputs]),
-        accuracies={
-            runtime_name: accuracy(found[TEST_SPLIT], dataset.test.targets)
-            for runtime_name, found in by_runtime.items()
-        },
-        recorded_accuracy=recorded_accuracy,
-        examples=len(dataset.test),
-    )
+def model_name(dataset: str, data_dir: Path | None) -> str:
+    """What a model is called unless told otherwise: as its data set, or as the folder of a user's own images.
+
+    Raises:
+        WrongUseError: the folder's name cannot be a model's name.
+    """
+    if dataset != FOLDER_DATASET or data_dir is None:
+        return dataset
+    name = data_dir.resolve().name.partition(".")[0]  # of photos.tar.gz, photos
+    if not is_model_name(name):
+        raise WrongUseError(
+            f"the model would be called {name!r} after its folder of images {data_dir}, "
+            "which is no name for a model: give it one with --name"
+        )
+    return name
+
+
+def _data_dir(config: RunConfig) -> Path | None:
+    return None if config.data_dir is None else Path(config.data_dir)
 
 
 def _load_dataset(config: RunConfig, data_dir: Path | None) -> Dataset:
-    dataset = load_dataset(config.dataset, data_dir)
+    dataset = load_dataset(config.dataset, LoadOptions(data_dir=data_dir, image=config.image))
     if dataset.sha256 != config.dataset_sha256:
         raise ExportError(
             f"{config.dataset} from {dataset.source} is not the data that the run was trained on: "
@@ -169,11 +143,11 @@ def _write_models(config: RunConfig, servable: Servable, bundle: Path, progress:
         metadata={
             "task": config.task,
             "labels": config.labels,
-            "image": asdict(config.image),
+            "image": None if config.image is None else asdict(config.image),
             "recipe": config.recipe,
             "dataset": config.dataset,
             "dataset_sha256": config.dataset_sha256,
-            "seed": config.seed,
+            "seed": config.training.seed,
             "git_revision": config.git_revision,
         },
     )
@@ -190,12 +164,12 @@ def _make_manifest(name: str, config: RunConfig, servable: Servable, evidence: E
             recipe=config.recipe,
             dataset=config.dataset,
             dataset_sha256=config.dataset_sha256,
-            seed=config.seed,
-            epochs=config.epochs,
+            seed=config.training.seed,
+            epochs=config.training.epochs,
             git_revision=config.git_revision,
             library_versions=config.library_versions,
         ),
-        metrics={ACCURACY: evidence.accuracies[TensorFlowRuntime.name]},
+        metrics={evidence.metric: evidence.value},
         parity=(evidence.parity,),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         files=record_files(bundle),

@@ -95,7 +95,7 @@ def check_target(models_dir: Path, name: str, version: int | None) -> None:
     Raises:
         WrongUseError: `name` cannot be a model's name, or the version is taken or no version.
     """
-    if not MODEL_NAME.fullmatch(name):
+    if not is_model_name(name):
         raise WrongUseError(
             f"{name!r} is no name for a model: expected letters, digits, '.', '_' and '-', "
             "starting with a letter or digit"
@@ -106,6 +106,11 @@ def check_target(models_dir: Path, name: str, version: int | None) -> None:
         raise WrongUseError(f"{version} is no version: expected 1 to {MAX_VERSION}")
     if version in published_versions(models_dir / name):
         raise _is_taken(version, models_dir / name)
+
+
+def is_model_name(name: str) -> bool:
+    """Whether a model may be called so."""
+    return MODEL_NAME.fullmatch(name) is not None
 
 
 def published_versions(model_dir: Path) -> list[int]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from export.errors import ExportError
 from serving.bundle import LABELS
-from serving.images import ImageSpec
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
+from training.run import RunConfig
 
 if TYPE_CHECKING:
     import keras
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PIXELS = "pixels"
 SCORES = "scores"
+FEATURES = "features"
+PREDICTIONS = "predictions"
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,35 @@ class Servable:
     signatures: Mapping[str, Signature]
 
 
-def classifier_signature(image: ImageSpec, labels: Sequence[str]) -> Signature:
-    """`serving_default`: from uint8 pixels 0-255 `[N, *image.shape]` to float32 scores `[N, n_labels]`."""
-    return Signature(
-        inputs=(TensorSpec(PIXELS, "uint8", (None, *image.shape)),),
-        outputs=(TensorSpec(SCORES, "float32", (None, len(labels))),),
-    )
+def signature_of(config: RunConfig) -> Signature:
+    """`serving_default` of the run's model.
+
+    A classifier's goes from uint8 pixels 0-255 `[N, *image.shape]` to float32 scores `[N, n_labels]`, a regression's
+    from float32 features `[N, 1]` to float32 predictions `[N, 1]`.
+    """
+    if config.image is None:
+        taken, given = TensorSpec(FEATURES, "float32", (None, 1)), TensorSpec(PREDICTIONS, "float32", (None, 1))
+    else:
+        taken = TensorSpec(PIXELS, "uint8", (None, *config.image.shape))
+        given = TensorSpec(SCORES, "float32", (None, len(config.labels)))
+    return Signature(inputs=(taken,), outputs=(given,))
 
 
-def make_servable(model: keras.Model, image: ImageSpec, labels: Sequence[str]) -> Servable:
+def make_servable(model: keras.Model, config: RunConfig) -> Servable:
     """Wraps the trained model, without its optimizer and in inference mode, into its signatures.
 
     Raises:
-        ExportError: the model takes or gives something else than `classifier_signature` says.
+        ExportError: the model takes or gives something else than `signature_of` says.
     """
     import tensorflow as tf
 
-    signature = classifier_signature(image, labels)
+    signature = signature_of(config)
     _check_model(model, signature)
-    pixels_spec = tf.TensorSpec(signature.inputs[0].shape, tf.uint8, name=PIXELS)
+    (taken,), (given,) = signature.inputs, signature.outputs
 
-    @tf.function(input_signature=[pixels_spec])  # type: ignore[untyped-decorator]
-    def serving_default(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {SCORES: model(pixels, training=False)}
+    @tf.function(input_signature=[tf.TensorSpec(taken.shape, taken.dtype, name=taken.name)])  # type: ignore[untyped-decorator]
+    def serving_default(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {given.name: model(inputs, training=False)}
 
     module = tf.Module()
     # The variables, not the model: a tracked Keras object would be written with its whole unused structure.
@@ -62,7 +70,7 @@ def make_servable(model: keras.Model, image: ImageSpec, labels: Sequence[str]) -
 
 
 def write_saved_model(servable: Servable, labels: Sequence[str], directory: Path) -> None:
-    """Writes the SavedModel into the folder, `labels` among its assets as `assets/labels.txt`, one a line.
+    """Writes the SavedModel into the folder, `labels`, if any, among its assets as `assets/labels.txt`, one a line.
 
     Raises:
         ExportError: a label spans lines, or TensorFlow cannot write.
@@ -70,9 +78,10 @@ def write_saved_model(servable: Servable, labels: Sequence[str], directory: Path
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory(prefix="atelier-labels-") as scratch:
-        labels_path = Path(scratch) / Path(LABELS).name
-        labels_path.write_text(labels_text(labels), encoding="utf-8")
-        servable.module.labels = tf.saved_model.Asset(str(labels_path))
+        if labels:
+            labels_path = Path(scratch) / Path(LABELS).name
+            labels_path.write_text(labels_text(labels), encoding="utf-8")
+            servable.module.labels = tf.saved_model.Asset(str(labels_path))
         signatures = {name: function.get_concrete_function() for name, function in servable.functions.items()}
         try:
             tf.saved_model.save(servable.module, str(directory), signatures=signatures)

@@ -59,13 +59,18 @@ class TrainingFacts(_Record):
 
 
 class Parity(_Record):
-    """How closely one runtime answers like the reference on the same `examples` inputs."""
+    """How closely one runtime answers like the reference on the same `examples` inputs.
+
+    A classifier's has `top1_agreement`, the share of inputs for which both give the same class; a regression's has
+    `max_relative_difference`, whose unit is the reference's prediction, or 1 where that is smaller.
+    """
 
     runtime: str
     reference: str
     examples: int = Field(ge=1)
     max_abs_difference: float = Field(ge=0)
-    top1_agreement: float = Field(ge=0, le=1)
+    top1_agreement: float | None = Field(default=None, ge=0, le=1)
+    max_relative_difference: float | None = Field(default=None, ge=0)
 
 
 class Manifest(_Record):

@@ -96,7 +96,7 @@ def test_the_manifest_says_where_the_weights_come_from_and_what_was_proven(expor
     assert (manifest.name, manifest.task, manifest.labels) == ("digits", "classification", tuple("0123456789"))
     assert manifest.training is not None
     assert manifest.training.dataset_sha256 == digits_run.config.dataset_sha256
-    assert manifest.metrics == {"accuracy": pytest.approx(digits_run.metrics.test_accuracy, abs=1e-6)}
+    assert manifest.metrics == {"accuracy": pytest.approx(digits_run.metrics.value, abs=1e-6)}
     (parity,) = manifest.parity
     assert (parity.runtime, parity.reference, parity.examples) == ("onnx", "tensorflow", 360 + 3 * (1 + 2 + 7 + 32))
     assert parity.max_abs_difference < 1e-5

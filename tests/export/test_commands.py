@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from atelier.export import export, inspect, verify
 from export.exporter import Exported
-from training.run import METRICS, Run
+from training.run import CONFIG, METRICS, Run
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +45,7 @@ def test_export_prints_the_parity_and_where_the_version_is(digits_run: Run, tmp_
     assert result.exit_code == 0, result.output
     assert "onnx held against tensorflow" in result.stdout
     assert "all 255" in result.stdout
-    assert "Accuracy on the 360 test images: tensorflow 0." in result.stdout
+    assert "Accuracy on the 360 test examples: tensorflow 0." in result.stdout
     assert f"Published version 12 of numbers in {tmp_path}/numbers/12" in result.stdout
 
 
@@ -60,11 +60,53 @@ def test_export_answers_machines_in_json(digits_run: Run, tmp_path: Path) -> Non
     assert set(answer["parity_by_inputs"]) == {"test split", "all 0", "all 255", "random"}
 
 
+def test_a_regression_is_shown_with_its_own_figures(celsius_run: Run, tmp_path: Path) -> None:
+    result = run("export", celsius_run.path, "--models", tmp_path)
+    inspected = run("inspect", tmp_path / "celsius")
+    listed = json.loads(run("inspect", tmp_path / "celsius", "--json").stdout)
+
+    assert result.exit_code == 0, result.output
+    assert "relative difference" in result.stdout
+    assert "same top class" not in result.stdout
+    assert "Mean absolute error on the " in result.stdout
+    assert inspected.exit_code == 0, inspected.output
+    for part in ("celsius, regression, made", "features", "float32", "[?, 1]", "mean absolute error 0.", "Parity"):
+        assert part in inspected.stdout
+    assert "Labels" not in inspected.stdout
+    assert listed["parity"][0]["top1_agreement"] is None
+
+
+def test_the_json_of_a_regression_has_its_metrics_name(celsius_run: Run, tmp_path: Path) -> None:
+    answer = json.loads(run("export", celsius_run.path, "--models", tmp_path, "--json").stdout)
+
+    assert set(answer["mean_absolute_error"]) == {"tensorflow", "onnx"}
+    assert answer["recorded_mean_absolute_error"] == celsius_run.metrics.value
+    assert answer["evaluated_on"] == "test"
+    assert set(answer["parity"]) == {
+        "runtime",
+        "reference",
+        "examples",
+        "max_abs_difference",
+        "max_relative_difference",
+    }
+
+
+def test_a_folder_whose_name_is_no_models_name_needs_another(digits_run: Run, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(digits_run.path, tmp_path / "run"))
+    config = digits_run.config.model_copy(update={"dataset": "folder", "data_dir": str(tmp_path / "my photos")})
+    config.write(copied / CONFIG)
+
+    result = run("export", copied, "--models", tmp_path / "models")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith("which is no name for a model: give it one with --name\n")
+
+
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
 def test_a_refused_export_shows_the_figures_and_the_reason(digits_run: Run, tmp_path: Path, as_json: list[str]) -> None:
     spoilt = Path(shutil.copytree(digits_run.path, tmp_path / "run"))
     metrics = json.loads((spoilt / METRICS).read_text())
-    (spoilt / METRICS).write_text(json.dumps({**metrics, "test_accuracy": 0.25}))
+    (spoilt / METRICS).write_text(json.dumps({**metrics, "value": 0.25}))
 
     result = run("export", spoilt, "--models", tmp_path / "models", *as_json)
 

@@ -63,7 +63,7 @@ def test_a_model_whose_weights_changed_in_the_conversion_is_refused(
 
 
 def test_a_run_whose_figures_are_not_those_of_its_model_is_refused(digits_run: Run, tmp_path: Path) -> None:
-    metrics = digits_run.metrics.model_copy(update={"test_accuracy": 0.5})
+    metrics = digits_run.metrics.model_copy(update={"value": 0.5})
     run = dataclasses.replace(digits_run, metrics=metrics)
 
     with pytest.raises(ParityError, match=r"but the run recorded 0\.5000: this is not the model that was trained"):
