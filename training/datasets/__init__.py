@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
-from training.datasets.base import Dataset, DatasetSource, Split
+from training.datasets.base import Dataset, DatasetSource, LoadOptions, Split
+from training.datasets.celsius import CELSIUS
 from training.datasets.digits import DIGITS
+from training.datasets.folder import FOLDER
 from training.datasets.mnist import FASHION_MNIST, MNIST
+from training.datasets.photographs import CATS_VS_DOGS, FLOWERS, HORSES_OR_HUMANS
 from training.errors import UsageError
 
-__all__ = ["DATASETS", "Dataset", "DatasetSource", "Split", "load_dataset"]
+__all__ = ["DATASETS", "Dataset", "DatasetSource", "LoadOptions", "Split", "load_dataset"]
 
 DATASETS: Mapping[str, DatasetSource] = MappingProxyType(
-    {source.name: source for source in (DIGITS, FASHION_MNIST, MNIST)}
+    {
+        source.name: source
+        for source in (CATS_VS_DOGS, CELSIUS, DIGITS, FASHION_MNIST, FLOWERS, FOLDER, HORSES_OR_HUMANS, MNIST)
+    }
 )
 
 
-def load_dataset(name: str, data_dir: Path | None = None) -> Dataset:
-    """Loads both splits of a data set from `data_dir`, or else `$ATELIER_DATA`, or else Keras' cache or download.
+def load_dataset(name: str, options: LoadOptions | None = None) -> Dataset:
+    """Loads all splits of a data set from the options' `data_dir`, or else `$ATELIER_DATA`, or else its own place.
 
     Raises:
         UsageError: no data set of that name, it is not in `data_dir`, or `$ATELIER_DATA` names no folder.
         DatasetUnavailableError: it was in none of these places.
-        DatasetError: it was found, but is damaged.
+        DatasetError: it was found, but is damaged, or does not fit the options.
     """
     if name not in DATASETS:
         raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
-    return DATASETS[name].load(data_dir)
+    return DATASETS[name].load(LoadOptions() if options is None else options)

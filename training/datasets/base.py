@@ -123,6 +123,26 @@ class LoadOptions:
     warn: Callable[[str], None] = field(default=lambda _: None)
 
 
+def require_native_size(name: str, shape: tuple[int, ...], image: ImageSpec | None) -> None:
+    """Refuses what the recipe wants images to become, where these have one size and are not resized.
+
+    Args:
+        name: of the data set, for the message.
+        shape: of one image, `(height, width)` or `(height, width, 3)`.
+        image: what was asked for; None asks for nothing.
+
+    Raises:
+        DatasetError: the two differ in size or colour.
+    """
+    if image is not None and image.shape != shape:
+        raise DatasetError(f"{name} has images of {_size(shape)}, but the recipe expects {_size(image.shape)}")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    colour = "grayscale" if len(shape) == 2 else "rgb"  # noqa: PLR2004
+    return f"{shape[0]} x {shape[1]} pixels in {colour}"
+
+
 class DatasetSource(Protocol):
     """Where a data set comes from; each source says what it does with `data_dir`."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from training.datasets.base import Dataset, Split
+from training.datasets.base import Dataset, LoadOptions, Split, require_native_size
 
 TEST_FRACTION = 0.2
 SPLIT_SEED = 0
+IMAGE_SHAPE = (8, 8)
 BRIGHTEST = 16
 """The pixels come as 0..16."""
 
@@ -25,8 +25,13 @@ class Digits:
     name: str = "digits"
     labels: tuple[str, ...] = tuple("0123456789")
 
-    def load(self, data_dir: Path | None) -> Dataset:  # noqa: ARG002
-        """Loads both splits: 1,437 and 360 images, uint8 `[N, 8, 8]`."""
+    def load(self, options: LoadOptions) -> Dataset:
+        """Loads both splits: 1,437 and 360 images, uint8 `[N, 8, 8]`.
+
+        Raises:
+            DatasetError: another size was asked for.
+        """
+        require_native_size(self.name, IMAGE_SHAPE, options.image)
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,12 +14,12 @@ from typing import Literal
 
 import numpy as np
 
-from training.datasets.base import Dataset, Split
+from training.datasets.base import Dataset, LoadOptions, Split, require_native_size
 from training.datasets.idx import read_idx_gz
+from training.datasets.places import DATA_VARIABLE, look_up, tried, variables_folder
 from training.environment import quiet_tensorflow
-from training.errors import DatasetError, DatasetUnavailableError, UsageError
+from training.errors import DatasetError, DatasetUnavailableError
 
-DATA_VARIABLE = "ATELIER_DATA"
 DOWNLOAD_TIMEOUT_S = 30.0
 
 SplitName = Literal["train", "test"]
@@ -43,32 +42,24 @@ class IdxSource:
     md5: Mapping[str, str]
     keras_module: str
 
-    def load(self, data_dir: Path | None) -> Dataset:
+    def load(self, options: LoadOptions) -> Dataset:
         """Loads both splits: images uint8 `[N, 28, 28]`.
 
         Raises:
             UsageError: it is not in `data_dir`, or `$ATELIER_DATA` names no folder.
             DatasetUnavailableError: found nowhere; the message names the places.
-            DatasetError: found, but damaged.
+            DatasetError: found, but damaged, or of another size than was asked for.
         """
-        folder = self._find_folder(data_dir)
+        folder = look_up(self.name, options.data_dir, self._look_into, self._expected_in)
         if folder is None:
             splits, source = self._fetch_with_keras(), f"keras.datasets.{self.keras_module}{_passed_over()}"
         else:
             splits, source = {name: self._read_split(folder, name) for name in _PREFIXES}, str(folder)
+        require_native_size(self.name, splits["train"].inputs.shape[1:], options.image)
         return Dataset(self.name, self.labels, splits["train"], splits["test"], source)
 
-    def _find_folder(self, data_dir: Path | None) -> Path | None:
-        place = _variables_folder() if data_dir is None else data_dir
-        if place is None:
-            return None
-        folder = self._look_into(place)
-        if folder is None and data_dir is not None:
-            raise UsageError(
-                f"{self.name} is not in {data_dir}: expected {', '.join(self.md5)} "
-                f"in {data_dir / self.name} or {data_dir}"
-            )
-        return folder
+    def _expected_in(self, place: Path) -> str:
+        return f"{', '.join(self.md5)} in {place / self.name} or {place}"
 
     def _look_into(self, place: Path) -> Path | None:
         """The folder that holds any of the files; the others must then be there too."""
@@ -98,25 +89,14 @@ class IdxSource:
             with _download_manners():
                 train, test = module.load_data()
         except Exception as error:  # Keras raises bare Exception for a failed download
-            folder = _variables_folder()
-            tried = f"no --data or ${DATA_VARIABLE} was given" if folder is None else f"${DATA_VARIABLE} ({folder})"
             raise DatasetUnavailableError(
-                f"{self.name} was found nowhere; tried: {tried}, keras.datasets.{self.keras_module} ({error})"
+                f"{self.name} was found nowhere; tried: {tried()}, keras.datasets.{self.keras_module} ({error})"
             ) from error
         return {"train": _to_split(*train), "test": _to_split(*test)}
 
 
-def _variables_folder() -> Path | None:
-    value = os.environ.get(DATA_VARIABLE)
-    if not value:
-        return None
-    if not Path(value).is_dir():
-        raise UsageError(f"${DATA_VARIABLE}: expected a folder, received {value}")
-    return Path(value)
-
-
 def _passed_over() -> str:
-    folder = _variables_folder()
+    folder = variables_folder()
     return "" if folder is None else f" (${DATA_VARIABLE}, {folder}, has none)"
 
 

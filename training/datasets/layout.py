@@ -1,0 +1,171 @@
+"""What the folders of an image collection mean: splits, and in each of them one folder per class.
+
+`train/cats/1.jpg, validation/cats/7.jpg, …` has splits; `cats/1.jpg, dogs/2.jpg, …` has none. Leading folders that
+everything lies in are passed over, and below a class's folder there may be more folders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from training.datasets.image_files import ImageFiles, Listing, Parts, shown
+from training.errors import DatasetError
+
+SplitFolder = Literal["train", "validation", "test"]
+
+SPLIT_OF_FOLDER = MappingProxyType[str, SplitFolder](
+    {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+)
+"""The folder names that splits go by, in any case of letters."""
+NAMES_IN_MESSAGES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFiles:
+    """Image files with their classes, sorted by path; `targets` are int64 `[N]`, indices into `labels`.
+
+    `class_folder` is the number of leading path parts down to where the class folders lie.
+    """
+
+    files: ImageFiles
+    labels: tuple[str, ...]
+    paths: tuple[Parts, ...]
+    targets: np.ndarray
+    class_folder: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def names(self) -> list[str]:
+        """The paths from the class's folder on, as `cats/1.jpg`."""
+        return ["/".join(path[self.class_folder :]) for path in self.paths]
+
+    def only(self, chosen: np.ndarray) -> LabelledFiles:
+        """Those for which `chosen`, bool `[N]`, is true."""
+        paths = tuple(self.paths[position] for position in np.flatnonzero(chosen))
+        return LabelledFiles(self.files, self.labels, paths, self.targets[chosen], self.class_folder)
+
+
+def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFolder, LabelledFiles]:
+    """Finds the splits of a collection, or all of it as `train` where it has none.
+
+    A collection has splits when it has a folder `train` with folders in it; one with images of its own, and no other
+    split beside it, is a class that happens to be called so. Other splits without class folders, folders beside the
+    splits, and images outside of the class folders are left out, and `warn` is told so.
+
+    Raises:
+        DatasetError: there are no images, a split has fewer than two classes or an empty one, two folders are the same
+            split, or the splits have different classes.
+    """
+    listing = files.listing()
+    root = _below_leading_folders(listing, ())
+    folders = _split_folders(files, listing, root)
+    if not folders:
+        return {"train": read_classes(files, warn, listing=listing, root=root)}
+    beside = {shown(child) for child in _children(listing, root)} - {shown(folder) for folder in folders.values()}
+    if beside:
+        warn(f"{files.name}: left out what is in {_some(sorted(beside))}, beside {', '.join(sorted(folders))}")
+    splits = {
+        split: read_classes(files, warn, listing=listing, root=_below_leading_folders(listing, folder))
+        for split, folder in folders.items()
+    }
+    require_same_classes(files.name, splits)
+    return splits
+
+
+def read_classes(
+    files: ImageFiles, warn: Callable[[str], None], *, listing: Listing | None = None, root: Parts | None = None
+) -> LabelledFiles:
+    """Takes the folders directly below `root` for the classes, in the order of their names.
+
+    Without a root, leading folders are passed over.
+
+    Raises:
+        DatasetError: there are no images, fewer than two classes, or an empty one.
+    """
+    listing = files.listing() if listing is None else listing
+    root = _below_leading_folders(listing, ()) if root is None else root
+    where = "/".join([files.name, shown(root)] if root else [files.name])
+    depth = len(root)
+    below = [path for path in listing.images if path[:depth] == root]
+    inside = [path for path in below if len(path) > depth + 1]
+    if not below:
+        raise DatasetError(f"{where} has no images: expected one folder with images for each class")
+    classes = [folder[-1] for folder in _children(listing, root)]
+    if len(classes) < 2:  # noqa: PLR2004
+        found = f"only {shown((classes[0],))}" if classes else f"{len(below):,} images and no folders"
+        raise DatasetError(f"{where} has fewer than two classes: expected a folder for each class, found {found}")
+    index_of = {name: index for index, name in enumerate(classes)}
+    targets = np.array([index_of[path[depth]] for path in inside], dtype=np.int64)
+    empty = [name for name in classes if index_of[name] not in set(targets.tolist())]
+    if empty:
+        raise DatasetError(f"{where} has no images of {_some([shown((name,)) for name in empty])}: the folder is empty")
+    outside = [shown(path) for path in below if len(path) == depth + 1]
+    if outside:
+        warn(f"{where}: left out {len(outside):,} images that lie in no class's folder: {_some(outside)}")
+    return LabelledFiles(files, tuple(shown((name,)) for name in classes), tuple(inside), targets, depth)
+
+
+def require_same_classes(name: str, splits: dict[SplitFolder, LabelledFiles]) -> None:
+    """Compares every split's classes with those of `train`.
+
+    Raises:
+        DatasetError: they differ; the message names the classes that only one of the two has.
+    """
+    expected = splits["train"].labels
+    for split, labelled in splits.items():
+        missing = [label for label in expected if label not in labelled.labels]
+        unknown = [label for label in labelled.labels if label not in expected]
+        if missing or unknown:
+            differences = [f"only train has {_some(missing)}"] * bool(missing)
+            differences += [f"only {split} has {_some(unknown)}"] * bool(unknown)
+            raise DatasetError(f"{name}: train and {split} have different classes: {'; '.join(differences)}")
+
+
+def _children(listing: Listing, parent: Parts) -> list[Parts]:
+    depth = len(parent)
+    return sorted(folder for folder in listing.folders if len(folder) == depth + 1 and folder[:depth] == parent)
+
+
+def _has_images_directly(listing: Listing, folder: Parts) -> bool:
+    return any(path[:-1] == folder for path in listing.images)
+
+
+def _below_leading_folders(listing: Listing, folder: Parts) -> Parts:
+    """Down to where folders branch, or to a single folder that has images itself and so is a class."""
+    while not _has_images_directly(listing, folder):
+        children = _children(listing, folder)
+        if len(children) != 1 or _has_images_directly(listing, children[0]) or not _children(listing, children[0]):
+            break
+        folder = children[0]
+    return folder
+
+
+def _split_folders(files: ImageFiles, listing: Listing, root: Parts) -> dict[SplitFolder, Parts]:
+    """The folder of each split that has class folders; none where the collection has no splits."""
+    found: dict[SplitFolder, Parts] = {}
+    named = [folder for folder in _children(listing, root) if folder[-1].casefold() in SPLIT_OF_FOLDER]
+    for folder in named:
+        if not _children(listing, folder):
+            continue
+        split = SPLIT_OF_FOLDER[folder[-1].casefold()]
+        if split in found:
+            raise DatasetError(f"{files.name} has two folders for {split}: {found[split][-1]} and {folder[-1]}")
+        found[split] = folder
+    if "train" in found:
+        return {} if len(named) == 1 and _has_images_directly(listing, found["train"]) else found
+    if len(named) > 1 and len(named) == len(_children(listing, root)):
+        raise DatasetError(
+            f"{files.name} has {_some([folder[-1] for folder in named])}, but no train with classes in it"
+        )
+    return {}
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMES_IN_MESSAGES
+    return ", ".join(names[:NAMES_IN_MESSAGES]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,62 @@
+"""Where decoded pixels are kept: in memory, or in an unnamed file on disk when they are too many."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+
+from training.errors import DatasetError
+
+Allocate = Callable[[tuple[int, ...]], np.ndarray]
+
+
+def choose_storage(needed_bytes: int, max_memory_bytes: int) -> Allocate:
+    """What gives room for uint8 arrays of `needed_bytes` in all: `in_memory`, or `on_disk` beyond the limit.
+
+    Raises:
+        DatasetError: they must go to disk, and it has not enough free space.
+    """
+    if needed_bytes <= max_memory_bytes:
+        return in_memory
+    folder = tempfile.gettempdir()
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise _no_space(needed_bytes, f"only {_gigabytes(free_bytes)} are free")
+    return on_disk
+
+
+def in_memory(shape: tuple[int, ...]) -> np.ndarray:
+    """An uninitialised uint8 array."""
+    return np.empty(shape, dtype=np.uint8)
+
+
+def on_disk(shape: tuple[int, ...]) -> np.ndarray:
+    """A uint8 `numpy.memmap` over a file without a name in `$TMPDIR`: it is gone with the process, however that ends.
+
+    Raises:
+        DatasetError: the disk has no room for it.
+    """
+    needed_bytes = math.prod(shape)
+    try:
+        with tempfile.TemporaryFile() as file:
+            # Without its blocks reserved, a full disk would end the process when a page is written.
+            os.posix_fallocate(file.fileno(), 0, needed_bytes)
+            return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+    except OSError as error:
+        raise _no_space(needed_bytes, os.strerror(error.errno or 0)) from error
+
+
+def _no_space(needed_bytes: int, reason: str) -> DatasetError:
+    return DatasetError(
+        f"the decoded images need {_gigabytes(needed_bytes)} on disk in {tempfile.gettempdir()}, {reason}: "
+        "make room there, or set TMPDIR to another folder"
+    )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:,.2f} GB"
