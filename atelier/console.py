@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -51,7 +51,7 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sentences(statuses: Mapping[type[Exception], int], *, interrupted: str) -> Iterator[None]:
+def sentences(statuses: Mapping[type[Exception], int], *, interrupted: str | Callable[[], str]) -> Iterator[None]:
     """Around a command's work: turns its known causes, and Ctrl-C, into one sentence and an exit status.
 
     The first class in `statuses` that fits decides.
@@ -61,7 +61,7 @@ def sentences(statuses: Mapping[type[Exception], int], *, interrupted: str) -> I
     except tuple(statuses) as error:
         fail(str(error), next(status for cause, status in statuses.items() if isinstance(error, cause)))
     except KeyboardInterrupt:
-        fail(interrupted, INTERRUPTED)
+        fail(interrupted if isinstance(interrupted, str) else interrupted(), INTERRUPTED)
 
 
 @contextlib.contextmanager

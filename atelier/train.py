@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences, sigterm_as_ctrl_c
+from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note, plain_console, sentences, sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,39 +22,153 @@ if TYPE_CHECKING:
 
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 2**31 - 1
+GIB = 2**30
+
+_DATA = "Data set"
+_MODEL = "Model"
+_TRAINING = "Training"
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Any other setting of the recipe; an unknown key lists the known ones."
+    ),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(rich_help_panel=_DATA, help="Folder, tar or npz file with the data set; looked into first."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", rich_help_panel=_DATA, help="Refuse an image that cannot be decoded; else it is left out."
+    ),
+]
+MaxMemory = Annotated[
+    float,
+    typer.Option(
+        min=0.001, rich_help_panel=_DATA, help="Decoded images above so many GiB are read from a file, not from memory."
+    ),
+]
 
 
 def train(
     recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to train; `atelier recipes` lists them.")],
-    data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_COUNT, help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, max=MAX_COUNT, help="Images in a training step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Adam's step size, above 0.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Same seed, same weights.")] = 0,
+    data: Data = None,
+    strict: Strict = False,
+    max_memory_gib: MaxMemory = 2.0,
+    units: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=_MODEL, help="Of a single hidden dense layer.")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(metavar="UNITS,…", rich_help_panel=_MODEL, help="Hidden dense layers, as 512,256.")
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(rich_help_panel=_MODEL, help="Share of features left out in training, below 1.")
+    ] = None,
+    normalize: Annotated[
+        bool | None,
+        typer.Option("--normalize/--no-normalize", rich_help_panel=_MODEL, help="Whether pixels are scaled to 0..1."),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, max=MAX_COUNT, rich_help_panel=_TRAINING, help="Passes over the training images."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=MAX_COUNT, rich_help_panel=_TRAINING, help="Images in a training step.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(rich_help_panel=_TRAINING, help="The optimizer's (highest) step size, above 0.")
+    ] = None,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment", rich_help_panel=_TRAINING, help="Whether training images are moved about."
+        ),
+    ] = None,
+    validation_split: Annotated[
+        float | None,
+        typer.Option(rich_help_panel=_TRAINING, help="Share of the training images to validate with, below 1."),
+    ] = None,
+    stop_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC=VALUE",
+            rich_help_panel=_TRAINING,
+            help="Stop once reached: accuracy=0.95, loss=0.4, val_loss=…",
+        ),
+    ] = None,
+    early_stopping: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="PATIENCE",
+            rich_help_panel=_TRAINING,
+            help="Stop after so many epochs without a lower validation loss; keep the best epoch's weights.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_SEED, rich_help_panel=_TRAINING, help="Same seed, same weights.")
+    ] = None,
+    set_: Set = None,
     out: Annotated[Path | None, typer.Option(help="New run folder; runs/<recipe>-<date>-<time> if not given.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the interrupted run at --out, or with the recipe's newest one.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write RUN/tensorboard, which `tensorboard --logdir` shows.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
 ) -> None:
-    """Train a recipe and leave a run folder: settings, history, weights, metrics and a picture of the curves."""
-    with _errors_in_a_sentence():
-        from training.datasets import load_dataset
+    """Train a recipe and leave a run folder: settings, history, weights, metrics, and report.html to look at."""
+    options = {
+        "units": units,
+        "layers": layers,
+        "dropout": dropout,
+        "normalize": normalize,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "augment": augment,
+        "validation_split": validation_split,
+        "stop_at": stop_at,
+        "early_stopping": early_stopping,
+        "seed": seed,
+    }
+    given = parse_settings(set_ or (), {key: value for key, value in options.items() if value is not None})
+    console = plain_console(stderr=as_json)
+    path = out
+    with training_errors(lambda: _how_to_go_on(recipe, path)):
+        from training.datasets import LoadOptions, load_dataset
         from training.progress import progress_on
         from training.recipes import find_recipe
-        from training.run_folder import check_free, default_run_path
+        from training.run_folder import check_free
         from training.trainer import train as train_recipe
 
-        overrides = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate}
-        given = {name: value for name, value in overrides.items() if value is not None}
-        settings: Recipe = dataclasses.replace(find_recipe(recipe), **given)  # type: ignore[arg-type]
-        path = out or default_run_path(recipe, datetime.datetime.now().astimezone())
+        settings = find_recipe(recipe)
+        path = _run_path(recipe, out, resume=resume)
         check_free(path)
-        console = plain_console(stderr=as_json)
-        dataset = load_dataset(settings.dataset, data)
-        console.print(
-            f"{settings.name}: {len(dataset.train):,} images for training, {len(dataset.test):,} for the test, "
-            f"from {dataset.source}",
-            soft_wrap=True,
+        settings = _as_interrupted(settings, path, given) if resume else settings.with_settings(given)
+        loading = LoadOptions(
+            data_dir=data,
+            image=settings.image,
+            strict=strict,
+            max_memory_bytes=round(max_memory_gib * GIB),
+            warn=note,
         )
-        run = train_recipe(settings, dataset, seed=seed, out=path, progress=progress_on(console))
+        dataset = load_dataset(settings.dataset, loading)
+        sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits())
+        kind = "numbers" if settings.image is None else "images"
+        console.print(f"{settings.name}: {sizes} {kind}, from {dataset.source}", soft_wrap=True)
+        run = train_recipe(
+            settings,
+            dataset,
+            out=path,
+            progress=progress_on(console),
+            resume=resume,
+            tensorboard=tensorboard,
+            data_dir=data,
+        )
     if as_json:
         typer.echo(json.dumps(_as_json(settings, run)))
     else:
@@ -72,35 +186,109 @@ def recipes(
     if as_json:
         typer.echo(json.dumps([_recipe_facts(recipe) for recipe in RECIPES.values()]))
         return
-    table = Table("recipe", "what", "data set", "image", "epochs", "target", box=None, header_style="bold")
+    table = Table("recipe", "what", "data set", "input", "epochs", "parameters", "target", "reached", box=None)
     table.columns[0].no_wrap = True
     for recipe in RECIPES.values():
-        image = f"{recipe.image.height}×{recipe.image.width} {recipe.image.colour}"
-        target = f"≥ {recipe.target.test_accuracy:.1%}"
-        table.add_row(recipe.name, recipe.title, recipe.dataset, image, str(recipe.epochs), target)
+        facts = _recipe_facts(recipe)
+        table.add_row(
+            recipe.name,
+            recipe.title,
+            recipe.dataset,
+            "a number" if recipe.image is None else f"{recipe.image.height}×{recipe.image.width} {recipe.image.colour}",
+            str(recipe.training.epochs),
+            "by classes" if facts["parameters"] is None else f"{facts['parameters']:,}",
+            str(recipe.target),
+            "" if facts["reached"] is None else f"{facts['reached']:.4g}",
+        )
     plain_console().print(table)
 
 
 @contextlib.contextmanager
-def _errors_in_a_sentence() -> Iterator[None]:
-    from training.errors import TrainingError, UsageError
-
+def training_errors(interrupted: Callable[[], str]) -> Iterator[None]:
+    """Around a command that trains: every cause becomes a sentence and an exit status, also Ctrl-C and SIGTERM."""
+    with needs_extra("training"):
+        from training.errors import TrainingError, UsageError
     statuses: dict[type[Exception], int] = {UsageError: WRONG_USE, TrainingError: FAILED}
-    interrupted = "interrupted; no run folder was left behind"
     with needs_extra("training"), sentences(statuses, interrupted=interrupted), sigterm_as_ctrl_c():
         yield
+
+
+def parse_settings(assignments: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--set` and the options of their own say together, by key.
+
+    Ends the command where one is no `key=value`, or where a key is given twice.
+    """
+    given = dict(options)
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        key = key.strip().replace("-", "_")
+        if not (key and equals):
+            fail(f"--set: expected KEY=VALUE, received {assignment!r}", WRONG_USE)
+        if key in given:
+            fail(f"--set: {key} is given twice", WRONG_USE)
+        given[key] = value.strip()
+    return given
+
+
+def _run_path(recipe: str, out: Path | None, *, resume: bool) -> Path:
+    from training.errors import UsageError
+    from training.run_folder import RUNS, default_run_path, latest_interrupted
+
+    if out is not None:
+        return out
+    if not resume:
+        return default_run_path(recipe, datetime.datetime.now().astimezone())
+    found = latest_interrupted(recipe)
+    if found is None:
+        raise UsageError(f"there is no interrupted run of {recipe} in {RUNS}/; name one with --out")
+    return found
+
+
+def _as_interrupted(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with the settings of the interrupted run, which those given now must not change."""
+    from training.errors import UsageError
+    from training.run import read_config
+    from training.run_folder import is_interrupted, partial_path
+
+    if not is_interrupted(path):
+        raise UsageError(f"there is no interrupted run to resume at {path}")
+    before = recipe.with_settings(read_config(partial_path(path)).settings)
+    now = before.with_settings(given)
+    different = [
+        f"{key} {value}, not {now.settings[key]}"
+        for key, value in before.settings.items()
+        if value != now.settings[key]
+    ]
+    if different:
+        raise UsageError(f"the interrupted run has {'; '.join(different)}: a resumed run keeps its settings")
+    return before
+
+
+def _how_to_go_on(recipe: str, path: Path | None) -> str:
+    from training.run_folder import is_interrupted
+
+    if path is None or not is_interrupted(path):
+        return "interrupted; no run folder was left behind"
+    return f"interrupted; go on with: atelier train {recipe} --out {path} --resume"
 
 
 def _in_words(recipe: Recipe, run: Run) -> Text:
     from rich.text import Text
 
-    metrics, target = run.metrics, recipe.target
-    return Text.assemble(
-        f"test accuracy {metrics.test_accuracy:.4f} (target {target.test_accuracy:.3f} ",
-        "reached" if target.reached_by(metrics) else ("missed", "yellow"),
-        f"), test loss {metrics.test_loss:.4f}, {metrics.parameters:,} parameters, {metrics.seconds:.1f} s\n",
-        f"run folder: {run.path}",
-    )
+    metrics = run.metrics
+    name = metrics.metric.replace("_", " ")
+    sizes = f"{metrics.parameters:,} parameters, {metrics.seconds:.1f} s"
+    words = Text(f"{metrics.evaluated_on} {name} {metrics.value:.4f}")
+    if not recipe.target.is_none:
+        reached = recipe.target.reached_by(metrics)
+        words.append(f" (target {recipe.target} ").append(
+            "reached" if reached else "missed", "" if reached else "yellow"
+        )
+        words.append(")")
+    words.append(f", loss {metrics.loss:.4f}, {sizes}\n")
+    if run.history.stopped_early is not None:
+        words.append(f"stopped early: {run.history.stopped_early}\n")
+    return words.append(f"run folder: {run.path}\nreport: {run.path / 'report.html'}")
 
 
 def _as_json(recipe: Recipe, run: Run) -> dict[str, Any]:
@@ -110,18 +298,22 @@ def _as_json(recipe: Recipe, run: Run) -> dict[str, Any]:
         "metrics": run.metrics.model_dump(),
         "target": dataclasses.asdict(recipe.target),
         "target_reached": recipe.target.reached_by(run.metrics),
+        "stopped_early": run.history.stopped_early,
     }
 
 
 def _recipe_facts(recipe: Recipe) -> dict[str, Any]:
+    from training.reached import REACHED
+
+    reached = REACHED.get(recipe.name)
     return {
         "name": recipe.name,
         "title": recipe.title,
         "task": recipe.task,
         "dataset": recipe.dataset,
-        "image": dataclasses.asdict(recipe.image),
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "learning_rate": recipe.learning_rate,
+        "image": None if recipe.image is None else dataclasses.asdict(recipe.image),
+        "settings": recipe.settings,
         "target": dataclasses.asdict(recipe.target),
+        "parameters": None if reached is None else reached.parameters,
+        "reached": None if reached is None else reached.value,
     }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
 
 RISING = ("accuracy", "validation_accuracy")
 FALLING = ("loss", "validation_loss", "mean_absolute_error", "validation_mean_absolute_error")
+KERAS_PREFIX = "val_"
 
 
 class StopAt(BaseModel):
@@ -27,6 +28,8 @@ class StopAt(BaseModel):
             return value
         figure, _, number = value.partition("=")
         figure, number = figure.strip(), number.strip()
+        if figure.startswith(KERAS_PREFIX):
+            figure = "validation_" + figure.removeprefix(KERAS_PREFIX)
         if figure not in RISING + FALLING:
             raise ValueError(f"expected a goal like accuracy=0.95 of {', '.join(RISING + FALLING)}, received {value!r}")
         return {"figure": figure, "value": number}

@@ -1,31 +1,50 @@
-"""What a person sees while a model trains: a bar for each epoch on a terminal, a plain line for each elsewhere."""
+"""What a person sees while a model trains: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import rich.progress
 from rich.console import Console
 
-from training.run import Epoch
+from training.run import Epoch, MetricName
+
+MAX_BARS = 30
+"""With more epochs than this, one bar stands for all of them."""
+MAX_LINES = 50
+"""With more epochs than this, only every so many have a line."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long the training will be: epochs in all, those done before, steps in each, and what is measured."""
+
+    epochs: int
+    done: int
+    steps: int
+    metric: MetricName
 
 
 class Progress(Protocol):
-    """Hears how the training gets on; loss and accuracy are means since the epoch began."""
+    """Hears how the training gets on; loss and metric are means since the epoch began."""
 
-    def shown(self, epochs: int, steps: int) -> contextlib.AbstractContextManager[None]:
-        """The display is up inside this context, for so many epochs of so many steps."""
+    def shown(self, plan: Plan) -> contextlib.AbstractContextManager[None]:
+        """The display is up inside this context."""
 
     def epoch_begins(self) -> None:
         """The next epoch starts."""
 
-    def steps_done(self, steps: int, loss: float, accuracy: float) -> None:
+    def steps_done(self, steps: int, loss: float, metric: float) -> None:
         """So many steps of this epoch are done."""
 
     def epoch_ends(self, epoch: Epoch) -> None:
         """The epoch is over, and its validation too."""
+
+    def say(self, sentence: str) -> None:
+        """Something that people should know."""
 
 
 def progress_on(console: Console) -> Progress:
@@ -34,35 +53,41 @@ def progress_on(console: Console) -> Progress:
 
 
 class LineProgress:
-    """A line at the end of each epoch."""
+    """A line at the end of each epoch, or, of a great many, of some."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._epochs = self._done = 0
+        self._plan = Plan(epochs=0, done=0, steps=0, metric="accuracy")
+        self._done = 0
 
     @contextlib.contextmanager
-    def shown(self, epochs: int, steps: int) -> Iterator[None]:  # noqa: ARG002
+    def shown(self, plan: Plan) -> Iterator[None]:
         """Needs no place on the screen."""
-        self._epochs, self._done = epochs, 0
+        self._plan, self._done = plan, plan.done
         yield
 
     def epoch_begins(self) -> None:
         """Says nothing yet."""
 
-    def steps_done(self, steps: int, loss: float, accuracy: float) -> None:
+    def steps_done(self, steps: int, loss: float, metric: float) -> None:
         """Says nothing yet."""
 
     def epoch_ends(self, epoch: Epoch) -> None:
         """Prints the epoch."""
         self._done += 1
-        self._console.print(
-            f"epoch {self._done}/{self._epochs}  {_describe(epoch)}  {epoch.seconds:.1f} s",
-            soft_wrap=True,
-        )
+        epochs = self._plan.epochs
+        every = 1 if epochs <= MAX_LINES else epochs // (MAX_LINES // 2)
+        if self._done % every == 0 or self._done in {1, epochs}:
+            figures = _describe(epoch, self._plan.metric)
+            self.say(f"epoch {self._done}/{epochs}  {figures}  {epoch.seconds:.1f} s")
+
+    def say(self, sentence: str) -> None:
+        """Prints it."""
+        self._console.print(sentence, soft_wrap=True)
 
 
 class BarProgress:
-    """A bar for each epoch, which stays, with its figures beside it."""
+    """A bar for each epoch, which stays, with its figures beside it; or one bar for a great many epochs."""
 
     def __init__(self, console: Console) -> None:
         self._bars = rich.progress.Progress(
@@ -73,32 +98,55 @@ class BarProgress:
             console=console,
         )
         self._bar = rich.progress.TaskID(0)
-        self._epochs = self._steps = 0
+        self._plan = Plan(epochs=0, done=0, steps=0, metric="accuracy")
+        self._done = 0
 
     @contextlib.contextmanager
-    def shown(self, epochs: int, steps: int) -> Iterator[None]:
+    def shown(self, plan: Plan) -> Iterator[None]:
         """Draws the bars while it lasts."""
-        self._epochs, self._steps = epochs, steps
+        self._plan, self._done = plan, plan.done
+        if self._has_one_bar:
+            self._bar = self._bars.add_task("", total=plan.epochs * plan.steps, figures="")
         with self._bars:
             yield
 
     def epoch_begins(self) -> None:
-        """Adds the next bar."""
-        number = len(self._bars.tasks) + 1
-        self._bar = self._bars.add_task(f"epoch {number}/{self._epochs}", total=self._steps, figures="")
+        """Adds the next bar, or renames the one that there is."""
+        title = f"epoch {self._done + 1}/{self._plan.epochs}"
+        if self._has_one_bar:
+            self._bars.update(self._bar, description=title)
+        else:
+            self._bar = self._bars.add_task(title, total=self._plan.steps, figures="")
 
-    def steps_done(self, steps: int, loss: float, accuracy: float) -> None:
+    def steps_done(self, steps: int, loss: float, metric: float) -> None:
         """Moves the bar; it is full only after the validation."""
-        figures = f"loss {loss:.3f}  accuracy {accuracy:.3f}"
-        self._bars.update(self._bar, completed=min(steps, self._steps - 1), figures=figures)
+        if self._has_one_bar:
+            self._bars.update(self._bar, completed=self._done * self._plan.steps + steps)
+        else:
+            figures = f"loss {loss:.3f}  {_words(self._plan.metric)} {metric:.3f}"
+            self._bars.update(self._bar, completed=min(steps, self._plan.steps - 1), figures=figures)
 
     def epoch_ends(self, epoch: Epoch) -> None:
         """Fills the bar."""
-        self._bars.update(self._bar, completed=self._steps, figures=_describe(epoch))
+        self._done += 1
+        completed = (self._done if self._has_one_bar else 1) * self._plan.steps
+        self._bars.update(self._bar, completed=completed, figures=_describe(epoch, self._plan.metric))
+
+    def say(self, sentence: str) -> None:
+        """Prints it above the bars."""
+        self._bars.console.print(sentence, soft_wrap=True)
+
+    @property
+    def _has_one_bar(self) -> bool:
+        return self._plan.epochs > MAX_BARS
 
 
-def _describe(epoch: Epoch) -> str:
-    return (
-        f"loss {epoch.loss:.3f}  accuracy {epoch.accuracy:.3f}  "
-        f"validation loss {epoch.validation_loss:.3f}  accuracy {epoch.validation_accuracy:.3f}"
-    )
+def _describe(epoch: Epoch, metric: MetricName) -> str:
+    trained = f"loss {epoch.loss:.3f}  {_words(metric)} {epoch.metric:.3f}"
+    if epoch.validation_loss is None or epoch.validation_metric is None:
+        return trained
+    return f"{trained}  validation loss {epoch.validation_loss:.3f}  {_words(metric)} {epoch.validation_metric:.3f}"
+
+
+def _words(metric: MetricName) -> str:
+    return "error" if metric == "mean_absolute_error" else metric

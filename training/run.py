@@ -60,7 +60,7 @@ class RunConfig(_Record):
     image: ImageSpec | None
     settings: dict[str, JsonValue]
     """Every setting of the recipe by its key, those of the architecture included."""
-    global_batch_replicas: int = Field(default=1, ge=1)
+    replicas: int = Field(default=1, ge=1)
     """How many devices, over all machines, shared each batch."""
     library_versions: dict[str, str]
     git_revision: str | None
@@ -161,10 +161,20 @@ class Run:
         import keras
 
         try:
-            return keras.models.load_model(self.model_path)
+            model = keras.models.load_model(self.model_path)
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
             first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RunError(f"{self.model_path} cannot be loaded: {first_line}") from error
+        return _with_both_classes(model) if self.config.output == "sigmoid" else model
+
+
+def _with_both_classes(model: keras.Model) -> keras.Model:
+    """From the second class's probability, `[N, 1]`, to `scores` of both, `[N, 2]`."""
+    import keras
+
+    second = model.output
+    scores = keras.layers.Concatenate(name="scores")([1.0 - second, second])
+    return keras.Model(model.inputs, scores)
 
 
 def read_run(path: Path) -> Run:
@@ -188,12 +198,23 @@ def read_run(path: Path) -> Run:
     )
 
 
+def read_config(folder: Path) -> RunConfig:
+    """The settings of a run, which may be unfinished.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    return _read_record(folder / CONFIG, RunConfig)
+
+
 RecordT = TypeVar("RecordT", bound=_Record)
 
 
 def _read_record(path: Path, kind: type[RecordT]) -> RecordT:
     try:
         return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -1,7 +1,7 @@
 """Writing a run folder: it appears under its name only when it is complete.
 
-Until then it is `.<name>.<pid>.partial` beside it, locked (flock) for as long as its training lives. A training that
-was killed leaves it unlocked, and the next one in the same parent folder removes it.
+Until then it is `.<name>.partial` beside it, locked (flock) for as long as its training lives. A training that was
+interrupted or killed after its first checkpoint leaves it behind, unlocked, for `--resume`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from training.checkpoint import CHECKPOINT
 from training.errors import RunError, UsageError
 
 RUNS = Path("runs")
@@ -24,25 +25,53 @@ def default_run_path(recipe: str, now: datetime.datetime) -> Path:
     return RUNS / f"{recipe}-{now:%Y%m%d-%H%M%S}"
 
 
+def partial_path(path: Path) -> Path:
+    """Where the run `path` is while it is not complete."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def is_interrupted(path: Path) -> bool:
+    """Whether an unfinished run of that path was left behind, from which a training can go on."""
+    return (partial_path(path) / CHECKPOINT).is_file()
+
+
+def latest_interrupted(recipe: str, parent: Path = RUNS) -> Path | None:
+    """The path of the recipe's newest interrupted run that has a default name, or None."""
+    pattern = f"{recipe}-{'[0-9]' * 8}-{'[0-9]' * 6}"
+    names = sorted(partial.name[1 : -len(".partial")] for partial in parent.glob(f".{pattern}.partial"))
+    return next((parent / name for name in reversed(names) if is_interrupted(parent / name)), None)
+
+
 @contextlib.contextmanager
-def new_run_folder(path: Path) -> Iterator[Path]:
-    """Yields a hidden folder beside `path` to write to; renames it to `path` when the body succeeds, else removes it.
+def run_folder(path: Path, *, resume: bool = False) -> Iterator[Path]:
+    """Yields the hidden folder to write to; renames it to `path` when the body succeeds.
+
+    When the body fails, the folder stays if it holds a checkpoint, and is removed if not. With `resume` it is the one
+    that an interrupted training left behind.
 
     Raises:
-        UsageError: `path` is a file, or a folder that is not empty.
+        UsageError: `path` is a file, or a folder that is not empty; another process trains it; an interrupted run is in
+            the way; or there is none to resume.
         RunError: the disk refuses.
     """
     check_free(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
+    if resume and not is_interrupted(path):
+        raise UsageError(f"there is no interrupted run to resume at {path}")
     try:
-        _remove_abandoned(path.parent)
-        partial.mkdir(parents=True)
-        try:
-            with _lock(partial):
+        partial.mkdir(parents=True, exist_ok=True)
+        with _lock(partial) as is_ours:
+            if not is_ours:
+                raise UsageError(f"{path} is being trained by another process")
+            if not resume:
+                _clear(partial, path)
+            try:
                 yield partial
                 partial.rename(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            except BaseException:
+                if not is_interrupted(path):
+                    shutil.rmtree(partial, ignore_errors=True)
+                raise
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
 
@@ -59,21 +88,21 @@ def check_free(path: Path) -> None:
         raise UsageError(f"{path} is a file; expected a folder for the run")
 
 
-def _remove_abandoned(parent: Path) -> None:
-    for partial in parent.glob(".*.[0-9]*.partial"):
-        with contextlib.suppress(OSError), _lock(partial) as is_ours:
-            if is_ours:
-                shutil.rmtree(partial, ignore_errors=True)
+def _clear(partial: Path, path: Path) -> None:
+    if is_interrupted(path):
+        raise UsageError(f"an interrupted run is at {path}: --resume goes on with it, removing {partial} gives it up")
+    for left_over in partial.iterdir():
+        left_over.unlink()
 
 
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[bool]:
-    """Holds the folder's lock; false where another process does, or where the file system has no such locks."""
+    """Holds the folder's lock; false where another process does. A file system without such locks has none to hold."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             yield False
         else:
             yield True

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from serving.images import ImageSpec
 from training.goals import StopAt
 
-Optimizer = Literal["adam", "adamw", "sgd"]
+Optimizer = Literal["adam", "sgd"]
 LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
 """`cosine` falls to 0 by the last step along half a cosine; `one-cycle` first rises for a fifth of the steps."""
 
@@ -49,7 +49,7 @@ class TrainingSettings(Settings):
     """The optimizer's step size; the highest one where a schedule moves it."""
     learning_rate_schedule: LearningRateSchedule = "constant"
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled decay of every kernel, as AdamW has it; needs `optimizer=adamw`."""
+    """Decoupled decay of the kernels, as AdamW has it."""
     label_smoothing: Fraction = 0.0
     validation_split: Fraction = 0.1
     """Of the training images, where the data set has no validation split; 0 trains on all and validates nothing."""

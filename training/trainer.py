@@ -2,90 +2,179 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-import math
-import time
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from training.checkpoint import CHECKPOINT
 from training.curves import draw_curves
 from training.datasets import Dataset
+from training.distribution import make_strategy
 from training.environment import git_revision, library_versions, quiet_tensorflow
-from training.errors import DatasetError, TrainingError
-from training.pipeline import batches, hold_out
+from training.errors import DatasetError, RunError, UsageError
+from training.fitting import Fit
+from training.loop import Loop
+from training.objective import answers, loss_and_metric
+from training.optimizer import make_optimizer
+from training.pipeline import evaluation_batches, steps_per_epoch, training_and_validation
 from training.progress import Progress
 from training.recipes import Recipe
-from training.run import CONFIG, CURVES, HISTORY, METRICS, MODEL, Epoch, History, Run, RunConfig, RunMetrics, read_run
-from training.run_folder import new_run_folder
+from training.report import write_report
+from training.run import (
+    CONFIG,
+    CURVES,
+    HISTORY,
+    METRICS,
+    MODEL,
+    REPORT,
+    History,
+    Run,
+    RunConfig,
+    RunMetrics,
+    read_config,
+    read_run,
+)
+from training.run_folder import run_folder
+from training.tensorboard import FOLDER as TENSORBOARD
+from training.tensorboard import EventLog
 
 if TYPE_CHECKING:
     import keras
 
-EVALUATION_BATCH_SIZE = 500
-REPORTS_PER_EPOCH = 50
-"""How often an epoch comes back to Python: seldom is faster, often makes a smooth progress bar."""
+REPORT_BYTES = 10 * 2**20
+RUN_SIZES = 6
+"""How many times the model's size a run needs on disk: the model, and a checkpoint beside the one it replaces."""
 
 
-def train(recipe: Recipe, dataset: Dataset, *, seed: int, out: Path, progress: Progress) -> Run:
-    """Trains the recipe and leaves a run folder at `out`, or, if anything goes wrong, nothing.
+def train(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    out: Path,
+    progress: Progress,
+    resume: bool = False,
+    tensorboard: bool = False,
+    data_dir: Path | None = None,
+) -> Run:
+    """Trains the recipe and leaves a run folder at `out`.
 
-    The same recipe, data and seed give bit-identical weights on the same machine. The test split is read once, after
-    the last epoch.
+    The same recipe, settings and data give bit-identical weights on the same machine, also when the training was
+    interrupted and resumed. What the model is judged by is read once, after the last epoch. If anything goes wrong,
+    nothing is at `out`; after the first checkpoint, what is needed to resume is kept hidden beside it.
+
+    Args:
+        recipe: what to train, and how.
+        dataset: what with.
+        out: the run folder; must not exist.
+        progress: hears how it gets on.
+        resume: goes on with the interrupted run of that path.
+        tensorboard: writes an event log into the run folder.
+        data_dir: where the data set was looked for, to be remembered.
 
     Raises:
-        UsageError: `out` is taken, or the validation split leaves nothing to train with.
-        DatasetError: the images do not have the shape that the recipe expects.
+        UsageError: `out` is taken, nothing to resume, other settings than the interrupted run's, or a recipe that does
+            not fit the data.
+        DatasetError: the examples do not have the shape that the recipe expects.
         TrainingError: the loss became infinite or no number.
-        RunError: the run cannot be written.
+        RunError: the run cannot be written, or its checkpoint is damaged.
     """
-    if dataset.train.images.shape[1:] != recipe.image.shape:
-        raise DatasetError(
-            f"recipe {recipe.name} expects images of shape {recipe.image.shape}, "
-            f"but {dataset.name} has {dataset.train.images.shape[1:]}"
-        )
-    with new_run_folder(out) as folder:
-        config = _configure(recipe, dataset, seed)
+    quiet_tensorflow()
+    check_fit(recipe, dataset)
+    strategy = make_strategy()
+    with run_folder(out, resume=resume) as folder:
+        config = _configure(recipe, dataset, data_dir, strategy.num_replicas_in_sync)
+        if resume:
+            config = _resumed(read_config(folder), config)
         config.write(folder / CONFIG)
-        _make_deterministic(seed)
-        started = time.perf_counter()
-        model, history = _fit(recipe, dataset, seed, progress)
-        seconds = time.perf_counter() - started
-        test = model.evaluate(batches(dataset.test, EVALUATION_BATCH_SIZE), verbose=0, return_dict=True)
-        history.write(folder / HISTORY)
-        RunMetrics(
-            test_accuracy=test["accuracy"],
-            test_loss=test["loss"],
-            seconds=round(seconds, 3),
-            parameters=model.count_params(),
-        ).write(folder / METRICS)
-        draw_curves(history, f"{recipe.name}: {recipe.title}", folder / CURVES)
-        model.save(folder / MODEL)
+        _make_deterministic(recipe.training.seed)
+        settings = recipe.training
+        train_split, validation = training_and_validation(dataset, settings.validation_split, settings.seed)
+        with strategy.scope():
+            model = build_model(recipe, dataset.labels)
+            optimizer = make_optimizer(settings, steps_per_epoch(train_split, settings.batch_size))
+            loop = Loop(recipe, model, optimizer, strategy)
+        _require_space(folder, model)
+        with _callbacks(recipe, progress, folder / TENSORBOARD if tensorboard else None) as callbacks:
+            fit = Fit(recipe, loop, train_split, validation, folder=folder, progress=progress, callbacks=callbacks)
+            history, weights_of_epoch = fit.run()
+        _finish(folder, config, history, weights_of_epoch, loop, dataset)
+        (folder / CHECKPOINT).unlink()
     return read_run(out)
 
 
-def _configure(recipe: Recipe, dataset: Dataset, seed: int) -> RunConfig:
+def check_fit(recipe: Recipe, dataset: Dataset) -> None:
+    """Holds the data against what the recipe's models take.
+
+    Raises:
+        DatasetError: the examples have another shape.
+    """
+    expected = (1,) if recipe.image is None else recipe.image.shape
+    for name, split in dataset.splits():
+        if split.inputs.shape[1:] != expected:
+            raise DatasetError(
+                f"recipe {recipe.name} expects examples of shape {expected}, but {dataset.name}'s {name} split has "
+                f"{split.inputs.shape[1:]}"
+            )
+
+
+def build_model(recipe: Recipe, labels: Sequence[str]) -> keras.Model:
+    """The recipe's untrained model for these classes.
+
+    Raises:
+        UsageError: it does not give one row of scores, or one prediction, for each example.
+    """
+    outputs = len(labels) if recipe.task == "classification" else 1
+    model = recipe.architecture.build(recipe.image, outputs, recipe.output)
+    expected = (None, 1 if recipe.output == "sigmoid" else outputs)
+    if model.output_shape != expected:
+        raise UsageError(
+            f"recipe {recipe.name} gives {model.output_shape}, expected {expected}; is a Flatten layer missing?"
+        )
+    return model
+
+
+def _configure(recipe: Recipe, dataset: Dataset, data_dir: Path | None, replicas: int) -> RunConfig:
     return RunConfig(
         recipe=recipe.name,
+        title=recipe.title,
         task=recipe.task,
+        output=recipe.output,
+        metric=recipe.metric,
         dataset=dataset.name,
         dataset_sha256=dataset.sha256,
+        data_dir=None if data_dir is None else str(data_dir.resolve()),
         labels=dataset.labels,
         image=recipe.image,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        learning_rate=recipe.learning_rate,
-        learning_rate_decay=recipe.learning_rate_decay,
-        validation_split=recipe.validation_split,
-        seed=seed,
+        settings=recipe.settings,
+        replicas=replicas,
         library_versions=library_versions(),
         git_revision=git_revision(),
         started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     )
 
 
+def _resumed(interrupted: RunConfig, now: RunConfig) -> RunConfig:
+    """The interrupted run's settings, if today's lead to the same weights."""
+    for name in ("recipe", "dataset", "dataset_sha256", "replicas", "library_versions"):
+        before, after = getattr(interrupted, name), getattr(now, name)
+        if before != after:
+            raise UsageError(f"the interrupted run has {name} {before}, this one {after}: it cannot be resumed")
+    different = [
+        f"{key} {before!r}, not {now.settings.get(key)!r}"
+        for key, before in interrupted.settings.items()
+        if before != now.settings.get(key)
+    ]
+    if different:
+        raise UsageError(f"the interrupted run has {', '.join(different)}: it goes on with its own settings only")
+    return interrupted
+
+
 def _make_deterministic(seed: int) -> None:
-    quiet_tensorflow()
     import keras
     import tensorflow as tf
 
@@ -93,73 +182,65 @@ def _make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _fit(recipe: Recipe, dataset: Dataset, seed: int, progress: Progress) -> tuple[keras.Model, History]:
-    import keras
+def _require_space(folder: Path, model: keras.Model) -> None:
+    """Says before hours are spent that the disk is too full.
 
-    train_split, validation_split = hold_out(dataset.train, recipe.validation_split, seed)
-    steps = math.ceil(len(train_split) / recipe.batch_size)
-    model = recipe.build(recipe.image, len(dataset.labels))
-    model.compile(
-        optimizer=keras.optimizers.Adam(_learning_rate(recipe, steps)),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        steps_per_execution=max(1, steps // REPORTS_PER_EPOCH),
+    Raises:
+        RunError: it is.
+    """
+    needed = RUN_SIZES * sum(variable.numpy().nbytes for variable in model.variables) + REPORT_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RunError(f"the run needs up to {needed / 1e6:,.0f} MB on disk, but only {free / 1e6:,.0f} MB are free")
+
+
+@contextlib.contextmanager
+def _callbacks(recipe: Recipe, progress: Progress, log: Path | None) -> Iterator[list[keras.callbacks.Callback]]:
+    from training.callbacks import LogToTensorBoard, StopAtGoal
+
+    callbacks: list[keras.callbacks.Callback] = []
+    if recipe.training.stop_at is not None:
+        callbacks.append(StopAtGoal(recipe.training.stop_at, progress.say))
+    if log is None:
+        yield callbacks
+        return
+    with contextlib.closing(EventLog(log)) as events:
+        yield [*callbacks, LogToTensorBoard(events)]
+
+
+def _finish(
+    folder: Path,
+    config: RunConfig,
+    history: History,
+    weights_of_epoch: int,
+    loop: Loop,
+    dataset: Dataset,
+) -> None:
+    """Judges the model, and writes everything but the settings."""
+    import tensorflow as tf
+
+    evaluated_on, split = dataset.evaluation
+    raw = loop.answer(evaluation_batches(split))
+    loss, metric = loss_and_metric(config.output, tf.constant(raw), tf.constant(split.targets), 0.0)
+    metrics = RunMetrics(
+        evaluated_on=evaluated_on,
+        examples=len(split),
+        loss=float(np.mean(loss)),
+        metric=config.metric,
+        value=float(np.mean(metric)),
+        seconds=round(sum(epoch.seconds for epoch in history.epochs), 3),
+        parameters=loop.model.count_params(),
+        weights_of_epoch=weights_of_epoch,
     )
-    watch = _Watch(progress)
-    with progress.shown(recipe.epochs, steps):
-        model.fit(
-            batches(train_split, recipe.batch_size, shuffle_seed=seed),
-            epochs=recipe.epochs,
-            shuffle=False,  # the batches are, already
-            validation_data=batches(validation_split, EVALUATION_BATCH_SIZE),
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_epoch_begin=watch.epoch_begins,
-                    on_train_batch_end=watch.steps_end,
-                    on_epoch_end=watch.epoch_ends,
-                )
-            ],
-            verbose=0,
-        )
-    return model, History(epochs=tuple(watch.epochs))
-
-
-def _learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    import keras
-
-    if recipe.learning_rate_decay == "none":
-        return recipe.learning_rate
-    return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=steps * recipe.epochs)
-
-
-class _Watch:
-    """What the trainer hears from Keras: the history, the progress, and whether it is lost."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.epochs: list[Epoch] = []
-        self._progress = progress
-        self._epoch_started = 0.0
-
-    def epoch_begins(self, _index: int, _logs: Mapping[str, float]) -> None:
-        self._epoch_started = time.perf_counter()
-        self._progress.epoch_begins()
-
-    def steps_end(self, last_step: int, logs: Mapping[str, float]) -> None:
-        self._require_finite(logs["loss"], f"in epoch {len(self.epochs) + 1}, by step {last_step + 1}")
-        self._progress.steps_done(last_step + 1, logs["loss"], logs["accuracy"])
-
-    def epoch_ends(self, index: int, logs: Mapping[str, float]) -> None:
-        self._require_finite(logs["val_loss"], f"on the validation images after epoch {index + 1}")
-        epoch = Epoch(
-            loss=logs["loss"],
-            accuracy=logs["accuracy"],
-            validation_loss=logs["val_loss"],
-            validation_accuracy=logs["val_accuracy"],
-            seconds=round(time.perf_counter() - self._epoch_started, 3),
-        )
-        self.epochs.append(epoch)
-        self._progress.epoch_ends(epoch)
-
-    def _require_finite(self, loss: float, when: str) -> None:
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss became {loss} {when}; a smaller learning rate often helps")
+    history.write(folder / HISTORY)
+    metrics.write(folder / METRICS)
+    draw_curves(history, config.metric, f"{config.recipe}: {config.title}", folder / CURVES)
+    write_report(
+        folder / REPORT,
+        config=config,
+        history=history,
+        metrics=metrics,
+        split=split,
+        outputs=answers(config.output, raw),
+    )
+    loop.model.save(folder / MODEL)

@@ -6,14 +6,42 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from training.errors import UsageError
-from training.recipes.base import Recipe, Target
-from training.recipes.cnn import FASHION_MNIST_CNN
-from training.recipes.dense import DIGITS_DENSE, FASHION_MNIST_DENSE
+from training.recipes.base import Architecture, Recipe, Target
+from training.recipes.best import FASHION_MNIST_BEST
+from training.recipes.cnn import FASHION_MNIST_CNN, FASHION_MNIST_CNN_VALID
+from training.recipes.dense import DIGITS_DENSE, FASHION_MNIST_DENSE, MNIST_DENSE
+from training.recipes.numbers import CELSIUS, CELSIUS_DEEP
+from training.recipes.photos import (
+    CATS_VS_DOGS,
+    CATS_VS_DOGS_AUGMENTED,
+    CATS_VS_DOGS_SIGMOID,
+    FLOWERS,
+    FOLDER,
+    HORSES_OR_HUMANS,
+)
 
-__all__ = ["RECIPES", "Recipe", "Target", "find_recipe"]
+__all__ = ["RECIPES", "Architecture", "Recipe", "Target", "find_recipe"]
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
-    {recipe.name: recipe for recipe in (FASHION_MNIST_DENSE, FASHION_MNIST_CNN, DIGITS_DENSE)}
+    {
+        recipe.name: recipe
+        for recipe in (
+            CELSIUS,
+            CELSIUS_DEEP,
+            DIGITS_DENSE,
+            MNIST_DENSE,
+            FASHION_MNIST_DENSE,
+            FASHION_MNIST_CNN,
+            FASHION_MNIST_CNN_VALID,
+            FASHION_MNIST_BEST,
+            CATS_VS_DOGS,
+            CATS_VS_DOGS_AUGMENTED,
+            CATS_VS_DOGS_SIGMOID,
+            HORSES_OR_HUMANS,
+            FLOWERS,
+            FOLDER,
+        )
+    }
 )
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from serving.images import ImageSpec
 from training.errors import UsageError
-from training.run import MetricName, Output, RunConfig, RunMetrics, Task
+from training.run import MetricName, Output, RunMetrics, Task
 from training.settings import Augmentation, PixelSettings, Settings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Target:
             return metrics.metric == "accuracy" and metrics.value >= self.accuracy
         limit = self.mean_absolute_error
         return limit is None or (metrics.metric == "mean_absolute_error" and metrics.value <= limit)
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing has to be reached."""
+        return self.accuracy is None and self.mean_absolute_error is None
 
     def __str__(self) -> str:
         if self.accuracy is not None:
@@ -129,15 +134,6 @@ class Recipe:
         return {name: group for name, group in groups.items() if group is not None}
 
 
-def as_trained(recipe: Recipe, config: RunConfig) -> Recipe:
-    """The recipe with the settings that a run was trained with.
-
-    Raises:
-        UsageError: today's recipe of that name does not know one of them.
-    """
-    return recipe.with_settings(config.settings)
-
-
 def _without_shorthand(given: Mapping[str, Any]) -> Mapping[str, Any]:
     if UNITS not in given:
         return given
@@ -157,4 +153,5 @@ def _changed(group: GroupT, given: Mapping[str, Any]) -> GroupT:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0]) if first["loc"] else "the settings"
         reason = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{key}: {reason}, received {own.get(key, first['input'])!r}") from error
+        received = "" if "received" in reason else f", received {own.get(key, first['input'])!r}"
+        raise UsageError(f"{key}: {reason}{received}") from error

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from serving.images import ImageSpec
+from training.errors import UsageError
+from training.run import Output
 
 if TYPE_CHECKING:
     import keras
 
+LOGITS = "logits"
+BRIGHTEST = 255
+CLASSES_OF_A_SIGMOID = 2
 
-def classifier(image: ImageSpec, classes: int, body: Callable[[keras.KerasTensor], keras.KerasTensor]) -> keras.Model:
+
+def classifier(
+    image: ImageSpec | None,
+    outputs: int,
+    output: Output,
+    body: Callable[[keras.KerasTensor], keras.KerasTensor],
+    *,
+    normalize: bool = True,
+) -> keras.Model:
     """A model with its preprocessing inside, so that serving can pass on what it decodes.
 
-    `body` maps float32 `[N, H, W, channels]` in 0..1 to features `[N, F]`; a dense softmax turns them into scores.
+    `body` maps float32 `[N, H, W, channels]`, in 0..1 or, without `normalize`, in 0..255, to features `[N, F]`.
+
+    Raises:
+        UsageError: no image, a sigmoid for other than two classes, or layers that do not fit the image.
     """
     import keras
 
+    if image is None:
+        raise UsageError("a classifier needs images, but the data set has numbers")
+    if output == "sigmoid" and outputs != CLASSES_OF_A_SIGMOID:
+        raise UsageError(f"one sigmoid tells {CLASSES_OF_A_SIGMOID} classes apart, but the data set has {outputs}")
     pixels = keras.Input(image.shape, dtype="uint8", name="pixels")
-    scaled = keras.layers.Rescaling(1 / 255, name="scale")(pixels)
+    scaled = keras.layers.Rescaling(1 / BRIGHTEST if normalize else 1.0, name="scale")(pixels)
     channels = 1 if image.colour == "grayscale" else 3
     maps = keras.layers.Reshape((image.height, image.width, channels), name="channels")(scaled)
-    scores = keras.layers.Dense(classes, activation="softmax", name="scores")(body(maps))
-    return keras.Model(pixels, scores)
+    try:
+        features = body(maps)
+    except ValueError as error:  # Keras, of a layer whose output would have no pixels left
+        raise UsageError(f"the layers do not fit an image of {image.height}x{image.width}: {error}") from error
+    logits = keras.layers.Dense(1 if output == "sigmoid" else outputs, name=LOGITS)(features)
+    return keras.Model(pixels, keras.layers.Activation(output, name="scores")(logits))
+
+
+def hidden_layers(features: keras.KerasTensor, layers: Sequence[int], dropout: float) -> keras.KerasTensor:
+    """Dense layers with ReLU; dropout before the next one, where there is any."""
+    import keras
+
+    for units in layers:
+        features = keras.layers.Dense(units, activation="relu")(features)
+    return keras.layers.Dropout(dropout)(features) if dropout else features
