@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from atelier.ask import models, predict
+from atelier.compare import compare
 from atelier.console import INTERRUPTED
 from atelier.demo import demo
 from atelier.export import export, inspect, verify
 from atelier.serve import serve
+from atelier.sweep import sweep
 from atelier.train import recipes, train
 
 app = typer.Typer(name="atelier", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -29,7 +31,7 @@ def options(
         raise typer.Exit
 
 
-for command in (train, recipes, export, inspect, verify, serve, predict, models, demo):
+for command in (train, recipes, sweep, compare, export, inspect, verify, serve, predict, models, demo):
     app.command()(command)
 
 

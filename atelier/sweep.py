@@ -1,0 +1,171 @@
+"""`atelier sweep`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences, sigterm_as_ctrl_c
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from training.datasets import Dataset
+    from training.recipes import Recipe
+    from training.run import Run
+    from training.sweeps.record import Sweep
+    from training.sweeps.runner import Plan
+
+EXAMPLE = "units=128,512,1024 epochs=5,15 normalize=true,false"
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="What to train; `atelier recipes` lists them.")],
+    more_axes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE,VALUE…", help="The grid's further settings, after --grid's first.", show_default=False
+        ),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE,VALUE…",
+            help=f"What varies: --grid {EXAMPLE}. Every combination is trained. "
+            "A value that is a list has + between its numbers: layers=512+256,128.",
+        ),
+    ] = None,
+    common: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all points; may come again.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the sweep, a run folder in it for each point; runs/<recipe>-sweep if not given."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
+) -> None:
+    """Train a recipe at every point of a grid of settings, and say what the settings do.
+
+    The same command goes on where it was stopped; points that are finished are not trained again. The folder gets
+    sweep.json, results.csv and sweep.png.
+    """
+    if "=" in recipe:
+        raise typer.BadParameter(f"expected a recipe's name first, then --grid, received {recipe!r}")
+    folder = out or Path("runs") / f"{recipe}-sweep"
+    with _errors_in_a_sentence(folder):
+        from training.errors import RunError
+        from training.recipes import find_recipe
+        from training.sweeps.grid import parse_grid
+        from training.sweeps.picture import draw_sweep
+        from training.sweeps.record import PICTURE
+        from training.sweeps.runner import plan_sweep, run_sweep
+
+        base = find_recipe(recipe)
+        parsed = parse_grid(base, [*(grid or ()), *(more_axes or ())], common or ())
+        plan = plan_sweep(base, parsed, folder)
+        console = plain_console(stderr=as_json)
+        console.print(_intention(plan), soft_wrap=True)
+        train_one = _trainer(plan, data, console)
+        done = run_sweep(plan, train_one, lambda line: console.print(line, soft_wrap=True))
+        try:
+            draw_sweep(done.results, f"{recipe}: {', '.join(done.results[0].settings)}", folder / PICTURE)
+        except OSError as error:
+            raise RunError(f"{folder / PICTURE} cannot be written: {error.strerror or error}") from error
+    if as_json:
+        typer.echo(done.model_dump_json())
+    else:
+        console.print()
+        console.print(_table(done))
+        console.print()
+        for sentence in done.observation:
+            console.print(sentence, soft_wrap=True)
+        console.print(f"sweep folder: {folder}", soft_wrap=True)
+    if any(result.failure for result in done.results):
+        raise typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _errors_in_a_sentence(folder: Path) -> Iterator[None]:
+    from training.errors import TrainingError, UsageError
+
+    statuses: dict[type[Exception], int] = {UsageError: WRONG_USE, TrainingError: FAILED}
+    interrupted = f"interrupted; what is finished is in {folder}, and the same command goes on from there"
+    with needs_extra("training"), sentences(statuses, interrupted=interrupted), sigterm_as_ctrl_c():
+        yield
+
+
+def _intention(plan: Plan) -> str:
+    said = f"{plan.recipe.name}: {len(plan.points)} points"
+    if plan.is_other_grid:
+        said += f"; {plan.folder} holds a sweep with another grid"
+    if plan.finished:
+        said += f"; {len(plan.finished)} {'is' if len(plan.finished) == 1 else 'are'} finished and reused"
+    return said
+
+
+def _trainer(plan: Plan, data: Path | None, console: Console) -> Callable[[Recipe, Path], Run]:
+    """How one point is trained; the data for the first of them is loaded now, so that what it lacks is said now."""
+    from training.datasets import LoadOptions, load_dataset
+    from training.progress import progress_on
+    from training.run_folder import is_interrupted
+    from training.sweeps.runner import check_same_data, data_form
+    from training.trainer import train
+
+    loaded: dict[str, Dataset] = {}
+
+    def dataset_for(recipe: Recipe) -> Dataset:
+        form = data_form(recipe.image)
+        if form not in loaded:
+            loaded.clear()  # one form at a time: photographs fill the memory
+            options = LoadOptions(
+                data_dir=data, image=recipe.image, warn=lambda text: console.print(text, soft_wrap=True)
+            )
+            dataset = load_dataset(recipe.dataset, options)
+            check_same_data(plan.dataset_sha256, form, dataset.sha256)
+            loaded[form] = dataset
+        return loaded[form]
+
+    def train_one(recipe: Recipe, path: Path) -> Run:
+        import keras
+
+        keras.backend.clear_session()
+        return train(recipe, dataset_for(recipe), out=path, progress=progress_on(console), resume=is_interrupted(path))
+
+    if plan.waiting:
+        dataset_for(plan.waiting[0].recipe)
+    return train_one
+
+
+def _table(done: Sweep) -> Table:
+    from rich.table import Table
+
+    from training.sweeps.grid import value_text
+    from training.sweeps.record import best
+
+    metric = next((one.metrics.metric.replace("_", " ") for one in done.results if one.metrics), "metric")
+    top = best(done.results)
+    table = Table(*done.results[0].settings, metric, "loss", "parameters", "seconds", "", box=None, header_style="bold")
+    for column in table.columns[:-1]:
+        column.justify = "right"
+    for result in done.results:
+        settings = [value_text(value) for value in result.settings.values()]
+        if result.metrics is None:
+            table.add_row(*settings, "failed", "", "", "", result.failure, style="yellow")
+            continue
+        figures = result.metrics
+        table.add_row(
+            *settings,
+            f"{figures.value:.4f}",
+            f"{figures.loss:.4f}",
+            f"{figures.parameters:,}",
+            f"{figures.seconds:.1f}",
+            "← best" if result is top else "",
+            style="bold" if result is top else None,
+        )
+    return table

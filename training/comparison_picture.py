@@ -1,0 +1,70 @@
+"""The curves of several runs over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.plot_style import FAINT, INK, calm, series_look
+from training.run import Epoch, Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_MARKED_EPOCHS = 30
+
+
+def draw_comparison(runs: Sequence[Run], names: Sequence[str], path: Path) -> None:
+    """Writes a PNG: loss and metric by epoch; a run's validation is solid, its training thin and dashed.
+
+    The metric's panel is left out where the runs have different ones.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    metrics = {run.metrics.metric for run in runs}
+    panels: list[tuple[str, Callable[[Epoch], tuple[float, float | None]]]] = [
+        ("Loss", lambda epoch: (epoch.loss, epoch.validation_loss))
+    ]
+    if metrics == {"accuracy"}:
+        panels.append(("Accuracy, %", lambda epoch: (100 * epoch.metric, _percent(epoch.validation_metric))))
+    elif len(metrics) == 1:
+        panels.append(("Mean absolute error", lambda epoch: (epoch.metric, epoch.validation_metric)))
+    figure = Figure(
+        figsize=(5.2 * len(panels), 4.2 + 0.25 * len(runs)), dpi=150, layout="constrained", facecolor="white"
+    )
+    for axes, (title, figures) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
+        axes.set_title(title, loc="left", fontsize=11, color=INK)
+        _draw_panel(axes, runs, figures)
+    handles = [
+        Line2D([], [], color=series_look(index)[0], marker=series_look(index)[1], markersize=5, linewidth=2, label=name)
+        for index, name in enumerate(names)
+    ]
+    handles += [
+        Line2D([], [], color=FAINT, linewidth=2, label="validation"),
+        Line2D([], [], color=FAINT, linewidth=1, linestyle="--", label="training"),
+    ]
+    figure.legend(handles=handles, loc="outside lower left", frameon=False, fontsize=9, labelcolor=INK)
+    figure.savefig(path, format="png")
+
+
+def _draw_panel(axes: Axes, runs: Sequence[Run], figures: Callable[[Epoch], tuple[float, float | None]]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    calm(axes)
+    axes.set_xlabel("epoch", fontsize=9, color=FAINT)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+    for index, run in enumerate(runs):
+        colour, marker = series_look(index)
+        pairs = [figures(epoch) for epoch in run.history.epochs]
+        numbers = range(1, len(pairs) + 1)
+        marked = marker if len(pairs) <= MAX_MARKED_EPOCHS else ""
+        axes.plot(numbers, [training for training, _ in pairs], color=colour, linewidth=1, linestyle="--", alpha=0.8)
+        validated = [(number, value) for number, (_, value) in zip(numbers, pairs, strict=True) if value is not None]
+        if validated:
+            axes.plot(*zip(*validated, strict=True), color=colour, linewidth=2, marker=marked, markersize=4)
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
