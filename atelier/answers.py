@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -30,9 +33,10 @@ class VersionStatus(_Answer):
 
 
 class ServedModel(_Answer):
-    """One model with all versions that the gateway knows, newest first."""
+    """One model with all versions that the gateway knows, newest first; the task where it is known."""
 
     name: str
+    task: str | None = None
     model_version_status: tuple[VersionStatus, ...]
 
     @property
@@ -66,3 +70,16 @@ class Classification(_Answer):
 
     model_spec: ModelSpec
     classes: tuple[ScoredClass, ...]
+
+
+class Predictions(_Answer):
+    """The answer of `POST /v1/models/NAME:predict`: one value a row, of the model's own shape."""
+
+    predictions: tuple[Any, ...]
+
+    def numbers(self) -> list[float | None] | None:
+        """The predictions of a regression, null where one is no finite number; None where they are not one a row."""
+        rows = [row if isinstance(row, list) else [row] for row in self.predictions]
+        if any(len(row) != 1 or not isinstance(row[0], int | float) for row in rows):
+            return None
+        return [float(number) if math.isfinite(number) else None for (number,) in rows]

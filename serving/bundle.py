@@ -42,6 +42,8 @@ def _check_inside(name: str) -> str:
     return name
 
 
+Task = Literal["classification", "regression"]
+
 FileName = Annotated[str, AfterValidator(_check_inside)]
 """A relative POSIX path that stays inside of the version folder."""
 
@@ -78,7 +80,7 @@ class Manifest(_Record):
 
     schema_version: Literal[1] = 1
     name: str
-    task: Literal["classification", "regression"]
+    task: Task
     labels: tuple[str, ...]
     signatures: dict[str, Signature]
     image: ImageSpec | None

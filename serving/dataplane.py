@@ -153,6 +153,10 @@ def _image_spec(servable: Servable, signature: Signature) -> ImageSpec:
     Raises:
         UnsupportedError: the signature is not one of pixels in, a list of scores out.
     """
+    if servable.task == "regression":
+        raise UnsupportedError(
+            f"model {servable.name} is a regression, which takes numbers and no image: ask ':predict'"
+        )
     if servable.image is None:
         raise UnsupportedError(
             f"model {servable.name} has no image preprocessing in its manifest: send tensors instead"

@@ -97,6 +97,7 @@ class Worker:
             limits=limits,
             executor=self._run_executor,
             metrics=self._metrics,
+            task=loaded.task,
         )
 
 

@@ -89,10 +89,14 @@ class TfsRest:
             await send_json(send, 200, {"model_version_status": [_status(status) for status in statuses]})
 
     async def list_models(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Every model with the states of its versions."""
+        """Every model with its task and the states of its versions."""
         models = [
-            {"name": name, "model_version_status": [_status(status) for status in statuses]}
-            for name, statuses in self._manager.models()
+            {
+                "name": model.name,
+                "task": model.task,
+                "model_version_status": [_status(status) for status in model.versions],
+            }
+            for model in self._manager.models()
         ]
         await send_json(send, 200, {"models": models})
 

@@ -11,19 +11,20 @@ import numpy as np
 from serving.backends.base import Backend
 from serving.backends.onnx import OnnxBackend
 from serving.batching.policy import CostModel
-from serving.bundle import read_labels, read_manifest, verify_files
+from serving.bundle import Task, read_labels, read_manifest, verify_files
 from serving.errors import BundleError, InferenceError
 from serving.images import ImageSpec
 from serving.signatures import Signature
 
 
 class Loaded(NamedTuple):
-    """What loading gives: `costs` holds what the warm-up measured, by signature."""
+    """What loading gives: `costs` holds what the warm-up measured, by signature; without a manifest, no task."""
 
     backend: Backend
     labels: tuple[str, ...]
     image: ImageSpec | None
     costs: dict[str, CostModel]
+    task: Task | None = None
 
 
 def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
@@ -47,7 +48,9 @@ def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ..
     except InferenceError as error:
         backend.close()
         raise BundleError(f"the model fails in its warm-up: {error}") from error
-    return Loaded(backend, labels, manifest.image if manifest else None, costs)
+    if manifest is None:
+        return Loaded(backend, labels, None, costs)
+    return Loaded(backend, labels, manifest.image, costs, manifest.task)
 
 
 def _warm_up(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...]) -> CostModel:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from serving.bundle import Task
 from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded
@@ -27,6 +28,14 @@ class VersionStatus(NamedTuple):
     version: int
     state: State
     error: str | None
+
+
+class ModelStatus(NamedTuple):
+    """A model with the states of its versions, newest first; `task` is None where nothing served declares one."""
+
+    name: str
+    task: Task | None
+    versions: list[VersionStatus]
 
 
 @dataclass(slots=True)
@@ -147,9 +156,12 @@ class Manager:
         wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise ModelNotFoundError(f"Servable not found for request: {wanted}")
 
-    def models(self) -> list[tuple[str, list[VersionStatus]]]:
+    def models(self) -> list[ModelStatus]:
         """Every model that is known with the states of its versions, served or not."""
-        return [(name, _statuses(model)) for name, model in sorted(self._models.items())]
+        return [
+            ModelStatus(name, model.current.task if model.current is not None else None, _statuses(model))
+            for name, model in sorted(self._models.items())
+        ]
 
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """States of a model's versions, newest first; of one version, where it is given.

@@ -15,6 +15,7 @@ import numpy as np
 from serving.backends.base import Backend
 from serving.batching.batcher import Batcher, BatchLimits
 from serving.batching.policy import CostModel
+from serving.bundle import Task
 from serving.errors import InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
 from serving.metrics import Metrics
@@ -38,11 +39,13 @@ class Servable:
         limits: BatchLimits,
         executor: Executor,
         metrics: Metrics,
+        task: Task | None = None,
     ) -> None:
         self.name = name
         self.version = version
         self.labels = labels
         self.image = image
+        self.task = task
         self.signatures = MappingProxyType(dict(backend.signatures))
         self._backend = backend
         self._in_flight = 0

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from atelier.cli import app
-from tests.support.bundles import write_bundle
+from tests.support.bundles import write_bundle, write_regression
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.stranger import stranger
 
@@ -154,9 +154,107 @@ def test_a_score_that_is_no_number_is_shown_as_that(image: Path) -> None:
 
 def test_models_lists_versions_with_their_states(gateway: RunningGateway) -> None:
     result = runner.invoke(app, ["models", "--url", gateway.rest_url])
-    assert result.stdout.splitlines()[1].split() == ["brightness", "1", "AVAILABLE"]
+    assert result.stdout.splitlines()[1].split() == ["brightness", "classification", "1", "AVAILABLE"]
     listed = json.loads(runner.invoke(app, ["models", "--url", gateway.rest_url, "--json"]).stdout)
     assert [model["name"] for model in listed] == ["brightness"]
+
+
+@pytest.fixture(scope="module")
+def regression(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """Serves `same`, which answers each number with itself, and `brightness`."""
+    models = tmp_path_factory.mktemp("models")
+    write_regression(models / "same" / "1")
+    write_bundle(models / "brightness" / "1", scale=1 / 255)
+    with running_gateway(models) as running:
+        yield running
+
+
+def ask_numbers(gateway: RunningGateway, values: str, *options: str, model: str = "same") -> Result:
+    return runner.invoke(app, ["predict", "--values", values, "--model", model, "--url", gateway.rest_url, *options])
+
+
+def test_numbers_are_answered_in_a_table(regression: RunningGateway) -> None:
+    result = ask_numbers(regression, "-40, 37.5,1e6")
+    assert result.exit_code == 0, result.stderr
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["model", "value", "prediction"],
+        ["same", "-40", "-40"],
+        ["same", "37.5", "37.5"],
+        ["same", "1e+06", "1e+06"],
+    ]
+
+
+def test_numbers_are_answered_in_json(regression: RunningGateway) -> None:
+    result = ask_numbers(regression, "100", "--json")
+    assert json.loads(result.stdout) == [{"value": 100.0, "prediction": 100.0}]
+
+
+@pytest.mark.parametrize("values", ["", "hot", "1,,2", "nan", "1,inf"])
+def test_values_that_are_no_numbers_are_wrong_use(values: str) -> None:
+    result = runner.invoke(app, ["predict", "--values", values])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"atelier: --values: expected numbers with commas between them, such as 100,37.5; received {values!r}\n",
+    )
+
+
+@pytest.mark.parametrize(("arguments", "received"), [([], "neither"), (["a.png", "--values", "1"], "both")])
+def test_either_images_or_values_are_expected(arguments: list[str], received: str) -> None:
+    result = runner.invoke(app, ["predict", *arguments])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"atelier: predict: expected image files, or numbers as --values 100,37.5; received {received}\n",
+    )
+
+
+def test_numbers_for_a_classifier_are_refused(regression: RunningGateway) -> None:
+    result = ask_numbers(regression, "1", model="brightness")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "atelier: brightness classifies images and takes no --values: "
+        'input "pixels": expected shape [?, 2, 2], received [1, 1]\n'
+    )
+
+
+def test_an_image_for_a_regression_is_refused(regression: RunningGateway, image: Path) -> None:
+    result = runner.invoke(app, ["predict", str(image), "--model", "same", "--url", regression.rest_url])
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        1,
+        "",
+        f"atelier: {image}: model same is a regression, which takes numbers and no image: ask ':predict'\n",
+    )
+
+
+def test_a_number_out_of_range_and_a_model_that_is_not_served_are_said(regression: RunningGateway) -> None:
+    too_large, unknown = ask_numbers(regression, "1e300"), ask_numbers(regression, "1", model="other")
+    assert (too_large.exit_code, unknown.exit_code) == (1, 1)
+    assert too_large.stderr.startswith('atelier: same: input "features": expected float32 values from -3.4')
+    assert unknown.stderr == "atelier: other: Servable not found for request: Latest(other)\n"
+
+
+@pytest.mark.parametrize(
+    ("predictions", "status", "shown"),
+    [
+        ("[[NaN]]", 0, "no number"),
+        ("[Infinity]", 0, "no number"),
+        ("[[1, 2]]", 1, "expected one number for each value"),
+        ("[[1], [2]]", 1, "expected one number for each value"),
+        ('["one"]', 1, "expected one number for each value"),
+    ],
+)
+def test_what_is_no_prediction_of_a_regression_is_said(predictions: str, status: int, shown: str) -> None:
+    with stranger(f'{{"predictions": {predictions}}}'.encode()) as gateway:
+        result = runner.invoke(app, ["predict", "--values", "1", "--model", "m", "--url", gateway.url])
+    assert result.exit_code == status
+    assert shown in result.output
+
+
+def test_models_says_what_each_is_for(regression: RunningGateway) -> None:
+    result = runner.invoke(app, ["models", "--url", regression.rest_url])
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
+        ["brightness", "classification"],
+        ["same", "regression"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +262,7 @@ def test_models_lists_versions_with_their_states(gateway: RunningGateway) -> Non
     [
         ("train", ["0"]),
         ("recipes", []),
-        ("export", ["(the run's data set)", "(the next free one)", "($ATELIER_DATA, Keras' cache)"]),
+        ("export", ["(the data set, or the folder of own images)", "(the next free one)", "(where the run found it)"]),
         ("inspect", []),
         ("verify", []),
         ("serve", ["(models)", "(8500)", "(64)", "(4096)"]),

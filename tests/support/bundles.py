@@ -5,12 +5,18 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from onnx import TensorProto
+
 from serving.bundle import Manifest, record_files
 from serving.images import ImageSpec
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
-from tests.support.onnx_models import LABELS, write_brightness_model
+from tests.support.onnx_models import LABELS, write_brightness_model, write_identity_model
 
 SIGNATURE = Signature((TensorSpec("pixels", "uint8", (None, 2, 2)),), (TensorSpec("scores", "float32", (None, 3)),))
+
+REGRESSION = Signature(
+    (TensorSpec("features", "float32", (None, 1)),), (TensorSpec("predictions", "float32", (None, 1)),)
+)
 
 
 def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
@@ -31,6 +37,24 @@ def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
     )
     manifest.write(building)
     building.rename(version_dir)
+    return version_dir
+
+
+def write_regression(version_dir: Path) -> Path:
+    """`predictions` are the `features`, unchanged: a regression as a bundle."""
+    write_identity_model(version_dir, TensorProto.FLOAT, ["batch", 1], names=("features", "predictions"))
+    Manifest(
+        name=version_dir.parent.name,
+        task="regression",
+        labels=(),
+        signatures={DEFAULT_SIGNATURE: REGRESSION},
+        image=None,
+        training=None,
+        metrics={},
+        parity=(),
+        created_at="2026-01-01T00:00:00+00:00",
+        files=record_files(version_dir),
+    ).write(version_dir)
     return version_dir
 
 

@@ -34,14 +34,17 @@ def write_brightness_model(version_dir: Path, *, scale: float = 1.0, batch: int 
     return _save(graph, version_dir)
 
 
-def write_identity_model(version_dir: Path, dtype: int, shape: Sequence[int | str]) -> Path:
-    """`x` to `y`, unchanged, of any ONNX dtype and shape."""
+def write_identity_model(
+    version_dir: Path, dtype: int, shape: Sequence[int | str], *, names: tuple[str, str] = ("x", "y")
+) -> Path:
+    """`x` to `y`, or as they are called in `names`, unchanged, of any ONNX dtype and shape."""
     version_dir.mkdir(parents=True, exist_ok=True)
+    taken, given = names
     graph = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["y"])],
+        [helper.make_node("Identity", [taken], [given])],
         "identity",
-        [helper.make_tensor_value_info("x", dtype, shape)],
-        [helper.make_tensor_value_info("y", dtype, shape)],
+        [helper.make_tensor_value_info(taken, dtype, shape)],
+        [helper.make_tensor_value_info(given, dtype, shape)],
     )
     return _save(graph, version_dir)
 

@@ -96,7 +96,7 @@ class RepositoryStand:
 
     def names(self) -> list[str]:
         """The models that are known."""
-        return [name for name, _ in self.manager.models()]
+        return [model.name for model in self.manager.models()]
 
     def served(self, name: str = "digits") -> int:
         """The version that answers who asks for none."""
