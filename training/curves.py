@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,9 +50,9 @@ def draw_curves(history: History, metric: MetricName, title: str, path: Path) ->
 
 
 def spans_decades(values: Iterable[float]) -> bool:
-    """Whether values, all of them positive, lie so far apart that only a logarithmic scale shows the small ones."""
+    """Whether values, finite and positive, lie so far apart that only a logarithmic scale shows the small ones."""
     values = list(values)
-    return min(values) > 0 and max(values) / min(values) > _DECADES
+    return all(0 < value < math.inf for value in values) and max(values) / min(values) > _DECADES
 
 
 def _draw_panel(
@@ -75,7 +76,7 @@ def _draw_panel(
     margin = 0.04 * len(train)
     axes.set_xlim(1 - margin, len(train) + margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-    axes.tick_params(length=0, labelsize=9, labelcolor=FAINT)
+    axes.tick_params(which="both", length=0, labelsize=9, labelcolor=FAINT)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):

@@ -42,7 +42,7 @@ def _content(
     yield heading(config, history, metrics)
     yield curves(history, config.metric)
     if config.task == "classification":
-        yield from classification_sections(split, outputs, config.labels)
+        yield from classification_sections(metrics.evaluated_on, split, outputs, config.labels)
     else:
         yield from regression_sections(split, outputs)
     yield configuration(config, history, metrics)

@@ -14,6 +14,7 @@ from training.report.html import Html, percent, tag
 from training.report.matrix import MAX_CLASSES, confusion_drawing
 from training.report.page import figure, note, section, table
 from training.report.pixels import picture, spread_over
+from training.run import SplitName
 
 SAMPLES = 25
 PREDICTIONS = 15
@@ -24,11 +25,19 @@ _FEW = 200
 """Below so many examples, fifteen bins hold too few each."""
 
 
-def classification_sections(split: Split, scores: np.ndarray, labels: Sequence[str]) -> Iterator[Html]:
-    """The sections, from scores `[N, len(labels)]`; those with pictures only where the inputs are images."""
+def classification_sections(
+    evaluated_on: SplitName, split: Split, scores: np.ndarray, labels: Sequence[str]
+) -> Iterator[Html]:
+    """The sections, from scores `[N, len(labels)]` for the images of `split`."""
     guesses = scores.argmax(axis=1)
-    yield section("samples", "Samples", _samples(split, labels))
-    yield section("predictions", "Predictions", _predictions(split, scores, labels))
+    shown = spread_over(len(split), SAMPLES)
+    yield section(
+        "samples",
+        "Samples",
+        note(f"{len(shown)} of {len(split):,} {evaluated_on} images, evenly spread over them."),
+        _samples(split.take(shown), labels),
+    )
+    yield section("predictions", "Predictions", _cards(split, scores, labels, spread_over(len(split), PREDICTIONS)))
     confusion = confusion_matrix(split.targets, guesses, len(labels))
     yield section("confusion", "Confusion", *_confusion(confusion, labels))
     yield section("classes", "Classes", *_classes(confusion, labels))
@@ -36,21 +45,15 @@ def classification_sections(split: Split, scores: np.ndarray, labels: Sequence[s
     yield section("calibration", "Calibration", *_calibration(calibration(scores, split.targets)))
 
 
-def _samples(split: Split, labels: Sequence[str]) -> Html:
-    chosen = split.take(spread_over(len(split), SAMPLES))
+def _samples(examples: Split, labels: Sequence[str]) -> Html:
     return tag(
         "div",
         *(
             figure(picture(image, labels[truth]), tag("figcaption", labels[truth]))
-            for image, truth in zip(chosen.inputs, chosen.targets, strict=True)
+            for image, truth in zip(examples.inputs, examples.targets, strict=True)
         ),
         class_="samples",
     )
-
-
-def _predictions(split: Split, scores: np.ndarray, labels: Sequence[str]) -> Html:
-    chosen = spread_over(len(split), PREDICTIONS)
-    return _cards(split, scores, labels, chosen)
 
 
 def _cards(split: Split, scores: np.ndarray, labels: Sequence[str], chosen: np.ndarray) -> Html:
@@ -67,7 +70,7 @@ def _cards(split: Split, scores: np.ndarray, labels: Sequence[str], chosen: np.n
 
 def _card(image: np.ndarray, truth: int, scores: np.ndarray, labels: Sequence[str]) -> Html:
     guess = int(scores.argmax())
-    said = f"{labels[guess]} {percent(float(scores[guess]), 0)}"
+    said = f"{labels[guess]} {percent(float(scores[guess]))}"
     if guess == truth:
         caption = tag("figcaption", tag("b", said, class_="right"))
     else:
@@ -99,7 +102,7 @@ def _confusion(confusion: np.ndarray, labels: Sequence[str]) -> Iterator[Html]:
         "Rows are what the images are, columns what the model said; the stronger the colour, the larger the share of "
         "the row." + (f" The {MAX_CLASSES} classes with the most mistakes." if len(labels) > MAX_CLASSES else "")
     )
-    yield tag("div", confusion_drawing(confusion, labels), class_="wide")
+    yield tag("div", confusion_drawing(confusion, labels), class_="wide", tabindex=0)
     mistakes = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-mistakes, axis=None, kind="stable")[:_BARS]
     pairs = [divmod(int(place), len(labels)) for place in order if mistakes.flat[place]]
@@ -119,7 +122,7 @@ def _classes(confusion: np.ndarray, labels: Sequence[str]) -> Iterator[Html]:
             (labels[each.label], percent(each.precision), percent(each.recall), percent(each.f1), f"{each.support:,}")
             for each in hardest_first
         ],
-        ("mean", *(percent(mean) for mean in means), f"{int(confusion.sum()):,}"),
+        ("mean, total", *(percent(mean) for mean in means), f"{int(confusion.sum()):,}"),
     )
 
 

@@ -23,10 +23,10 @@ def heading(config: RunConfig, history: History, metrics: RunMetrics) -> Html:
         tag(
             "div",
             tag("p", _headline(metrics), class_="headline"),
-            tag("p", describe_outcome(metrics), class_="outcome"),
+            tag("p", *_outcome(metrics), class_="outcome"),
             class_="result",
         ),
-        _verdict(history, metrics.metric),
+        _verdict(history, metrics),
     )
 
 
@@ -34,19 +34,24 @@ def _headline(metrics: RunMetrics) -> str:
     return percent(metrics.value) if metrics.metric == "accuracy" else number(metrics.value)
 
 
-def describe_outcome(metrics: RunMetrics) -> str:
-    """What the headline's figure is of, and how far chance may have moved it."""
+def _outcome(metrics: RunMetrics) -> Iterator[str]:
     examples = f"{metrics.examples:,} {metrics.evaluated_on} example{'s' if metrics.examples > 1 else ''}"
     if metrics.metric == "mean_absolute_error":
-        return f"is the mean absolute error on {examples}."
-    low, high = wilson_interval(round(metrics.value * metrics.examples), metrics.examples)
-    return f"of {examples} are classified right; with 95 % confidence, of all such: {percent(low)} to {percent(high)}."
+        yield f"mean absolute error on {examples}"
+    else:
+        yield f"of {examples} classified right"
+        low, high = wilson_interval(round(metrics.value * metrics.examples), metrics.examples)
+        yield tag("span", f"95 % confidence interval: {percent(low)} to {percent(high)}")
 
 
-def _verdict(history: History, metric: MetricName) -> Html:
-    verdict = judge_fit(history, metric)
-    stopped = [tag("p", history.stopped_early)] if history.stopped_early else []
-    return tag("div", tag("p", verdict.sentence), *stopped, class_=f"verdict {verdict.fit}")
+def _verdict(history: History, metrics: RunMetrics) -> Html:
+    verdict = judge_fit(history, metrics.metric)
+    lines = [verdict.sentence]
+    if history.stopped_early:
+        lines.append(history.stopped_early)
+    if metrics.weights_of_epoch != len(history.epochs):
+        lines.append(f"The model has the weights of epoch {metrics.weights_of_epoch} of {len(history.epochs):,}.")
+    return tag("div", *(tag("p", line) for line in lines), class_=f"verdict {verdict.fit}")
 
 
 def curves(history: History, metric: MetricName) -> Html:

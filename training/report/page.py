@@ -32,7 +32,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], foot: Sequence[str
     ]
     if foot:
         parts.append(tag("tfoot", tag("tr", *(tag("td", cell) for cell in foot))))
-    return tag("div", tag("table", *parts), class_="wide")
+    return tag("div", tag("table", *parts), class_="wide tall", tabindex=0)
 
 
 def page(title: str, content: Iterable[str]) -> str:

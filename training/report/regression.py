@@ -33,11 +33,12 @@ def _plots(given: np.ndarray, expected: np.ndarray, predicted: np.ndarray) -> Ht
                 "figcaption",
                 tag("span", "expected", class_="key truth"),
                 tag("span", "predicted", class_="key said"),
+                class_="keys",
             ),
             scatter_plot(over_input, "input"),
         ),
         figure(
-            tag("figcaption", tag("span", "predicted; exact on the dashed line", class_="key said")),
+            tag("figcaption", tag("span", "predicted; exact on the dashed line", class_="key said"), class_="keys"),
             scatter_plot(over_expected, "expected", diagonal=True),
         ),
         class_="pair",
