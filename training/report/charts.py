@@ -14,7 +14,7 @@ from training.report.evaluation import Calibration
 from training.report.html import Html, number, percent, px, tag
 
 WIDTH, HEIGHT = 460, 270
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, WIDTH - 18, 12, HEIGHT - 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, WIDTH - 22, 12, HEIGHT - 42
 _COUNTS = 30
 """Height of the histogram below the reliability diagram."""
 _MAX_POINTS = 1000

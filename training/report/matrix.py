@@ -11,6 +11,8 @@ from training.report.html import Html, percent, px, shortened, tag
 
 MAX_CLASSES = 100
 """More than these would be smaller than letters: then only the classes with the most mistakes are drawn."""
+FEW = 12
+"""So many fit on a telephone; drawings of more are scrolled there."""
 _MAX_LABEL = 16
 
 
@@ -67,7 +69,7 @@ def confusion_drawing(confusion: np.ndarray, labels: Sequence[str]) -> Html:
         width=px(width),
         role="img",
         aria_label="Confusion matrix",
-        class_="matrix",
+        class_="matrix few" if len(classes) <= FEW else "matrix",
     )
 
 
@@ -86,8 +88,8 @@ def _cell(left: float, top: float, size: _Size, count: int, share: float, words:
 
 
 def _size_for(classes: int) -> _Size:
-    if classes <= 12:  # noqa: PLR2004
-        return _Size(cell=50, count=13, label=13)
+    if classes <= FEW:
+        return _Size(cell=44, count=13, label=13)
     if classes <= 30:  # noqa: PLR2004
         return _Size(cell=27, count=10, label=11)
-    return _Size(cell=9, count=0, label=8)
+    return _Size(cell=8.5, count=0, label=8)
