@@ -173,7 +173,7 @@ def _with_both_classes(model: keras.Model) -> keras.Model:
     import keras
 
     second = model.output
-    scores = keras.layers.Concatenate(name="scores")([1.0 - second, second])
+    scores = keras.layers.Concatenate(name="scores_of_both")([1.0 - second, second])  # "scores" is the sigmoid
     return keras.Model(model.inputs, scores)
 
 
