@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,6 +113,7 @@ def _intention(plan: Plan) -> str:
 def _trainer(plan: Plan, data: Path | None, console: Console) -> Callable[[Recipe, Path], Run]:
     """How one point is trained; the data for the first of them is loaded now, so that what it lacks is said now."""
     from training.datasets import LoadOptions, load_dataset
+    from training.environment import quiet_tensorflow
     from training.progress import progress_on
     from training.run_folder import is_interrupted
     from training.sweeps.runner import check_same_data, data_form
@@ -132,10 +134,20 @@ def _trainer(plan: Plan, data: Path | None, console: Console) -> Callable[[Recip
         return loaded[form]
 
     def train_one(recipe: Recipe, path: Path) -> Run:
+        quiet_tensorflow()
         import keras
 
+        # It warns of the functions that each point traces anew, which it must.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         keras.backend.clear_session()
-        return train(recipe, dataset_for(recipe), out=path, progress=progress_on(console), resume=is_interrupted(path))
+        return train(
+            recipe,
+            dataset_for(recipe),
+            out=path,
+            progress=progress_on(console),
+            resume=is_interrupted(path),
+            data_dir=data,
+        )
 
     if plan.waiting:
         dataset_for(plan.waiting[0].recipe)

@@ -121,3 +121,9 @@ def test_lists_of_layers_are_told_as_the_grid_has_them() -> None:
     said = observe(results({"layers": [[512, 256], [16]]}, lambda layers: metrics(0.98 if len(layers) > 1 else 0.9)))
 
     assert said[1].startswith("layers 16 → 512+256: accuracy 0.9000 → 0.9800")
+
+
+def test_times_of_trainings_that_mostly_start_up_are_not_compared() -> None:
+    said = observe(results({"epochs": [2, 5]}, lambda epochs: metrics(0.5 + epochs / 50, seconds=float(epochs))))
+
+    assert said[1] == "epochs 2 → 5: accuracy 0.5400 → 0.6000 (+6.0 points)."

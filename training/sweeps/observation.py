@@ -20,6 +20,8 @@ SEED = "seed"
 LARGEST = "The largest effect has "
 SAME_TIME = 1.15
 """Times that differ by less than this factor are called the same."""
+MIN_COMPARED_S = 10.0
+"""Shorter trainings mostly start up; their times say little and are not compared."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class _Effect:
     best: JsonValue
     worst_mean: float
     best_mean: float
-    times_as_long: float
+    times_as_long: float | None
+    """None where the trainings are too short to tell."""
     is_averaged: bool
 
     @property
@@ -107,7 +110,7 @@ def _effect(finished: Sequence[_Finished], axis: str, values: Iterable[str]) -> 
         best=json.loads(top),
         worst_mean=means[worst],
         best_mean=means[top],
-        times_as_long=seconds[top] / seconds[worst] if seconds[worst] > 0 else 1.0,
+        times_as_long=seconds[top] / seconds[worst] if min(seconds[top], seconds[worst]) >= MIN_COMPARED_S else None,
         is_averaged=len(complete) > 1,
     )
 
@@ -140,7 +143,7 @@ def _effect_sentence(effect: _Effect, metrics: RunMetrics, spread: float | None,
     sign = "−" if metrics.metric in LOWER_IS_BETTER else "+"
     return (
         f"{lead}{effect.axis} {value_text(effect.worst)} → {value_text(effect.best)}: {_name(metrics)} {worst} → {top}"
-        f"{average} ({sign}{_difference(metrics, effect.size)}), {_time(effect)}."
+        f"{average} ({sign}{_difference(metrics, effect.size)}){_time(effect.times_as_long)}."
     )
 
 
@@ -196,9 +199,13 @@ def _difference(metrics: RunMetrics, difference: float) -> str:
     return f"{100 * difference:.1f} points" if metrics.metric == "accuracy" else f"{difference:.3g}"
 
 
-def _time(effect: _Effect) -> str:
-    if 1 / SAME_TIME < effect.times_as_long < SAME_TIME:
-        return "in about the same time"
-    if effect.times_as_long > 1:
-        return f"taking {effect.times_as_long:.1f} times as long"
-    return f"taking {effect.times_as_long:.0%} of the time"
+def _time(times_as_long: float | None) -> str:
+    if times_as_long is None:
+        return ""
+    if 1 / SAME_TIME < times_as_long < SAME_TIME:
+        return ", in about the same time"
+    return (
+        f", taking {times_as_long:.1f} times as long"
+        if times_as_long > 1
+        else f", taking {times_as_long:.0%} of the time"
+    )
