@@ -236,7 +236,7 @@ def test_a_wrong_answer_is_red_beside_the_blue_truth(tmp_path: Path) -> None:
     page = _classified(tmp_path / "report.html", examples=1, labels=("cat", "dog"), scores=scores)
 
     said, is_ = ("dog", "cat") if truth == 0 else ("cat", "dog")
-    assert f'<b class="wrong">{said} 75.0\N{NO-BREAK SPACE}%</b><span>is {is_}</span>' in page
+    assert f'<b class="wrong">{said}</b><span>75.0\N{NO-BREAK SPACE}%</span><span>is {is_}</span>' in page
     assert 'style="width:75.0%" class="wrong"' in page
     assert 'style="width:25.0%" class="right"' in page
 

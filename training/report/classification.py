@@ -70,11 +70,9 @@ def _cards(split: Split, scores: np.ndarray, labels: Sequence[str], chosen: np.n
 
 def _card(image: np.ndarray, truth: int, scores: np.ndarray, labels: Sequence[str]) -> Html:
     guess = int(scores.argmax())
-    said = f"{labels[guess]} {percent(float(scores[guess]))}"
-    if guess == truth:
-        caption = tag("figcaption", tag("b", said, class_="right"))
-    else:
-        caption = tag("figcaption", tag("b", said, class_="wrong"), tag("span", f"is {labels[truth]}"))
+    said = tag("b", labels[guess], class_="right" if guess == truth else "wrong")
+    is_ = [] if guess == truth else [tag("span", f"is {labels[truth]}")]
+    caption = tag("figcaption", said, tag("span", percent(float(scores[guess]))), *is_)
     bars = tag("ol", *(_bar(place, truth, guess, scores, labels) for place in _likeliest(scores, truth)), class_="bars")
     return figure(picture(image, labels[truth]), tag("div", caption, bars), class_="card")
 

@@ -48,8 +48,12 @@ def confusion_drawing(confusion: np.ndarray, labels: Sequence[str]) -> Html:
         down, across = above + middle + 0.35 * size.label, beside + middle + 0.35 * size.label
         letters = {"font_size": size.label}
         parts.append(tag("text", full, name, x=px(beside - 6), y=px(down), text_anchor="end", **letters))
-        turned = f"translate({px(across)} {px(above - 6)}) rotate(-90)"
-        parts.append(tag("text", full, name, transform=turned, **letters))
+        if beside > size.label * 3:
+            turned = f"translate({px(across)} {px(above - 6)}) rotate(-90)"
+            parts.append(tag("text", full, name, transform=turned, **letters))
+        else:
+            upright = {"x": px(beside + middle), "y": px(above - 8), "text_anchor": "middle"}
+            parts.append(tag("text", full, name, **upright, **letters))
     parts.append(tag("rect", x=px(beside), y=px(above), width=side, height=side, class_="empty"))
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     for row, true in enumerate(classes):

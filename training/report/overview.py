@@ -124,7 +124,7 @@ def _facts(config: RunConfig, history: History, metrics: RunMetrics) -> Iterator
 
 
 def _written(settings: Mapping[str, JsonValue]) -> Iterator[tuple[str, str]]:
-    """The settings as `--set` takes them."""
+    """The settings in plain text."""
     for key, value in settings.items():
         if value is None:
             yield key, "none"
