@@ -27,10 +27,10 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos soak bench lock clean
+.PHONY: help demo test e2e lint format type protos train-all soak bench bench-training lock clean
 
 help: ## list the commands
-	@grep -E '^[a-z0-9]+:.*## ' Makefile | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: $(VENV)/.demo ## train, export, serve and ask a real classifier
 	@$(PY) -c 'import find_libpython as f, sys; sys.exit(f.find_libpython() is None)' || { \
@@ -58,6 +58,12 @@ type: $(VENV)/.dev ## check types
 
 protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire
 	$(PY) -m grpc_tools.protoc -I serving/wire/protos --python_out=serving/wire --pyi_out=serving/wire serving/wire/protos/*.proto
+
+train-all: $(VENV)/.dev ## train every recipe, and write docs/models.md (hours; goes on where it was interrupted)
+	$(PY) -m training.catalogue $(ARGS)
+
+bench-training: $(VENV)/.dev ## measure the trainer beside the course's own script
+	$(PY) -m benchmarks.training $(ARGS)
 
 soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
 	$(PY) -m pytest -m soak $(ARGS)

@@ -68,11 +68,11 @@ def demo(
 
 
 def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
-    from training.datasets import load_dataset
+    from training.datasets import LoadOptions, load_dataset
     from training.errors import DatasetUnavailableError, TrainingError, UsageError
 
     try:
-        return RECIPE, load_dataset("fashion-mnist", data)
+        return RECIPE, load_dataset("fashion-mnist", LoadOptions(data_dir=data))
     except DatasetUnavailableError as error:
         console.print(
             "Fashion-MNIST is not to be had: this demo uses scikit-learn's built-in digits instead.", style="yellow"
@@ -107,7 +107,7 @@ def _serve_and_ask(
         console.print(f"gRPC on port {where.grpc_port}, REST and a page to play with on {page}")
         console.rule("4. Ask, over gRPC with TensorFlow Serving's own client, and over REST", align="left")
         chosen = _choose_images(dataset, images, seed)
-        answers = _ask(where, dataset.name, dataset.test.inputs[chosen])
+        answers = _ask(where, dataset.name, dataset.evaluation[1].inputs[chosen])
         _print_answers(console, dataset, chosen, answers)
         _draw(out / PICTURE, dataset, chosen, answers, recipe)
         files += _write_images(out / "images", dataset, chosen)
@@ -139,7 +139,7 @@ def _command(console: Console, title: str, arguments: Sequence[str]) -> None:
 def _choose_images(dataset: Dataset, count: int, seed: int) -> np.ndarray:
     import numpy as np
 
-    return np.sort(np.random.default_rng(seed).choice(len(dataset.test), count, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(len(dataset.evaluation[1]), count, replace=False))
 
 
 def _ask(where: Addresses, model: str, images: np.ndarray) -> list[Answer]:
@@ -184,7 +184,7 @@ def _print_answers(console: Console, dataset: Dataset, chosen: np.ndarray, answe
         table.add_column(name, justify="right")
     right = 0
     for index, answer in zip(chosen, answers, strict=True):
-        truth, guess = int(dataset.test.targets[index]), int(answer.scores.argmax())
+        truth, guess = int(dataset.evaluation[1].targets[index]), int(answer.scores.argmax())
         right += truth == guess
         table.add_row(
             str(index),
@@ -205,9 +205,9 @@ def _write_images(folder: Path, dataset: Dataset, chosen: np.ndarray) -> list[Pa
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for index in chosen:
-        label = dataset.labels[int(dataset.test.targets[index])].lower().replace("/", "-").replace(" ", "-")
+        label = dataset.labels[int(dataset.evaluation[1].targets[index])].lower().replace("/", "-").replace(" ", "-")
         files.append(folder / f"{label}-{index}.png")
-        Image.fromarray(dataset.test.inputs[index]).save(files[-1])
+        Image.fromarray(dataset.evaluation[1].inputs[index]).save(files[-1])
     return files
 
 
@@ -217,7 +217,9 @@ def _draw(path: Path, dataset: Dataset, chosen: np.ndarray, answers: Sequence[An
     from training.pictures import draw_predictions
 
     scores = np.stack([answer.scores for answer in answers])
-    draw_predictions(dataset.test.take(chosen), scores, dataset.labels, f"{recipe}, answered by the gateway", path)
+    draw_predictions(
+        dataset.evaluation[1].take(chosen), scores, dataset.labels, f"{recipe}, answered by the gateway", path
+    )
 
 
 def _print_next_steps(console: Console, out: Path, model: str, image: Path) -> None:

@@ -17,6 +17,7 @@ from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note, plain_co
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from training.reached import Reached
     from training.recipes import Recipe
     from training.run import Run
 
@@ -181,15 +182,17 @@ def recipes(
     """List what `atelier train` can train."""
     from rich.table import Table
 
+    from training.reached import read_reached
     from training.recipes import RECIPES
 
+    reached = read_reached()
     if as_json:
-        typer.echo(json.dumps([_recipe_facts(recipe) for recipe in RECIPES.values()]))
+        typer.echo(json.dumps([_recipe_facts(recipe, reached.get(recipe.name)) for recipe in RECIPES.values()]))
         return
     table = Table("recipe", "what", "data set", "input", "epochs", "parameters", "target", "reached", box=None)
     table.columns[0].no_wrap = True
     for recipe in RECIPES.values():
-        facts = _recipe_facts(recipe)
+        facts = _recipe_facts(recipe, reached.get(recipe.name))
         table.add_row(
             recipe.name,
             recipe.title,
@@ -302,10 +305,7 @@ def _as_json(recipe: Recipe, run: Run) -> dict[str, Any]:
     }
 
 
-def _recipe_facts(recipe: Recipe) -> dict[str, Any]:
-    from training.reached import REACHED
-
-    reached = REACHED.get(recipe.name)
+def _recipe_facts(recipe: Recipe, reached: Reached | None) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "title": recipe.title,

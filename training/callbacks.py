@@ -12,7 +12,7 @@ from training.tensorboard import EventLog
 _KERAS_PREFIX, _PREFIX = "val_", "validation_"
 
 
-class StopAtGoal(keras.callbacks.Callback):
+class StopAtGoal(keras.callbacks.Callback):  # type: ignore[misc]
     """Ends the training after the first epoch whose figures reach the goal; `say` hears it in a sentence."""
 
     def __init__(self, goal: StopAt, say: Callable[[str], None] = print) -> None:
@@ -31,7 +31,7 @@ class StopAtGoal(keras.callbacks.Callback):
             self._say(f"epoch {epoch + 1} reached {self.goal}: {self.goal.figure} is {figures[self.goal.figure]:.4f}")
 
 
-class LogToTensorBoard(keras.callbacks.Callback):
+class LogToTensorBoard(keras.callbacks.Callback):  # type: ignore[misc]
     """Writes the figures of every epoch into an event log."""
 
     def __init__(self, events: EventLog) -> None:

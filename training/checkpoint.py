@@ -30,8 +30,8 @@ _HISTORY, _STATE, _BEST = "history", "state", "best"
 class Checkpoint:
     """After `len(history.epochs)` epochs.
 
-    `state` holds the values of all variables of the model and then of the optimizer, `best` those of the model after its
-    best epoch, where training may stop early.
+    `state` holds the values of all variables of the model and then of the optimizer, `best` those of the model after
+    its best epoch, where training may stop early.
     """
 
     history: History

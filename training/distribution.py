@@ -63,12 +63,12 @@ def _config() -> dict[str, Any]:
         return {}
     try:
         config = json.loads(text)
-        task, cluster = config["task"], config["cluster"]
-        if not isinstance(cluster[task["type"]][task["index"]], str):
-            raise TypeError
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        address = config["cluster"][config["task"]["type"]][config["task"]["index"]]
+    except (ValueError, KeyError, IndexError, TypeError):
+        address = None
+    if not isinstance(address, str):
         raise UsageError(
             f'${TF_CONFIG}: expected {{"cluster": {{"worker": ["host:port", …]}}, "task": {{"type": "worker", "index": '
             f"0}}}}, received {text!r}"
-        ) from error
+        )
     return dict(config)

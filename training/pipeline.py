@@ -109,7 +109,7 @@ def evaluation_batches(split: Split, share: Share = Share()) -> tf.data.Dataset:
 
 def evaluation_batch_size(split: Split) -> int:
     """As many examples as fit into 8 MiB, at least one, at most 500."""
-    bytes_each = max(1, split.inputs[0].nbytes)
+    bytes_each = max(1, int(split.inputs[0].nbytes))
     return max(1, min(MAX_EVALUATION_BATCH, EVALUATION_BATCH_BYTES // bytes_each))
 
 
