@@ -2,8 +2,8 @@
 
     python -m training.catalogue [RECIPE…] [--runs DIR]
 
-A recipe whose run is in the folder, with today's settings, is not trained again; an interrupted one goes on. Recipes that
-need the user's own data have no run of their own.
+A recipe whose run is in the folder, with today's settings, is not trained again; an interrupted one goes on. Recipes
+that need the user's own data have no run of their own.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ OWN_DATA = ("folder",)
 
 _HEAD = """# The models of the course
 
-Every recipe, trained with its own settings (`atelier train RECIPE`, seed 0). `make train-all` trains them and writes this
-page. Wall times are those of the machine named below, all epochs and their validation; accuracies are of images that
-training never saw. Where a data set has no test split, its validation split is what the model is judged by: it decides
-nothing else in these recipes.
+Every recipe, trained with its own settings (`atelier train RECIPE`, seed 0). `make train-all` trains them and writes
+this page. Wall times are those of the machine named below, all epochs and their validation; accuracies are of images
+that training never saw. Where a data set has no test split, its validation split is what the model is judged by: it
+decides nothing else in these recipes.
 
 | recipe | what | data | parameters | epochs | in training | reached | on | target | time |
 |---|---|---|---:|---:|---:|---:|---|---|---:|
