@@ -1,10 +1,13 @@
-"""Image files written by hand, for headers that no library would write."""
+"""Image files written by hand, for headers that no library would write, and folders of small ones."""
 
 from __future__ import annotations
 
 import io
 import struct
+import tarfile
 import zlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,3 +59,32 @@ def webp_header(width: int, height: int) -> bytes:
     sizes = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
     body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + sizes
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def plain(shade: int, width: int = 6, height: int = 4) -> bytes:
+    """A PNG of one shade of grey, which survives resizing: so an image in an array is known again."""
+    return file_of(Image.new("L", (width, height), shade), "PNG")
+
+
+def write_tree(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Writes the files under the folder by their relative paths; a path that ends with a slash is a folder."""
+    for name, content in files.items():
+        path = folder / name
+        if name.endswith("/"):
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return folder
+
+
+def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w") -> Path:
+    """Writes a tar file of these members, in this order; `mode` is tarfile's, such as `w:gz`."""
+    with tarfile.open(path, mode) as tar:  # type: ignore[call-overload]
+        for name, content in files.items():
+            member = tarfile.TarInfo(name.rstrip("/"))
+            if name.endswith("/"):
+                member.type = tarfile.DIRTYPE
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path

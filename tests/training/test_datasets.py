@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from training.datasets import DATASETS, Dataset, Split, load_dataset
+from serving.images import ImageSpec
+from training.datasets import Dataset, LoadOptions, Split, load_dataset
 from training.datasets.mnist import FASHION_MNIST, IdxSource
 from training.errors import DatasetError, DatasetUnavailableError, UsageError
 
@@ -75,7 +76,7 @@ def keras_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_files_are_found_in_a_folder_of_the_data_sets_name_or_directly(tmp_path: Path, subfolder: str) -> None:
     folder = write_files(tmp_path / subfolder)
 
-    dataset = TINY.load(tmp_path)
+    dataset = TINY.load(LoadOptions(data_dir=tmp_path))
 
     assert dataset.source == str(folder)
     np.testing.assert_array_equal(dataset.train.inputs, TRAIN.inputs)
@@ -89,12 +90,12 @@ def test_the_folder_given_comes_before_the_environment_and_that_before_keras(
     given, variable = write_files(tmp_path / "given" / "tiny").parent, tmp_path / "variable"
     variable.mkdir()
 
-    assert TINY.load(None).source == "keras.datasets.tiny"
+    assert TINY.load(LoadOptions()).source == "keras.datasets.tiny"
     monkeypatch.setenv("ATELIER_DATA", str(variable))
-    assert TINY.load(None).source == f"keras.datasets.tiny ($ATELIER_DATA, {variable}, has none)"
+    assert TINY.load(LoadOptions()).source == f"keras.datasets.tiny ($ATELIER_DATA, {variable}, has none)"
     write_files(variable / "tiny")
-    assert TINY.load(None).source == str(variable / "tiny")
-    assert TINY.load(given).source == str(given / "tiny")
+    assert TINY.load(LoadOptions()).source == str(variable / "tiny")
+    assert TINY.load(LoadOptions(data_dir=given)).source == str(given / "tiny")
 
 
 def test_a_folder_that_was_given_and_has_no_data_is_wrong_use(
@@ -103,7 +104,7 @@ def test_a_folder_that_was_given_and_has_no_data_is_wrong_use(
     monkeypatch.setenv("ATELIER_DATA", str(write_files(tmp_path / "variable")))
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(UsageError) as caught:
-            TINY.load(folder)
+            TINY.load(LoadOptions(data_dir=folder))
         assert str(caught.value) == (
             f"tiny is not in {folder}: expected {', '.join(FILES)} in {folder / 'tiny'} or {folder}"
         )
@@ -112,13 +113,13 @@ def test_a_folder_that_was_given_and_has_no_data_is_wrong_use(
 def test_a_variable_that_names_no_folder_is_wrong_use(monkeypatch: pytest.MonkeyPatch, keras_has_it: None) -> None:
     monkeypatch.setenv("ATELIER_DATA", "/nowhere")
     with pytest.raises(UsageError, match=r"^\$ATELIER_DATA: expected a folder, received /nowhere$"):
-        TINY.load(None)
+        TINY.load(LoadOptions())
 
 
 def test_the_digest_is_the_same_wherever_the_data_came_from(tmp_path: Path, keras_has_it: None) -> None:
-    from_keras = TINY.load(None)
+    from_keras = TINY.load(LoadOptions())
 
-    from_files = TINY.load(write_files(tmp_path))
+    from_files = TINY.load(LoadOptions(data_dir=write_files(tmp_path)))
 
     assert from_keras.sha256 == from_files.sha256
 
@@ -139,7 +140,7 @@ def test_the_digest_changes_with_one_pixel_and_with_one_label() -> None:
 
 
 def test_the_download_bar_stays_off_standard_output(keras_has_it: None, capsys: pytest.CaptureFixture[str]) -> None:
-    TINY.load(None)
+    TINY.load(LoadOptions())
 
     assert capsys.readouterr().out == ""
 
@@ -150,7 +151,7 @@ def test_unavailable_data_is_said_with_the_folder_that_was_tried(
     monkeypatch.setenv("ATELIER_DATA", str(tmp_path))
 
     with pytest.raises(DatasetUnavailableError) as caught:
-        TINY.load(None)
+        TINY.load(LoadOptions())
 
     assert str(caught.value) == (
         f"tiny was found nowhere; tried: $ATELIER_DATA ({tmp_path}), keras.datasets.tiny (URL fetch failure)"
@@ -167,7 +168,7 @@ def test_an_incomplete_folder_is_an_error_that_names_the_missing_file(tmp_path: 
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
 
     with pytest.raises(DatasetError, match=r"incomplete: t10k-labels-idx1-ubyte.gz missing"):
-        TINY.load(tmp_path)
+        TINY.load(LoadOptions(data_dir=tmp_path))
 
 
 def test_a_damaged_file_is_an_error_and_no_reason_to_look_elsewhere(tmp_path: Path, keras_has_it: None) -> None:
@@ -175,12 +176,12 @@ def test_a_damaged_file_is_an_error_and_no_reason_to_look_elsewhere(tmp_path: Pa
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(FILES["train-images-idx3-ubyte.gz"][:20])
 
     with pytest.raises(DatasetError, match=r"train-images-idx3-ubyte.gz is cut short"):
-        TINY.load(tmp_path)
+        TINY.load(LoadOptions(data_dir=tmp_path))
 
 
 def test_the_files_of_another_data_set_are_refused_by_their_checksum(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"not the official file: expected MD5 8d4fb7e6c68d591d4c3dfef9ec88bf0d"):
-        load_dataset("fashion-mnist", write_files(tmp_path))
+        load_dataset("fashion-mnist", LoadOptions(data_dir=write_files(tmp_path)))
 
 
 def test_files_with_different_counts_do_not_belong_together(tmp_path: Path) -> None:
@@ -190,11 +191,11 @@ def test_files_with_different_counts_do_not_belong_together(tmp_path: Path) -> N
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(labels)
 
     with pytest.raises(DatasetError, match=r"do not belong together: 3 images, but 2 labels"):
-        source.load(tmp_path)
+        source.load(LoadOptions(data_dir=tmp_path))
 
 
 def test_a_class_without_a_name_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"tiny's train split has classes 0..2, expected 0..1"):
+    with pytest.raises(DatasetError, match=r"tiny's training split has classes 0..2, expected 0..1"):
         Dataset("tiny", ("a", "b"), TRAIN, TEST, source="")
 
 
@@ -204,7 +205,7 @@ def test_an_empty_split_is_refused() -> None:
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="no data set 'cifar'; known: digits, fashion-mnist, mnist"):
+    with pytest.raises(UsageError, match="no data set 'cifar'; known: cats-vs-dogs, celsius, digits, "):
         load_dataset("cifar")
 
 
@@ -217,9 +218,9 @@ def test_the_digits_need_no_files_and_use_the_whole_range_of_a_byte(digits: Data
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_the_real_data_sets_are_read_with_their_checksums(data_dir: Path, name: str) -> None:
-    dataset = load_dataset(name, data_dir)
+    dataset = load_dataset(name, LoadOptions(data_dir=data_dir))
 
-    assert dataset.labels == DATASETS[name].labels
+    assert len(dataset.labels) == 10
     assert dataset.train.inputs.shape == (60_000, 28, 28)
     assert dataset.test.inputs.shape == (10_000, 28, 28)
     assert set(np.bincount(dataset.test.targets)) == {1000} or name == "mnist"
@@ -228,3 +229,35 @@ def test_the_real_data_sets_are_read_with_their_checksums(data_dir: Path, name: 
 def test_fashion_mnist_has_the_ten_official_names() -> None:
     assert FASHION_MNIST.labels[9] == "Ankle boot"
     assert len(set(FASHION_MNIST.labels)) == 10
+
+
+@pytest.mark.parametrize("image", [ImageSpec(28, 28, "grayscale"), ImageSpec(8, 8, "rgb")])
+def test_images_of_one_size_are_not_resized(image: ImageSpec) -> None:
+    expected = f"{image.height} x {image.width} pixels in {image.colour}"
+    with pytest.raises(DatasetError) as caught:
+        load_dataset("digits", LoadOptions(image=image))
+    assert str(caught.value) == (f"digits has images of 8 x 8 pixels in grayscale, but the recipe expects {expected}")
+
+
+def test_a_folder_of_idx_files_is_not_resized_either(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"tiny has images of 4 x 4 pixels in grayscale, but .* 28 x 28 pixels"):
+        TINY.load(LoadOptions(data_dir=write_files(tmp_path), image=ImageSpec(28, 28, "grayscale")))
+    assert TINY.load(LoadOptions(data_dir=tmp_path, image=ImageSpec(4, 4, "grayscale"))).train.inputs.shape == (6, 4, 4)
+
+
+def test_celsius_is_trained_on_the_courses_pairs_and_tested_on_others() -> None:
+    dataset = load_dataset("celsius")
+
+    assert dataset.labels == ()
+    assert dataset.train.inputs[:, 0].tolist() == [-40, -10, 0, 8, 15, 22, 38]
+    assert dataset.train.targets[:, 0].tolist() == [-40, 14, 32, 46, 59, 72, 100]
+    assert dataset.test is not None
+    np.testing.assert_allclose(dataset.test.targets, dataset.test.inputs * 1.8 + 32, rtol=1e-6)
+    assert [100, 212] in np.hstack([dataset.test.inputs, dataset.test.targets]).tolist()
+    assert not set(dataset.train.inputs[:, 0]) & set(dataset.test.inputs[:, 0])
+    assert {split.inputs.dtype for _, split in dataset.splits()} == {np.dtype(np.float32)}
+
+
+def test_numbers_are_no_images() -> None:
+    with pytest.raises(DatasetError, match="celsius holds numbers, but the recipe expects images"):
+        load_dataset("celsius", LoadOptions(image=ImageSpec(8, 8, "grayscale")))

@@ -16,7 +16,7 @@ from serving.images import ImageSpec, decode_image, load_decoders
 from training.datasets.base import LoadOptions, Split
 from training.datasets.image_files import shown
 from training.datasets.layout import NAMES_IN_MESSAGES, LabelledFiles, SplitFolder
-from training.datasets.storage import Allocate, choose_storage
+from training.datasets.storage import choose_storage
 from training.errors import DatasetError, UsageError
 
 IN_FLIGHT_PER_WORKER = 4
@@ -56,7 +56,14 @@ def decode_splits(splits: Mapping[SplitFolder, LabelledFiles], options: LoadOpti
     decoded: dict[SplitFolder, Split] = {}
     unreadable: list[Unreadable] = []
     for name, labelled in splits.items():
-        decoded[name], bad = _decode_split(labelled, options.image, allocate, strict=options.strict)
+        pixels = allocate((len(labelled), *options.image.shape))
+        bad = _decode_into(pixels, labelled, options.image, strict=options.strict)
+        readable = np.ones(len(labelled), dtype=bool)
+        readable[[image.position for image in bad]] = False
+        # A part that was held out may be so small that a class loses all of it.
+        if name == "train" or labelled.whole or not readable.any():
+            _require_every_class(labelled, readable, bad)
+        decoded[name] = Split(_close_ranks(pixels, readable), labelled.targets[readable])
         unreadable += bad
     if unreadable:
         first, more = unreadable[:NAMES_IN_MESSAGES], len(unreadable) > NAMES_IN_MESSAGES
@@ -67,26 +74,17 @@ def decode_splits(splits: Mapping[SplitFolder, LabelledFiles], options: LoadOpti
     return decoded
 
 
-def _decode_split(
-    labelled: LabelledFiles, spec: ImageSpec, allocate: Allocate, *, strict: bool
-) -> tuple[Split, list[Unreadable]]:
-    pixels = allocate((len(labelled), *spec.shape))
+def _decode_into(pixels: np.ndarray, labelled: LabelledFiles, spec: ImageSpec, *, strict: bool) -> list[Unreadable]:
+    """Fills the rows of `pixels` in the order of the paths, and gives what stays unfilled, in that order too."""
     unreadable = []
-    for bad in _decode_into(pixels, labelled, spec):
+    for bad in _decode_in_threads(pixels, labelled, spec):
         if strict:
             raise DatasetError(f"{labelled.files.name}: {bad.name} cannot be decoded: {bad.reason}")
         unreadable.append(bad)
-    if not unreadable:
-        return Split(pixels, labelled.targets), []
-    readable = np.ones(len(labelled), dtype=bool)
-    readable[[bad.position for bad in unreadable]] = False
-    _require_every_class(labelled, readable, unreadable)
-    kept = _close_ranks(pixels, readable)
-    return Split(kept, labelled.targets[readable]), sorted(unreadable, key=lambda bad: bad.position)
+    return sorted(unreadable, key=lambda bad: bad.position)
 
 
-def _decode_into(pixels: np.ndarray, labelled: LabelledFiles, spec: ImageSpec) -> Iterator[Unreadable]:
-    """Fills the rows of `pixels` in the order of the paths, and gives what stays unfilled."""
+def _decode_in_threads(pixels: np.ndarray, labelled: LabelledFiles, spec: ImageSpec) -> Iterator[Unreadable]:
     load_decoders()
     positions = {path: position for position, path in enumerate(labelled.paths)}
     workers = len(os.sched_getaffinity(0))

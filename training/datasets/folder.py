@@ -1,4 +1,4 @@
-"""The user's own images: a folder with one sub-folder per class, a tar file of one, or an npz file."""
+"""The user's own images: a folder with one sub-folder per class, a tar file of one, an npz file, or `tfds:name`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from training.datasets.image_files import FolderFiles, ImageFiles
 from training.datasets.layout import LabelledFiles, SplitFolder, read_splits
 from training.datasets.npz import read_npz
 from training.datasets.tar_files import TarFiles, is_tar
+from training.datasets.tfds import PREFIX, read_tfds
 from training.errors import DatasetError, UsageError
 
 TEST_FRACTION = 0.15
-EXPECTED = "a folder with one sub-folder of images for each class, a tar file of such a folder, or an npz file"
+EXPECTED = (
+    "a folder with one sub-folder of images for each class, a tar file of such a folder, an npz file, or tfds:name"
+)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Whatever `data_dir` names; it has to be given.
+    """Whatever `data_dir` names, `tfds:name` being a data set of TensorFlow Datasets; it has to be given.
 
     Images in folders or in a tar file may be of any size and format that serving decodes. They may have splits, as
     `train/`, `validation/` (or `val/`, `valid/`) and `test/`; with neither a validation nor a test split, 15 % of each
@@ -40,14 +43,18 @@ class Folder:
         path = options.data_dir
         if path is None:
             raise UsageError(f"--data is missing: data set {self.name} expects {EXPECTED}")
+        if str(path).startswith(PREFIX):
+            return self._load_with_test(read_tfds(str(path).removeprefix(PREFIX), options.warn), options)
         if not path.exists():
             raise UsageError(f"there is no {path}: expected {EXPECTED}")
         if path.is_file() and (path.suffix == ".npz" or (zipfile.is_zipfile(path) and not is_tar(path))):
             return read_npz(self.name, path, options.image)
-        splits = read_splits(files_at(path), options.warn)
+        return self._load_with_test(read_splits(files_at(path), options.warn), options)
+
+    def _load_with_test(self, splits: dict[SplitFolder, LabelledFiles], options: LoadOptions) -> Dataset:
         if len(splits) == 1:
             splits = carve("test", TEST_FRACTION, splits["train"])
-        return load_images(self.name, splits, source=str(path), options=options)
+        return load_images(self.name, splits, source=str(options.data_dir), options=options)
 
 
 def files_at(path: Path) -> ImageFiles:

@@ -1,8 +1,8 @@
 """Image files in a folder or in a tar file, by their paths.
 
 A file is taken for an image when its name ends like one or has no ending; what it really is, its content decides.
-Files of other endings (notes, tables, archives) are none, nor is anything hidden: names that start with a dot, and what
-Windows and macOS leave behind.
+Files of other endings (notes, tables, archives) are none, nor is `README` and the like, nor anything hidden: names that
+start with a dot, and what Windows and macOS leave behind.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ IMAGE_ENDINGS = frozenset(
 )
 """The last four are endings of images that cannot be decoded: better said to be unreadable than passed over."""
 LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"})
+NOTES = frozenset({"readme", "license", "licence", "copying", "notice", "authors", "changelog", "makefile"})
 
 Parts = tuple[str, ...]
 """A path within the collection: the names of its folders and its own."""
@@ -116,7 +117,7 @@ def is_hidden(name: str) -> bool:
 
 def is_image_name(name: str) -> bool:
     """Whether a file of that name is worth a try."""
-    return PurePosixPath(name).suffix.casefold() in IMAGE_ENDINGS
+    return PurePosixPath(name).suffix.casefold() in IMAGE_ENDINGS and name.casefold() not in NOTES
 
 
 def shown(parts: Parts) -> str:

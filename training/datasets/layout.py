@@ -22,6 +22,7 @@ SPLIT_OF_FOLDER = MappingProxyType[str, SplitFolder](
     {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 )
 """The folder names that splits go by, in any case of letters."""
+ORDER: tuple[SplitFolder, ...] = ("train", "validation", "test")
 NAMES_IN_MESSAGES = 3
 
 
@@ -29,7 +30,8 @@ NAMES_IN_MESSAGES = 3
 class LabelledFiles:
     """Image files with their classes, sorted by path; `targets` are int64 `[N]`, indices into `labels`.
 
-    `class_folder` is the number of leading path parts down to where the class folders lie.
+    `class_folder` is the number of leading path parts down to where the class folders lie; `whole` says whether these
+    are all images of their classes, not only some chosen ones.
     """
 
     files: ImageFiles
@@ -37,6 +39,7 @@ class LabelledFiles:
     paths: tuple[Parts, ...]
     targets: np.ndarray
     class_folder: int
+    whole: bool = True
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -48,7 +51,7 @@ class LabelledFiles:
     def only(self, chosen: np.ndarray) -> LabelledFiles:
         """Those for which `chosen`, bool `[N]`, is true."""
         paths = tuple(self.paths[position] for position in np.flatnonzero(chosen))
-        return LabelledFiles(self.files, self.labels, paths, self.targets[chosen], self.class_folder)
+        return LabelledFiles(self.files, self.labels, paths, self.targets[chosen], self.class_folder, whole=False)
 
 
 def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFolder, LabelledFiles]:
@@ -72,7 +75,7 @@ def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFol
         warn(f"{files.name}: left out what is in {_some(sorted(beside))}, beside {', '.join(sorted(folders))}")
     splits = {
         split: read_classes(files, warn, listing=listing, root=_below_leading_folders(listing, folder))
-        for split, folder in folders.items()
+        for split, folder in sorted(folders.items(), key=lambda item: ORDER.index(item[0]))
     }
     require_same_classes(files.name, splits)
     return splits

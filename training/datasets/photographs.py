@@ -37,7 +37,7 @@ class Photographs:
 
     Other copies of a data set may be packed differently or hold more images, so what counts is that all of it can be
     read and has the expected classes. But a file that has both the name and the size of a known one must also have its
-    SHA-256: it is damaged otherwise.
+    SHA-256: it is taken for damaged otherwise.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Photographs:
         found = look_up(self.name, options.data_dir, self._look_into, self._expected_in)
         if found is None:
             raise DatasetUnavailableError(
-                f"{self.name} was found nowhere; tried: {tried()}: expected {self._expected_in(Path(self.folder))}"
+                f"{self.name} was found nowhere; tried: {tried()}; expected {self._packings} in a folder {self.folder}"
             )
         for path in found:
             self._check(path)
@@ -87,7 +87,11 @@ class Photographs:
         return None
 
     def _expected_in(self, place: Path) -> str:
-        return f"train.tar and validation.tar, folders of these names, or {', '.join(self.collections)} in {place}"
+        return f"{self._packings} in {place / self.folder} or {place}"
+
+    @property
+    def _packings(self) -> str:
+        return f"train.tar and validation.tar, folders train and validation, or {' or '.join(self.collections)}"
 
     def _check(self, path: Path) -> None:
         known = self.known.get(path.name)

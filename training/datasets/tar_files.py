@@ -16,6 +16,7 @@ from training.errors import DatasetError
 
 _DAMAGED = (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, ValueError, KeyError)
 """What Python's readers raise on damaged files; the last two for links and extended headers."""
+TAR_ENDINGS = frozenset({".tar", ".tgz", ".tbz2", ".txz"})
 DRAIN_BYTES = 1 << 20
 
 
@@ -74,7 +75,9 @@ class TarFiles:
 
 
 def is_tar(path: Path) -> bool:
-    """Whether the file starts like a tar file, plain or compressed; it may still be damaged further on."""
+    """Whether the file is called a tar file or starts like one, plain or compressed; it may still be damaged."""
+    if TAR_ENDINGS & {ending.casefold() for ending in path.suffixes}:
+        return True
     try:
         tarfile.open(path, "r:*").close()
     except tarfile.ReadError:
