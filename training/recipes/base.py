@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from serving.images import ImageSpec
 from training.errors import UsageError
 from training.run import MetricName, Output, RunMetrics, Task
-from training.settings import Augmentation, PixelSettings, Settings, TrainingSettings
+from training.settings import Augmentation, PixelSettings, Settings, TrainingSettings, expectation
 
 if TYPE_CHECKING:
     import keras
@@ -152,6 +152,6 @@ def _changed(group: GroupT, given: Mapping[str, Any]) -> GroupT:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0]) if first["loc"] else "the settings"
-        reason = first["msg"].removeprefix("Value error, ")
+        reason = expectation(first)
         received = "" if "received" in reason else f", received {own.get(key, first['input'])!r}"
         raise UsageError(f"{key}: {reason}{received}") from error

@@ -23,7 +23,7 @@ class ConvNet(Architecture):
     """`valid` convolves only where the kernel fits, which trims the border."""
     layers: Sizes = (128,)
     dropout: Fraction = 0.0
-    """Before the dense layers and before the last one."""
+    """Between Flatten and the dense layers."""
     normalize: bool = True
     """Whether pixels are scaled to 0..1 first."""
 
@@ -37,7 +37,7 @@ class ConvNet(Architecture):
             features = keras.layers.Flatten()(maps)
             if self.dropout:
                 features = keras.layers.Dropout(self.dropout)(features)
-            return hidden_layers(features, self.layers, self.dropout)
+            return hidden_layers(features, self.layers)
 
         return classifier(image, outputs, output, body, normalize=self.normalize)
 

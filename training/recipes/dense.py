@@ -26,7 +26,8 @@ class DenseNet(Architecture):
         import keras
 
         def body(maps: keras.KerasTensor) -> keras.KerasTensor:
-            return hidden_layers(keras.layers.Flatten()(maps), self.layers, self.dropout)
+            features = hidden_layers(keras.layers.Flatten()(maps), self.layers)
+            return keras.layers.Dropout(self.dropout)(features) if self.dropout else features
 
         return classifier(image, outputs, output, body, normalize=self.normalize)
 

@@ -50,10 +50,10 @@ def classifier(
     return keras.Model(pixels, keras.layers.Activation(output, name="scores")(logits))
 
 
-def hidden_layers(features: keras.KerasTensor, layers: Sequence[int], dropout: float) -> keras.KerasTensor:
-    """Dense layers with ReLU; dropout before the next one, where there is any."""
+def hidden_layers(features: keras.KerasTensor, layers: Sequence[int]) -> keras.KerasTensor:
+    """Dense layers with ReLU."""
     import keras
 
     for units in layers:
         features = keras.layers.Dense(units, activation="relu")(features)
-    return keras.layers.Dropout(dropout)(features) if dropout else features
+    return features
