@@ -260,7 +260,7 @@ def test_models_says_what_each_is_for(regression: RunningGateway) -> None:
 @pytest.mark.parametrize(
     ("command", "defaults"),
     [
-        ("train", ["0"]),
+        ("train", []),
         ("recipes", []),
         ("export", ["(the data set, or the folder of own images)", "(the next free one)", "(where the run found it)"]),
         ("inspect", []),
