@@ -242,7 +242,7 @@ def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
         facts = manifest.training
         typer.echo(
             f"Trained: {facts.recipe} on {facts.dataset} ({facts.dataset_sha256[:12]}…), "
-            f"{facts.epochs} epochs, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
+            f"{facts.epochs} epoch{"" if facts.epochs == 1 else "s"}, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
         )
     for metric, value in manifest.metrics.items():
         typer.echo(f"Before it was published: {_words(metric)} {value:.4f}")
