@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REPORTS_PER_EPOCH = 50
 """How often an epoch comes back to Python: seldom is faster, often makes a smooth progress bar."""
 CHECKPOINT_INTERVAL_S = 10.0
+"""Short epochs are saved no more often than this; the first one always is."""
 LAST_GOOD_MODEL = "last-good.keras"
 
 
@@ -67,8 +68,8 @@ class Fit:
         self._epochs: list[Epoch] = []
         self._best: list[np.ndarray] = []
         self._checkpoint: Checkpoint | None = None
-        self._is_written = True
-        self._written_at = time.monotonic()
+        self._written: Checkpoint | None = None
+        self._written_at = -math.inf  # so the first epoch is saved, however short it was
         self._judged = None if validation is None else loop.distribute(evaluation_batches(validation, loop.share))
 
     def run(self) -> tuple[History, int]:
@@ -109,13 +110,17 @@ class Fit:
         )
 
     def _take_up(self) -> str | None:
-        """Goes back to the folder's checkpoint, if there is one; returns the reason if it needs no more epochs."""
+        """Goes back to the folder's checkpoint, if there is one; returns the reason if no more epochs are needed."""
         held = read_checkpoint(self._folder)
         if held is None:
             return None
         assign(self._variables, held.state)
-        self._epochs, self._best, self._checkpoint = list(held.history.epochs), list(held.best), held
-        return self._reason_to_stop()
+        self._best, self._checkpoint, self._written = list(held.best), held, held
+        stopped = None
+        for epoch in held.history.epochs:  # also those before the interruption, for callbacks that began anew
+            self._epochs.append(epoch)
+            stopped = self._reason_to_stop()
+        return stopped
 
     def _one_epoch(self, batches: Iterator[Any]) -> Epoch:
         started = time.perf_counter()
@@ -144,16 +149,18 @@ class Fit:
         return totals
 
     def _remember(self, epoch: Epoch) -> None:
-        self._epochs.append(epoch)
-        self._progress.epoch_ends(epoch)
-        history = History(epochs=tuple(self._epochs))
         state = values(self._variables)
-        if self._settings.early_stopping is not None and history.best == len(self._epochs) - 1:
-            self._best = state[: len(self._loop.model.variables)]
+        weights = state[: len(self._loop.model.variables)]
+        if not all(np.isfinite(value).all() for value in weights):
+            self._fail(f"the weights became infinite or no numbers in epoch {len(self._epochs) + 1}, at its last step")
+        history = History(epochs=(*self._epochs, epoch))
+        if self._settings.early_stopping is not None and history.best == len(self._epochs):
+            self._best = weights
+        self._epochs.append(epoch)
         self._checkpoint = Checkpoint(history, state, self._best)
-        self._is_written = False
         if time.monotonic() - self._written_at >= CHECKPOINT_INTERVAL_S:
             self._write_checkpoint()
+        self._progress.epoch_ends(epoch)
 
     def _reason_to_stop(self) -> str | None:
         """Tells the callbacks of the last epoch, and hears whether it was the last one."""
@@ -170,23 +177,26 @@ class Fit:
         history = History(epochs=tuple(self._epochs))
         if is_out_of_patience(history, self._settings.early_stopping):
             waited = self._settings.early_stopping
-            return f"no epoch of the {waited} after epoch {history.best + 1} had a lower validation loss"
+            judged_by = "training loss" if epoch.validation_loss is None else "validation loss"
+            return f"no epoch of the {waited} after epoch {history.best + 1} had a lower {judged_by}"
         return None
 
     def _require_finite(self, loss: float, when: str) -> None:
-        if math.isfinite(loss):
-            return
+        if not math.isfinite(loss):
+            self._fail(f"the loss became {loss} {when}")
+
+    def _fail(self, cause: str) -> NoReturn:
         kept = ""
         if self._checkpoint is not None:
             assign(self._variables, self._checkpoint.state)
             self._loop.model.save(self._folder / LAST_GOOD_MODEL)
             kept = f"; the weights after epoch {len(self._epochs)} are kept in {self._folder / LAST_GOOD_MODEL}"
-        raise TrainingError(f"the loss became {loss} {when}; a smaller learning rate often helps{kept}")
+        raise TrainingError(f"{cause}; a smaller learning rate often helps{kept}")
 
     def _write_checkpoint(self) -> None:
-        if self._checkpoint is not None and not self._is_written:
+        if self._checkpoint is not None and self._checkpoint is not self._written:
             write_checkpoint(self._folder, self._checkpoint)
-            self._is_written, self._written_at = True, time.monotonic()
+            self._written, self._written_at = self._checkpoint, time.monotonic()
 
     @property
     def _variables(self) -> list[Any]:

@@ -11,19 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FOLDER = "tensorboard"
+_PREFIX = "events.out.tfevents."
 _FIRST_EVENT = "brain.Event:2"
 """What TensorBoard expects in the first record of a file."""
 
 
 class EventLog:
-    """Appends the figures of epochs to an event file in `folder`."""
+    """Writes the figures of epochs to the one event file in `folder`; what an earlier training logged there goes."""
 
     def __init__(self, folder: Path) -> None:
         import tensorflow as tf
         from tensorflow.core.util import event_pb2
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._writer = tf.io.TFRecordWriter(str(folder / f"events.out.tfevents.{time.time_ns()}.atelier"))
+        for earlier in folder.glob(f"{_PREFIX}*"):
+            earlier.unlink()
+        self._writer = tf.io.TFRecordWriter(str(folder / f"{_PREFIX}{time.time_ns()}.atelier"))
         self._write(event_pb2.Event(wall_time=time.time(), file_version=_FIRST_EVENT))
 
     def write(self, epoch: int, figures: Mapping[str, float]) -> None:
