@@ -80,11 +80,19 @@ def check_free(path: Path) -> None:
     """Holds a path to be free for a new run: it does not exist, or is an empty folder.
 
     Raises:
-        UsageError: it is a file, or a folder that is not empty.
+        UsageError: it is a file, a folder that is not empty, or has no name of its own, as `.` and `..`.
+        RunError: it cannot be looked at.
     """
-    if path.is_dir() and any(path.iterdir()):
+    if path.name in {"", ".."}:
+        raise UsageError(f"expected a name for the run folder, received {str(path)!r}")
+    try:
+        is_folder, is_taken = path.is_dir(), path.exists()
+        holds_something = is_folder and any(path.iterdir())
+    except OSError as error:
+        raise RunError(f"{path} cannot be looked at: {error.strerror or error}") from error
+    if holds_something:
         raise UsageError(f"{path} is not empty; a run is never overwritten, name another folder")
-    if path.exists() and not path.is_dir():
+    if is_taken and not is_folder:
         raise UsageError(f"{path} is a file; expected a folder for the run")
 
 
@@ -92,7 +100,10 @@ def _clear(partial: Path, path: Path) -> None:
     if is_interrupted(path):
         raise UsageError(f"an interrupted run is at {path}: --resume goes on with it, removing {partial} gives it up")
     for left_over in partial.iterdir():
-        left_over.unlink()
+        if left_over.is_dir():
+            shutil.rmtree(left_over)
+        else:
+            left_over.unlink()
 
 
 @contextlib.contextmanager
@@ -100,11 +111,16 @@ def _lock(folder: Path) -> Iterator[bool]:
     """Holds the folder's lock; false where another process does. A file system without such locks has none to hold."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _is_locked(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks, or NFS, which locks no folder
+        return True
+    return True
