@@ -46,7 +46,7 @@ class StopAt(BaseModel):
         return str(self)
 
     def __str__(self) -> str:
-        return f"{self.figure}={self.value:g}"
+        return f"{self.figure}={str(self.value).removesuffix('.0')}"
 
     def reached_by(self, figures: Mapping[str, float]) -> bool:
         """Whether the epoch's figures are good enough; a figure that is not among them never is."""

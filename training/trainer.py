@@ -16,7 +16,7 @@ from training.curves import draw_curves
 from training.datasets import Dataset
 from training.distribution import make_strategy
 from training.environment import git_revision, library_versions, quiet_tensorflow
-from training.errors import DatasetError, RunError, UsageError
+from training.errors import DatasetError, RunError, TrainingError, UsageError
 from training.fitting import Fit
 from training.loop import Loop
 from training.objective import answers, loss_and_metric
@@ -47,8 +47,9 @@ if TYPE_CHECKING:
     import keras
 
 REPORT_BYTES = 10 * 2**20
-RUN_SIZES = 6
-"""How many times the model's size a run needs on disk: the model, and a checkpoint beside the one it replaces."""
+RUN_SIZES = 8
+"""How many times the model's size a run needs on disk: a checkpoint beside the one that it replaces, each with the
+weights, the best epoch's, and Adam's two figures for each of them."""
 
 
 def train(
@@ -112,7 +113,14 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
 
     Raises:
         DatasetError: the examples have another shape.
+        UsageError: no epoch will have the figure that the training is to stop at.
     """
+    goal = recipe.training.stop_at
+    watched: tuple[str, ...] = ("loss", recipe.metric)
+    if dataset.validation is not None or recipe.training.validation_split > 0:
+        watched += ("validation_loss", f"validation_{recipe.metric}")
+    if goal is not None and goal.figure not in watched:
+        raise UsageError(f"stop_at: expected one of {', '.join(watched)}, which this training has, received {goal}")
     expected = (1,) if recipe.image is None else recipe.image.shape
     for name, split in dataset.splits():
         if split.inputs.shape[1:] != expected:
@@ -147,7 +155,7 @@ def _configure(recipe: Recipe, dataset: Dataset, data_dir: Path | None, replicas
         metric=recipe.metric,
         dataset=dataset.name,
         dataset_sha256=dataset.sha256,
-        data_dir=None if data_dir is None else str(data_dir.resolve()),
+        data_dir=None if data_dir is None else str(data_dir.resolve() if data_dir.exists() else data_dir),  # tfds:name
         labels=dataset.labels,
         image=recipe.image,
         settings=recipe.settings,
@@ -222,6 +230,8 @@ def _finish(
     evaluated_on, split = dataset.evaluation
     raw = loop.answer(evaluation_batches(split))
     loss, metric = loss_and_metric(config.output, tf.constant(raw), tf.constant(split.targets), 0.0)
+    if not np.isfinite(loss).all():
+        raise TrainingError(f"the trained model's loss on the {evaluated_on} examples is infinite or no number")
     metrics = RunMetrics(
         evaluated_on=evaluated_on,
         examples=len(split),
