@@ -10,6 +10,7 @@ import numpy as np
 
 from training.augmentation import augment
 from training.datasets.base import Dataset, Split
+from training.datasets.storage import on_disk
 from training.errors import UsageError
 from training.settings import Augmentation
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 PREFETCHED_BATCHES = 8
 EVALUATION_BATCH_BYTES = 8 * 2**20
 MAX_EVALUATION_BATCH = 500
+ROWS_COPIED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def training_and_validation(dataset: Dataset, fraction: float, seed: int) -> tup
 
     Raises:
         UsageError: either part would be empty.
+        DatasetError: examples that are not in memory do not fit on the disk a second time.
     """
     split = dataset.train
     if dataset.validation is not None:
@@ -48,7 +51,18 @@ def training_and_validation(dataset: Dataset, fraction: float, seed: int) -> tup
     if not 0 < held_out < len(split):
         raise UsageError(f"a validation split of {fraction} leaves one part of {len(split)} examples empty")
     order = np.random.default_rng(seed).permutation(len(split))
-    return split.take(order[held_out:]), split.take(order[:held_out])
+    return _part(split, order[held_out:]), _part(split, order[:held_out])
+
+
+def _part(split: Split, rows: np.ndarray) -> Split:
+    """Those examples; of a mapped file, in another one, since they may be more than memory should hold."""
+    if not isinstance(split.inputs, np.memmap):
+        return split.take(rows)
+    inputs = on_disk((len(rows), *split.inputs.shape[1:]))
+    for start in range(0, len(rows), ROWS_COPIED_AT_ONCE):
+        some = slice(start, start + ROWS_COPIED_AT_ONCE)
+        inputs[some] = split.inputs[rows[some]]
+    return Split(inputs, split.targets[rows])
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
