@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -48,7 +49,10 @@ Strict = Annotated[
 MaxMemory = Annotated[
     float,
     typer.Option(
-        min=0.001, rich_help_panel=_DATA, help="Decoded images above so many GiB are read from a file, not from memory."
+        min=0.001,
+        max=2**20,
+        rich_help_panel=_DATA,
+        help="Decoded images above so many GiB are read from a file, not from memory.",
     ),
 ]
 
@@ -151,7 +155,7 @@ def train(
         check_free(path)
         settings = _as_interrupted(settings, path, given) if resume else settings.with_settings(given)
         loading = LoadOptions(
-            data_dir=data,
+            data_dir=data or (_data_of_interrupted(path) if resume else None),
             image=settings.image,
             strict=strict,
             max_memory_bytes=round(max_memory_gib * GIB),
@@ -168,7 +172,7 @@ def train(
             progress=progress_on(console),
             resume=resume,
             tensorboard=tensorboard,
-            data_dir=data,
+            data_dir=loading.data_dir,
         )
     if as_json:
         typer.echo(json.dumps(_as_json(settings, run)))
@@ -255,7 +259,10 @@ def _as_interrupted(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> Rec
 
     if not is_interrupted(path):
         raise UsageError(f"there is no interrupted run to resume at {path}")
-    before = recipe.with_settings(read_config(partial_path(path)).settings)
+    interrupted = read_config(partial_path(path))
+    if interrupted.recipe != recipe.name:
+        raise UsageError(f"the interrupted run at {path} is of recipe {interrupted.recipe}, not {recipe.name}")
+    before = recipe.with_settings(interrupted.settings)
     now = before.with_settings(given)
     different = [
         f"{key} {value}, not {now.settings[key]}"
@@ -267,12 +274,20 @@ def _as_interrupted(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> Rec
     return before
 
 
+def _data_of_interrupted(path: Path) -> Path | None:
+    from training.run import read_config
+    from training.run_folder import partial_path
+
+    data_dir = read_config(partial_path(path)).data_dir
+    return None if data_dir is None else Path(data_dir)
+
+
 def _how_to_go_on(recipe: str, path: Path | None) -> str:
     from training.run_folder import is_interrupted
 
     if path is None or not is_interrupted(path):
         return "interrupted; no run folder was left behind"
-    return f"interrupted; go on with: atelier train {recipe} --out {path} --resume"
+    return f"interrupted; go on with: atelier train {recipe} --out {shlex.quote(str(path))} --resume"
 
 
 def _in_words(recipe: Recipe, run: Run) -> Text:

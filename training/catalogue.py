@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs[recipe.name] = _trained(recipe, options.runs / recipe.name, console)
         except TrainingError as error:
             console.print(f"{recipe.name} failed: {error}", style="red", soft_wrap=True)
-    if not options.recipes:
+    if runs and not options.recipes:
         _publish(runs)
     missed = [recipe.name for recipe in chosen if not _is_reached(recipe, runs)]
     console.print(f"missed: {', '.join(missed)}" if missed else "every target reached")
