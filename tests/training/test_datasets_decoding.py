@@ -21,6 +21,7 @@ from training.datasets import Dataset, LoadOptions, load_dataset
 from training.datasets.decoding import IN_FLIGHT_PER_WORKER, decode_splits
 from training.datasets.image_files import Listing, Parts
 from training.datasets.layout import LabelledFiles
+from training.datasets.storage import choose_storage
 from training.errors import DatasetError
 
 SPEC = ImageSpec(4, 6, "grayscale")
@@ -124,15 +125,14 @@ def test_too_little_room_on_disk_is_said_before_anything_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil has it
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 100, 100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9 * 10**9, 5 * 10**9, 4 * 10**9))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     with pytest.raises(DatasetError) as caught:
-        load(write_tree(tmp_path / "data", GOOD), max_memory_bytes=0)
+        choose_storage(5 * 10**9, max_memory_bytes=10**9)
 
     assert str(caught.value) == (
-        f"the decoded images need 0.00 GB on disk in {tmp_path}, only 0.00 GB are free: "
-        "make room there, or set TMPDIR to another folder"
+        f"the decoded images need 5.00 GB in a temporary folder, which TMPDIR names: {tmp_path} has 4.00 GB free"
     )
 
 
@@ -141,8 +141,16 @@ def test_a_disk_that_fills_up_meanwhile_is_said_too(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(DatasetError, match=r"the decoded images need .* GB on disk in .*, No space left on device: "):
+    with pytest.raises(
+        DatasetError, match=r"the decoded images need .* GB in a temporary .*: .* No space left on device"
+    ):
         load(write_tree(tmp_path, GOOD), max_memory_bytes=0)
+
+
+def test_a_temporary_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(DatasetError, match="No such file or directory: '/nowhere'"):
+        choose_storage(2, max_memory_bytes=1)
 
 
 class Endless:

@@ -201,6 +201,8 @@ def test_a_recipe_for_numbers_cannot_take_images(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_or_a_file_of_another_kind_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"there is no .*nowhere: expected a folder with one sub-folder of images"):
         load(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="there is no "):
+        load(tmp_path / ("x" * 5000))
     for content in (b"", b"just text", plain(1)):
         (tmp_path / "file").write_bytes(content)
         with pytest.raises(UsageError, match="file is neither a folder nor a tar file: expected a folder with one"):
@@ -276,5 +278,5 @@ def test_what_lies_beside_the_splits_and_the_classes_is_left_out_and_said(tmp_pa
     assert dataset.test is not None
     assert warnings == [
         f"{tmp_path}: left out what is in extra, test, beside train",
-        f"{tmp_path}/train: left out 1 images that lie in no class's folder: train/stray.png",
+        f"{tmp_path}/train: left out 1 image outside of the class folders: train/stray.png",
     ]

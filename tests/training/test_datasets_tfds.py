@@ -130,6 +130,7 @@ def test_an_unknown_name_is_wrong_use_and_a_failed_download_is_said(monkeypatch:
 
 def test_without_the_package_the_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
+    monkeypatch.setattr("training.datasets.tfds.quiet_tensorflow", lambda: None)
     with pytest.raises(UsageError, match="tfds:… needs TensorFlow Datasets: expected the package tensorflow-datasets"):
         load()
 

@@ -45,8 +45,10 @@ class Folder:
             raise UsageError(f"--data is missing: data set {self.name} expects {EXPECTED}")
         if str(path).startswith(PREFIX):
             return self._load_with_test(read_tfds(str(path).removeprefix(PREFIX), options.warn), options)
-        if not path.exists():
-            raise UsageError(f"there is no {path}: expected {EXPECTED}")
+        try:
+            path.stat()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"there is no {path}: expected {EXPECTED}") from error
         if path.is_file() and (path.suffix == ".npz" or (zipfile.is_zipfile(path) and not is_tar(path))):
             return read_npz(self.name, path, options.image)
         return self._load_with_test(read_splits(files_at(path), options.warn), options)

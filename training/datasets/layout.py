@@ -110,7 +110,8 @@ def read_classes(
         raise DatasetError(f"{where} has no images of {_some([shown((name,)) for name in empty])}: the folder is empty")
     outside = [shown(path) for path in below if len(path) == depth + 1]
     if outside:
-        warn(f"{where}: left out {len(outside):,} images that lie in no class's folder: {_some(outside)}")
+        images = "1 image" if len(outside) == 1 else f"{len(outside):,} images"
+        warn(f"{where}: left out {images} outside of the class folders: {_some(outside)}")
     return LabelledFiles(files, tuple(shown((name,)) for name in classes), tuple(inside), targets, depth)
 
 

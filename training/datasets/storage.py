@@ -23,10 +23,12 @@ def choose_storage(needed_bytes: int, max_memory_bytes: int) -> Allocate:
     """
     if needed_bytes <= max_memory_bytes:
         return in_memory
-    folder = tempfile.gettempdir()
-    free_bytes = shutil.disk_usage(folder).free
+    try:
+        free_bytes = shutil.disk_usage(tempfile.gettempdir()).free
+    except OSError as error:
+        raise _no_space(needed_bytes, str(error)) from error
     if free_bytes < needed_bytes:
-        raise _no_space(needed_bytes, f"only {_gigabytes(free_bytes)} are free")
+        raise _no_space(needed_bytes, f"{tempfile.gettempdir()} has {_gigabytes(free_bytes)} free")
     return on_disk
 
 
@@ -48,13 +50,12 @@ def on_disk(shape: tuple[int, ...]) -> np.ndarray:
             os.posix_fallocate(file.fileno(), 0, needed_bytes)
             return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
     except OSError as error:
-        raise _no_space(needed_bytes, os.strerror(error.errno or 0)) from error
+        raise _no_space(needed_bytes, str(error)) from error
 
 
 def _no_space(needed_bytes: int, reason: str) -> DatasetError:
     return DatasetError(
-        f"the decoded images need {_gigabytes(needed_bytes)} on disk in {tempfile.gettempdir()}, {reason}: "
-        "make room there, or set TMPDIR to another folder"
+        f"the decoded images need {_gigabytes(needed_bytes)} in a temporary folder, which TMPDIR names: {reason}"
     )
 
 
