@@ -240,9 +240,10 @@ def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
         typer.echo(f"Images: {image.height} x {image.width} {image.colour}, resized {image.resize}")
     if manifest.training is not None:
         facts = manifest.training
+        epochs = "1 epoch" if facts.epochs == 1 else f"{facts.epochs} epochs"
         typer.echo(
             f"Trained: {facts.recipe} on {facts.dataset} ({facts.dataset_sha256[:12]}…), "
-            f"{facts.epochs} epoch{"" if facts.epochs == 1 else "s"}, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
+            f"{epochs}, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
         )
     for metric, value in manifest.metrics.items():
         typer.echo(f"Before it was published: {_words(metric)} {value:.4f}")
