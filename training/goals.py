@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, model_serializer, model_validator
 
-RISING = ("accuracy", "validation_accuracy")
-FALLING = ("loss", "validation_loss", "mean_absolute_error", "validation_mean_absolute_error")
+Rising = Literal["accuracy", "validation_accuracy"]
+Falling = Literal["loss", "validation_loss", "mean_absolute_error", "validation_mean_absolute_error"]
+RISING, FALLING = get_args(Rising), get_args(Falling)
 KERAS_PREFIX = "val_"
 
 
@@ -18,19 +19,19 @@ class StopAt(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    figure: str
+    figure: Rising | Falling
     value: float
 
     @model_validator(mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
-        if not isinstance(value, str):
+        if isinstance(value, (Mapping, StopAt)):
             return value
-        figure, _, number = value.partition("=")
+        figure, _, number = str(value).partition("=")
         figure, number = figure.strip(), number.strip()
         if figure.startswith(KERAS_PREFIX):
             figure = "validation_" + figure.removeprefix(KERAS_PREFIX)
-        if figure not in RISING + FALLING:
+        if figure not in RISING + FALLING or not number:
             raise ValueError(f"expected a goal like accuracy=0.95 of {', '.join(RISING + FALLING)}, received {value!r}")
         return {"figure": figure, "value": number}
 

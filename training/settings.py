@@ -6,12 +6,15 @@ Every group is a frozen pydantic model that also reads text, so that a command l
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from serving.images import ImageSpec
 from training.goals import StopAt
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Optimizer = Literal["adam", "sgd"]
 LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
@@ -25,6 +28,33 @@ class Settings(BaseModel):
     """A group of settings; an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+_EXPECTED = {
+    "greater_than_equal": "at least {ge}",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "at most {le}",
+    "less_than": "less than {lt}",
+    "literal_error": "{expected}",
+    "finite_number": "a finite number",
+}
+_EXPECTED_OF_KIND = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "tuple": "numbers, as 512,256",
+}
+
+
+def expectation(error: ErrorDetails) -> str:
+    """What pydantic found wrong with a value, as the part of a sentence that says what was expected."""
+    kind = error["type"]
+    limits = {name: f"{limit:g}" if isinstance(limit, float) else limit for name, limit in error.get("ctx", {}).items()}
+    expected = _EXPECTED.get(kind, _EXPECTED_OF_KIND.get(kind.partition("_")[0]))
+    if expected is None:
+        return error["msg"].removeprefix("Value error, ")
+    each = " for each" if isinstance(error["loc"][-1], int) else ""
+    return f"expected {expected.format(**limits)}{each}"
 
 
 def _split_commas(value: object) -> object:

@@ -97,7 +97,7 @@ def test_points_of_one_image_size_come_together() -> None:
         (["units=128", "units=512"], "units was given twice; expected all its values in one list, as units=value,val"),
         (["units=5,05"], "the grid has units=5 twice; expected different values"),
         (["width=5"], "recipe mnist-dense has no setting 'width'; known: "),
-        (["epochs=5,many"], "epochs: Input should be a valid integer"),
+        (["epochs=5,many"], "epochs: expected a whole number"),
         (["units=5", "layers=5+6"], "units is short for layers with one layer"),
     ],
 )
