@@ -110,7 +110,7 @@ def _figures(runs: Sequence[Run]) -> dict[str, Row]:
         "loss": tuple(one.loss for one in metrics),
         "parameters": tuple(one.parameters for one in metrics),
         "seconds": tuple(one.seconds for one in metrics),
-        "epochs": tuple(len(run.history.epochs) for run in runs),
+        "epochs trained": tuple(len(run.history.epochs) for run in runs),
         "best epoch": tuple(run.history.best + 1 for run in runs),
     }
     return figures
@@ -147,7 +147,7 @@ def _verdict(first: Run, other: Run, first_name: str, name: str) -> str:
             "whether that is more than chance cannot be told from it."
         )
     interval = difference_interval(one.value, one.examples, two.value, two.examples)
-    low, high = (f"{100 * limit:+.1f}" for limit in interval)
+    low, high = (f"{100 * limit:+.2f}" for limit in interval)
     more = "more" if difference >= 0 else "less"
     judged = "larger than chance" if is_clear(interval) else "no clear difference"
     return (

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_MARKED_EPOCHS = 30
+LOG_FROM_RATIO = 20
+"""Losses of which the largest is this many times the smallest are drawn in logarithms."""
 
 
 def draw_comparison(runs: Sequence[Run], names: Sequence[str], path: Path) -> None:
@@ -37,6 +39,11 @@ def draw_comparison(runs: Sequence[Run], names: Sequence[str], path: Path) -> No
     for axes, (title, figures) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels, strict=True):
         axes.set_title(title, loc="left", fontsize=11, color=INK)
         _draw_panel(axes, runs, figures)
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr, call-arg]
+    losses = [loss for run in runs for epoch in run.history.epochs for loss in _losses(epoch)]
+    if min(losses) > 0 and max(losses) >= LOG_FROM_RATIO * min(losses):
+        figure.axes[0].set_yscale("log")
+        figure.axes[0].tick_params(which="minor", length=0)
     handles = [
         Line2D([], [], color=series_look(index)[0], marker=series_look(index)[1], markersize=5, linewidth=2, label=name)
         for index, name in enumerate(names)
@@ -64,6 +71,10 @@ def _draw_panel(axes: Axes, runs: Sequence[Run], figures: Callable[[Epoch], tupl
         validated = [(number, value) for number, (_, value) in zip(numbers, pairs, strict=True) if value is not None]
         if validated:
             axes.plot(*zip(*validated, strict=True), color=colour, linewidth=2, marker=marked, markersize=4)
+
+
+def _losses(epoch: Epoch) -> tuple[float, ...]:
+    return (epoch.loss,) if epoch.validation_loss is None else (epoch.loss, epoch.validation_loss)
 
 
 def _percent(share: float | None) -> float | None:

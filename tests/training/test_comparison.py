@@ -47,7 +47,7 @@ def test_figures_are_listed_whether_they_differ_or_not(tmp_path: Path) -> None:
         "loss": (0.3, 0.3),
         "parameters": (1000, 5),
         "seconds": (10.0, 10.0),
-        "epochs": (2, 3),
+        "epochs trained": (2, 3),
         "best epoch": (2, 2),
     }
 
@@ -56,7 +56,7 @@ def test_a_difference_beyond_chance_is_called_so_with_its_interval(tmp_path: Pat
     comparison = compare_runs([run(tmp_path / "one", metrics(0.9)), run(tmp_path / "other", metrics(0.92))])
 
     assert comparison.verdicts == (
-        "other has 2.00 points more accuracy than one: larger than chance (95 % interval +1.2 to +2.8 points).",
+        "other has 2.00 points more accuracy than one: larger than chance (95 % interval +1.21 to +2.79 points).",
     )
 
 
@@ -65,7 +65,7 @@ def test_a_difference_within_chance_is_called_none(tmp_path: Path) -> None:
     comparison = compare_runs([run(tmp_path / "one", few), run(tmp_path / "other", metrics(0.88, examples=360))])
 
     assert comparison.verdicts == (
-        "other has 2.00 points less accuracy than one: no clear difference (95 % interval -6.6 to +2.6 points).",
+        "other has 2.00 points less accuracy than one: no clear difference (95 % interval -6.63 to +2.61 points).",
     )
 
 
