@@ -47,4 +47,5 @@ CELSIUS_DEEP = replace(
     name="celsius-deep",
     title="degrees Celsius to Fahrenheit, layers of 4, 4 and 1",
     architecture=LinearNet(layers=(4, 4)),
+    training=TrainingSettings(epochs=500, learning_rate=0.1, validation_split=0),
 )
