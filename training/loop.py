@@ -71,7 +71,6 @@ class Loop:
         optimizer.build(model.trainable_variables)
         self._compiled_train = tf.function(self._train, reduce_retracing=True)
         self._compiled_judge = tf.function(self._judge, reduce_retracing=True)
-        self._compiled_answer = tf.function(self._answer, reduce_retracing=True)
 
     @property
     def share(self) -> Share:
@@ -93,10 +92,6 @@ class Loop:
         import tensorflow as tf
 
         return _totals(self._compiled_judge(iter(batches), tf.constant(steps)))
-
-    def answer(self, batches: tf.data.Dataset) -> np.ndarray:
-        """Logits or predictions for every example, float32 `[N, outputs]`; each process answers all of it by itself."""
-        return np.concatenate([self._compiled_answer(inputs).numpy() for inputs, _, _ in batches])
 
     def _train(self, batches: Iterator[Any], steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
         import tensorflow as tf
@@ -142,8 +137,14 @@ class Loop:
         loss, metric = loss_and_metric(self._output, self._raw(inputs, training=False), targets, self._label_smoothing)
         return tf.reduce_sum(loss), tf.reduce_sum(metric), tf.cast(tf.size(loss), tf.float32)
 
-    def _answer(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self._raw(inputs, training=False)
+
+def ask(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
+    """Logits or predictions for every example, float32 `[N, outputs]`; each process asks for all of it by itself."""
+    import tensorflow as tf
+
+    raw = _without_last_activation(model)
+    compiled = tf.function(lambda inputs: raw(inputs, training=False), reduce_retracing=True)
+    return np.concatenate([compiled(inputs).numpy() for inputs, _, _ in batches])
 
 
 def local_share(strategy: tf.distribute.Strategy) -> Share:

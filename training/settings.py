@@ -20,6 +20,9 @@ Optimizer = Literal["adam", "sgd"]
 LearningRateSchedule = Literal["constant", "cosine", "one-cycle"]
 """`cosine` falls to 0 by the last step along half a cosine; `one-cycle` first rises for a fifth of the steps."""
 
+Precision = Literal["float32", "bfloat16"]
+"""What layers compute in; weights, losses and the saved model are float32 either way."""
+
 MAX_COUNT = 2**31 - 1
 MAX_SEED = 2**32 - 1
 
@@ -81,6 +84,8 @@ class TrainingSettings(Settings):
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled decay of the kernels, as AdamW has it."""
     label_smoothing: Fraction = 0.0
+    precision: Precision = "float32"
+    """`bfloat16` is about twice as fast for wide convolutions where the processor has instructions for it."""
     validation_split: Fraction = 0.1
     """Of the training images, where the data set has no validation split; 0 trains on all and validates nothing."""
     early_stopping: int | None = Field(default=None, ge=1)

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.checkpoint import CHECKPOINT
+from training.checkpoint import CHECKPOINT, assign, values
 from training.curves import draw_curves
 from training.datasets import Dataset
 from training.distribution import make_strategy
 from training.environment import git_revision, library_versions, quiet_tensorflow
 from training.errors import DatasetError, RunError, TrainingError, UsageError
 from training.fitting import Fit
-from training.loop import Loop
+from training.loop import Loop, ask
 from training.objective import answers, loss_and_metric
 from training.optimizer import make_optimizer
 from training.pipeline import evaluation_batches, steps_per_epoch, training_and_validation
@@ -40,6 +40,7 @@ from training.run import (
     read_run,
 )
 from training.run_folder import run_folder
+from training.settings import Precision
 from training.tensorboard import FOLDER as TENSORBOARD
 from training.tensorboard import EventLog
 
@@ -96,14 +97,14 @@ def train(
         settings = recipe.training
         train_split, validation = training_and_validation(dataset, settings.validation_split, settings.seed)
         with strategy.scope():
-            model = build_model(recipe, dataset.labels)
+            model = build_model(recipe, dataset.labels, settings.precision)
             optimizer = make_optimizer(settings, steps_per_epoch(train_split, settings.batch_size))
             loop = Loop(recipe, model, optimizer, strategy)
         _require_space(folder, model)
         with _callbacks(recipe, progress, folder / TENSORBOARD if tensorboard else None) as callbacks:
             fit = Fit(recipe, loop, train_split, validation, folder=folder, progress=progress, callbacks=callbacks)
             history, weights_of_epoch = fit.run()
-        _finish(folder, config, history, weights_of_epoch, loop, dataset)
+        _finish(folder, config, history, weights_of_epoch, _in_full_precision(model, recipe, dataset.labels), dataset)
         (folder / CHECKPOINT).unlink()
     return read_run(out)
 
@@ -130,20 +131,42 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
             )
 
 
-def build_model(recipe: Recipe, labels: Sequence[str]) -> keras.Model:
-    """The recipe's untrained model for these classes.
+def build_model(recipe: Recipe, labels: Sequence[str], precision: Precision = "float32") -> keras.Model:
+    """The recipe's untrained model for these classes, whose layers compute in that precision.
 
     Raises:
         UsageError: it does not give one row of scores, or one prediction, for each example.
     """
     outputs = len(labels) if recipe.task == "classification" else 1
-    model = recipe.architecture.build(recipe.image, outputs, recipe.output)
+    with _computing_in(precision):
+        model = recipe.architecture.build(recipe.image, outputs, recipe.output)
     expected = (None, 1 if recipe.output == "sigmoid" else outputs)
     if model.output_shape != expected:
         raise UsageError(
             f"recipe {recipe.name} gives {model.output_shape}, expected {expected}; is a Flatten layer missing?"
         )
     return model
+
+
+@contextlib.contextmanager
+def _computing_in(precision: Precision) -> Iterator[None]:
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _in_full_precision(model: keras.Model, recipe: Recipe, labels: Sequence[str]) -> keras.Model:
+    """The model to judge, keep and serve: the trained weights, computed with in float32."""
+    if recipe.training.precision == "float32":
+        return model
+    exact = build_model(recipe, labels)
+    assign(exact.variables, values(model.variables))
+    return exact
 
 
 def _configure(recipe: Recipe, dataset: Dataset, data_dir: Path | None, replicas: int) -> RunConfig:
@@ -221,14 +244,14 @@ def _finish(
     config: RunConfig,
     history: History,
     weights_of_epoch: int,
-    loop: Loop,
+    model: keras.Model,
     dataset: Dataset,
 ) -> None:
     """Judges the model, and writes everything but the settings."""
     import tensorflow as tf
 
     evaluated_on, split = dataset.evaluation
-    raw = loop.answer(evaluation_batches(split))
+    raw = ask(model, evaluation_batches(split))
     loss, metric = loss_and_metric(config.output, tf.constant(raw), tf.constant(split.targets), 0.0)
     if not np.isfinite(loss).all():
         raise TrainingError(f"the trained model's loss on the {evaluated_on} examples is infinite or no number")
@@ -239,7 +262,7 @@ def _finish(
         metric=config.metric,
         value=float(np.mean(metric)),
         seconds=round(sum(epoch.seconds for epoch in history.epochs), 3),
-        parameters=loop.model.count_params(),
+        parameters=model.count_params(),
         weights_of_epoch=weights_of_epoch,
     )
     history.write(folder / HISTORY)
@@ -253,4 +276,4 @@ def _finish(
         split=split,
         outputs=answers(config.output, raw),
     )
-    loop.model.save(folder / MODEL)
+    model.save(folder / MODEL)

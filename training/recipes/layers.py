@@ -46,8 +46,8 @@ def classifier(
         features = body(maps)
     except ValueError as error:  # Keras, of a layer whose output would have no pixels left
         raise UsageError(f"the layers do not fit an image of {image.height}x{image.width}: {error}") from error
-    logits = keras.layers.Dense(1 if output == "sigmoid" else outputs, name=LOGITS)(features)
-    return keras.Model(pixels, keras.layers.Activation(output, name="scores")(logits))
+    logits = keras.layers.Dense(1 if output == "sigmoid" else outputs, dtype="float32", name=LOGITS)(features)
+    return keras.Model(pixels, keras.layers.Activation(output, dtype="float32", name="scores")(logits))
 
 
 def hidden_layers(features: keras.KerasTensor, layers: Sequence[int]) -> keras.KerasTensor:

@@ -29,7 +29,7 @@ class LinearNet(Architecture):
         maps = features
         for units in self.layers:
             maps = keras.layers.Dense(units)(maps)
-        return keras.Model(features, keras.layers.Dense(outputs, name="predictions")(maps))
+        return keras.Model(features, keras.layers.Dense(outputs, dtype="float32", name="predictions")(maps))
 
 
 CELSIUS = Recipe(
