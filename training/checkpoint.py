@@ -80,8 +80,8 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     """
     path = folder / CHECKPOINT
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
         return Checkpoint(
             History.model_validate_json(str(arrays[_HISTORY])), _group(arrays, _STATE), _group(arrays, _BEST)
         )
