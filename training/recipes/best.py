@@ -8,7 +8,7 @@ from pydantic import Field
 
 from serving.images import ImageSpec
 from training.recipes.base import Architecture, Recipe, Target
-from training.recipes.layers import classifier
+from training.recipes.layers import FOR_RELU, classifier
 from training.run import Output
 from training.settings import Augmentation, Fraction, PixelSettings, Sizes, TrainingSettings
 
@@ -34,7 +34,7 @@ class ResidualNet(Architecture):
         import keras
 
         def convolution(maps: keras.KerasTensor, filters: int, *, halve: bool = False) -> keras.KerasTensor:
-            maps = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal")(maps)
+            maps = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer=FOR_RELU)(maps)
             if halve:  # before normalization, which then has a quarter to do
                 maps = keras.layers.MaxPooling2D()(maps)
             maps = keras.layers.BatchNormalization(momentum=0.95)(maps)

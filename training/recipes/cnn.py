@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from serving.images import ImageSpec
 from training.recipes.base import Architecture, Recipe, Target
-from training.recipes.layers import classifier, hidden_layers
+from training.recipes.layers import FOR_RELU, classifier, hidden_layers
 from training.run import Output
 from training.settings import Augmentation, Fraction, PixelSettings, Sizes, TrainingSettings
 
@@ -32,7 +32,9 @@ class ConvNet(Architecture):
 
         def body(maps: keras.KerasTensor) -> keras.KerasTensor:
             for filters in self.filters:
-                maps = keras.layers.Conv2D(filters, 3, padding=self.padding, activation="relu")(maps)
+                maps = keras.layers.Conv2D(
+                    filters, 3, padding=self.padding, activation="relu", kernel_initializer=FOR_RELU
+                )(maps)
                 maps = keras.layers.MaxPooling2D()(maps)
             features = keras.layers.Flatten()(maps)
             if self.dropout:

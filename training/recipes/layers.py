@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import keras
 
 LOGITS = "logits"
+FOR_RELU = "he_normal"
+"""Initial weights that keep the variance through ReLUs (He et al., 2015, "Delving deep into rectifiers")."""
 BRIGHTEST = 255
 CLASSES_OF_A_SIGMOID = 2
 
@@ -55,5 +57,5 @@ def hidden_layers(features: keras.KerasTensor, layers: Sequence[int]) -> keras.K
     import keras
 
     for units in layers:
-        features = keras.layers.Dense(units, activation="relu")(features)
+        features = keras.layers.Dense(units, activation="relu", kernel_initializer=FOR_RELU)(features)
     return features

@@ -17,7 +17,7 @@ CATS_VS_DOGS = Recipe(
     pixels=_RGB_150,
     augmentation=Augmentation(),
     architecture=ConvNet(filters=(32, 64, 128, 128), padding="valid", layers=(512,)),
-    training=TrainingSettings(epochs=20),
+    training=TrainingSettings(epochs=15),
     target=Target(accuracy=0.70),
 )
 
