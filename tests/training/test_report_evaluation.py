@@ -11,7 +11,6 @@ from training.report.evaluation import (
     calibration,
     class_figures,
     confusion_matrix,
-    wilson_interval,
     worst_mistakes,
 )
 
@@ -113,19 +112,3 @@ def test_the_calibration_curve_is_scikit_learns() -> None:
     accuracies, means = calibration_curve(truths == 0, confidences, n_bins=15)
     assert [bin_.accuracy for bin_ in filled] == pytest.approx(accuracies)
     assert [bin_.confidence for bin_ in filled] == pytest.approx(means)
-
-
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    # Newcombe 1998, table I, method 3.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilsons_interval_is_the_literatures(successes: int, trials: int, low: float, high: float) -> None:
-    assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=6e-5)
-
-
-def test_wilsons_interval_of_a_perfect_score_ends_at_one() -> None:
-    low, high = wilson_interval(15, 15)
-
-    assert 0.79 < low < 0.8
-    assert high == pytest.approx(1.0)

@@ -12,8 +12,6 @@ import numpy as np
 
 CALIBRATION_BINS = 15
 """As many as the literature uses (Guo et al. 2017, On Calibration of Modern Neural Networks)."""
-_Z_95 = 1.959963984540054
-"""The standard normal distribution holds 95 % within so many standard deviations."""
 
 
 def confusion_matrix(truths: np.ndarray, guesses: np.ndarray, n_labels: int) -> np.ndarray:
@@ -98,15 +96,6 @@ def calibration(scores: np.ndarray, truths: np.ndarray, n_bins: int = CALIBRATIO
         if examples:
             error += examples / len(truths) * abs(confidence - accuracy)
     return Calibration(tuple(bins), float(confidences.mean()), float(right.mean()), error)
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share, 0..1, after Wilson 1927; unlike the textbook's it never leaves 0..1."""
-    share, z_squared = successes / trials, _Z_95**2
-    centre = (share + z_squared / (2 * trials)) / (1 + z_squared / trials)
-    spread = share * (1 - share) / trials + z_squared / (4 * trials**2)
-    half = _Z_95 * math.sqrt(spread) / (1 + z_squared / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _quotient(part: float, whole: float) -> float:

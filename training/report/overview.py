@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import JsonValue
 
+from training.chance import share_interval
 from training.report.charts import Line, line_chart
-from training.report.evaluation import wilson_interval
 from training.report.html import Html, duration, number, percent, tag
 from training.report.page import figure, section
 from training.report.verdict import judge_fit
@@ -40,7 +40,7 @@ def _outcome(metrics: RunMetrics) -> Iterator[str]:
         yield f"mean absolute error on {examples}"
     else:
         yield f"of {examples} classified right"
-        low, high = wilson_interval(round(metrics.value * metrics.examples), metrics.examples)
+        low, high = share_interval(metrics.value, metrics.examples)
         yield tag("span", f"95 % confidence interval: {percent(low)} to {percent(high)}")
 
 
