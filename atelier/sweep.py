@@ -60,13 +60,16 @@ def sweep(
         raise typer.BadParameter(f"expected a recipe's name first, then --grid, received {recipe!r}")
     folder = out or Path("runs") / f"{recipe}-sweep"
     with _errors_in_a_sentence(folder):
-        from training.errors import RunError
+        from training.cluster import TF_CONFIG, read_cluster
+        from training.errors import RunError, UsageError
         from training.recipes import find_recipe
         from training.sweeps.grid import parse_grid
         from training.sweeps.picture import draw_sweep
         from training.sweeps.record import PICTURE
         from training.sweeps.runner import plan_sweep, run_sweep
 
+        if read_cluster().has_others:
+            raise UsageError(f"${TF_CONFIG} names several processes, but a sweep trains in one; expected it unset")
         base = find_recipe(recipe)
         parsed = parse_grid(base, [*(grid or ()), *(more_axes or ())], common or ())
         plan = plan_sweep(base, parsed, folder)

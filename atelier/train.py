@@ -16,8 +16,10 @@ import typer
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note, plain_console, sentences, sigterm_as_ctrl_c
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
+    from training.cluster import Cluster
     from training.reached import Reached
     from training.recipes import Recipe
     from training.run import Run
@@ -125,7 +127,10 @@ def train(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
 ) -> None:
-    """Train a recipe and leave a run folder: settings, history, weights, metrics, and report.html to look at."""
+    """Train a recipe and leave a run folder: settings, history, weights, metrics, and report.html to look at.
+
+    With several machines, the same command runs on each of them, and $TF_CONFIG says which is which.
+    """
     options = {
         "units": units,
         "layers": layers,
@@ -144,24 +149,34 @@ def train(
     console = plain_console(stderr=as_json)
     path = out
     with training_errors(lambda: _how_to_go_on(recipe, path)):
+        from training.cluster import read_cluster
         from training.datasets import LoadOptions, load_dataset
-        from training.progress import progress_on
+        from training.progress import SentencesOnly, progress_on
         from training.recipes import find_recipe
-        from training.run_folder import check_free
+        from training.run_folder import is_interrupted
+        from training.trainer import assist
         from training.trainer import train as train_recipe
 
         settings = find_recipe(recipe)
-        path = _run_path(recipe, out, resume=resume)
-        check_free(path)
-        settings = _as_interrupted(settings, path, given) if resume else settings.with_settings(given)
+        cluster = read_cluster()
+        path = _run_path(recipe, out, resume=resume) if cluster.is_chief else out
+        # Another process than the chief may be on a machine that has nothing of the run that the chief resumes.
+        interrupted = path if resume and path is not None and (cluster.is_chief or is_interrupted(path)) else None
+        settings = (
+            settings.with_settings(given) if interrupted is None else _as_interrupted(settings, interrupted, given)
+        )
         loading = LoadOptions(
-            data_dir=data or (_data_of_interrupted(path) if resume else None),
+            data_dir=data or (None if interrupted is None else _data_of_interrupted(interrupted)),
             image=settings.image,
             strict=strict,
             max_memory_bytes=round(max_memory_gib * GIB),
             warn=note,
         )
         dataset = load_dataset(settings.dataset, loading)
+        if path is None or not cluster.is_chief:
+            assist(settings, dataset, progress=SentencesOnly(console), cluster=cluster)
+            _say_assisted(settings, cluster, console, as_json=as_json)
+            return
         sizes = ", ".join(f"{len(split):,} {name}" for name, split in dataset.splits())
         kind = "numbers" if settings.image is None else "images"
         console.print(f"{settings.name}: {sizes} {kind}, from {dataset.source}", soft_wrap=True)
@@ -173,6 +188,7 @@ def train(
             resume=resume,
             tensorboard=tensorboard,
             data_dir=loading.data_dir,
+            cluster=cluster,
         )
     if as_json:
         typer.echo(json.dumps(_as_json(settings, run)))
@@ -239,9 +255,10 @@ def parse_settings(assignments: Sequence[str], options: Mapping[str, Any]) -> di
 
 def _run_path(recipe: str, out: Path | None, *, resume: bool) -> Path:
     from training.errors import UsageError
-    from training.run_folder import RUNS, default_run_path, latest_interrupted
+    from training.run_folder import RUNS, check_free, default_run_path, latest_interrupted
 
     if out is not None:
+        check_free(out)
         return out
     if not resume:
         return default_run_path(recipe, datetime.datetime.now().astimezone())
@@ -288,6 +305,13 @@ def _how_to_go_on(recipe: str, path: Path | None) -> str:
     if path is None or not is_interrupted(path):
         return "interrupted; no run folder was left behind"
     return f"interrupted; go on with: atelier train {recipe} --out {shlex.quote(str(path))} --resume"
+
+
+def _say_assisted(recipe: Recipe, cluster: Cluster, console: Console, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"run": None, "recipe": recipe.name, "process": cluster.name}))
+    else:
+        console.print(f"{cluster.name}: done; the chief, at {cluster.addresses[0]}, writes the run", soft_wrap=True)
 
 
 def _in_words(recipe: Recipe, run: Run) -> Text:

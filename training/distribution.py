@@ -1,74 +1,139 @@
 """One device, several, or several machines: what TensorFlow trains on, as the surroundings say.
 
-`TF_CONFIG`, which Kubeflow's TFJob sets on every machine, names the workers; without it, all GPUs of this machine share
-each batch; without several GPUs, the one device that there is.
+The processes of a cluster share each batch; without others, all GPUs of this machine do; without several GPUs, there is
+the one device. Only the chief has the run's files: what the others need of them comes over the network.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from typing import TYPE_CHECKING, Any
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from training.errors import UsageError
+import numpy as np
+
+from training.cluster import Cluster
+from training.errors import TrainingError
+from training.pipeline import Share
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
-TF_CONFIG = "TF_CONFIG"
-CHIEF, WORKER = "chief", "worker"
+CONNECT_TIMEOUT_S = 600.0
+"""How long a process waits for the others, which may still be starting or loading data."""
+_WORD_BYTES = 4
 
 
-def make_strategy() -> tf.distribute.Strategy:
-    """The strategy for these surroundings; with several workers it waits until all are there.
+@contextlib.contextmanager
+def strategy_for(cluster: Cluster, say: Callable[[str], None]) -> Iterator[tf.distribute.Strategy]:
+    """The strategy for these surroundings; TensorFlow must not have done anything in this process yet.
+
+    With a cluster it waits until all processes are there, which `say` is told; afterwards all of them fail when one
+    ends (TensorFlow notices within about 10 s).
 
     Raises:
-        UsageError: `TF_CONFIG` is not what TensorFlow expects.
+        TrainingError: the others did not come or are gone, or this process cannot listen at its address.
     """
     import tensorflow as tf
 
-    if worker_count() > 1:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    if len(tf.config.list_physical_devices("GPU")) > 1:
-        return tf.distribute.MirroredStrategy()
-    return tf.distribute.get_strategy()
-
-
-def worker_count() -> int:
-    """How many processes train together.
-
-    Raises:
-        UsageError: `TF_CONFIG` is not what TensorFlow expects.
-    """
-    cluster = _config().get("cluster", {})
-    return max(1, len(cluster.get(CHIEF, [])) + len(cluster.get(WORKER, [])))
-
-
-def is_chief() -> bool:
-    """Whether this process is the one that writes the run: the chief, or the first worker where none is called so.
-
-    Raises:
-        UsageError: `TF_CONFIG` is not what TensorFlow expects.
-    """
-    config = _config()
-    task = config.get("task", {})
-    if CHIEF in config.get("cluster", {}):
-        return bool(task.get("type") == CHIEF)
-    return int(task.get("index", 0)) == 0
-
-
-def _config() -> dict[str, Any]:
-    text = os.environ.get(TF_CONFIG)
-    if not text:
-        return {}
+    if not cluster.has_others:
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        yield tf.distribute.MirroredStrategy() if gpus > 1 else tf.distribute.get_strategy()
+        return
+    lost = (
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+        tf.errors.UnavailableError,
+    )
+    others = ", ".join(address for address in cluster.addresses if address != cluster.address)
+    say(f"{cluster.name}, at {cluster.address}: waits for {others}")
     try:
-        config = json.loads(text)
-        address = config["cluster"][config["task"]["type"]][config["task"]["index"]]
-    except (ValueError, KeyError, IndexError, TypeError):
-        address = None
-    if not isinstance(address, str):
-        raise UsageError(
-            f'${TF_CONFIG}: expected {{"cluster": {{"worker": ["host:port", …]}}, "task": {{"type": "worker", "index": '
-            f"0}}}}, received {text!r}"
-        )
-    return dict(config)
+        yield _connect(cluster, others)
+    except lost as error:
+        raise TrainingError(
+            f"{cluster.name} lost the others ({others}): one of them ended, or the network did; start all of them "
+            "again, with --resume to go on after the last saved epoch"
+        ) from error
+
+
+def _connect(cluster: Cluster, others: str) -> tf.distribute.Strategy:
+    """Waits in another thread, since TensorFlow's own waiting hears neither Ctrl-C nor a time limit."""
+    import tensorflow as tf
+
+    connected: Future[tf.distribute.Strategy] = Future()
+
+    def connect() -> None:
+        try:
+            connected.set_result(tf.distribute.MultiWorkerMirroredStrategy())
+        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
+            connected.set_exception(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    try:
+        return connected.result(CONNECT_TIMEOUT_S)
+    except TimeoutError as error:
+        raise TrainingError(
+            f"{cluster.name} waited {CONNECT_TIMEOUT_S / 60:.0f} minutes for {others}; not all of them came"
+        ) from error
+    except tf.errors.UnknownError as error:
+        raise TrainingError(
+            f"{cluster.name} cannot listen at {cluster.address}: the port is taken, or the address is not this "
+            f"machine's ({error.message})"
+        ) from error
+    except RuntimeError as error:  # as after a data set that TensorFlow itself has read
+        raise TrainingError(f"{cluster.name} cannot train with others: {error}") from error
+
+
+def normalize_whole_batches(model: keras.Model) -> None:
+    """Lets batch normalization look at the examples of all replicas, not of each by itself."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+def share_of(context: tf.distribute.InputContext) -> Share:
+    """Which replicas the process has that this context's batches are for; every process has equally many."""
+    local = context.num_replicas_in_sync // context.num_input_pipelines
+    first = context.input_pipeline_id * local
+    return Share(first, first + local, context.num_replicas_in_sync)
+
+
+def copy_from_chief(folder: Path, names: Sequence[str], cluster: Cluster, strategy: tf.distribute.Strategy) -> None:
+    """Puts the chief's files of these names into the other processes' folders; all have to call it.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    for name in names if cluster.has_others else ():
+        path = folder / name
+        held = _from_chief(path.read_bytes() if cluster.is_chief and path.exists() else b"", strategy)
+        if held and not cluster.is_chief:
+            path.write_bytes(held)
+
+
+def _from_chief(content: bytes, strategy: tf.distribute.Strategy) -> bytes:
+    """What the chief has as `content`; the others' is ignored. Sent as a sum in which theirs is zero."""
+    length = int(_sum_from_chief(np.array([len(content)]), strategy)[0])
+    if length == 0:
+        return b""
+    words = np.zeros(-(-length // _WORD_BYTES), np.int32)
+    words.view(np.uint8)[: len(content)] = np.frombuffer(content, np.uint8)
+    return _sum_from_chief(words, strategy).tobytes()[:length]
+
+
+def _sum_from_chief(values: np.ndarray, strategy: tf.distribute.Strategy) -> np.ndarray:
+    import tensorflow as tf
+
+    def of_replica(context: tf.distribute.ValueContext) -> tf.Tensor:
+        return tf.constant(values if context.replica_id_in_sync_group == 0 else np.zeros_like(values))
+
+    everyones = strategy.experimental_distribute_values_from_function(of_replica)
+    return np.asarray(strategy.reduce(tf.distribute.ReduceOp.SUM, everyones, axis=None))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +15,7 @@ from training.checkpoint import Checkpoint, assign, read_checkpoint, values, wri
 from training.datasets import Split
 from training.errors import TrainingError
 from training.loop import Loop, Totals
-from training.pipeline import evaluation_batch_size, evaluation_batches, steps_per_epoch, training_batches
+from training.pipeline import Share, evaluation_batch_size, evaluation_batches, steps_per_epoch, training_batches
 from training.progress import Plan, Progress
 from training.recipes import Recipe
 from training.run import Epoch, History
@@ -45,6 +46,7 @@ class Fit:
         folder: where checkpoints go; one that is there is taken up.
         progress: hears of every step.
         callbacks: Keras callbacks, told of every epoch's end; they may set the model's `stop_training`.
+        writes: whether checkpoints and the last good model are kept; of several processes, one does.
     """
 
     def __init__(
@@ -57,12 +59,13 @@ class Fit:
         folder: Path,
         progress: Progress,
         callbacks: Sequence[keras.callbacks.Callback],
+        writes: bool = True,
     ) -> None:
         import keras
 
         self._recipe, self._settings = recipe, recipe.training
         self._loop, self._train, self._validation = loop, train, validation
-        self._folder, self._progress = folder, progress
+        self._folder, self._progress, self._writes = folder, progress, writes
         self._callbacks = keras.callbacks.CallbackList(list(callbacks), model=loop.model)
         self._steps = steps_per_epoch(train, self._settings.batch_size)
         self._epochs: list[Epoch] = []
@@ -70,7 +73,7 @@ class Fit:
         self._checkpoint: Checkpoint | None = None
         self._written: Checkpoint | None = None
         self._written_at = -math.inf  # so the first epoch is saved, however short it was
-        self._judged = None if validation is None else loop.distribute(evaluation_batches(validation, loop.share))
+        self._judged = None if validation is None else loop.distribute(partial(evaluation_batches, validation))
 
     def run(self) -> tuple[History, int]:
         """Trains to the end; returns the history, and the number (from 1) of the epoch whose weights the model has.
@@ -99,14 +102,14 @@ class Fit:
         assign(self._loop.model.variables, self._best)
         return history, history.best + 1
 
-    def _training_batches(self, epochs: range) -> Any:
-        return training_batches(
+    def _training_batches(self, epochs: range) -> Callable[[Share], Any]:
+        return lambda share: training_batches(
             self._train,
             self._settings.batch_size,
             epochs=epochs,
             seed=self._settings.seed,
             augmentation=self._recipe.augmentation,
-            share=self._loop.share,
+            share=share,
         )
 
     def _take_up(self) -> str | None:
@@ -187,14 +190,14 @@ class Fit:
 
     def _fail(self, cause: str) -> NoReturn:
         kept = ""
-        if self._checkpoint is not None:
+        if self._checkpoint is not None and self._writes:
             assign(self._variables, self._checkpoint.state)
             self._loop.model.save(self._folder / LAST_GOOD_MODEL)
             kept = f"; the weights after epoch {len(self._epochs)} are kept in {self._folder / LAST_GOOD_MODEL}"
         raise TrainingError(f"{cause}; a smaller learning rate often helps{kept}")
 
     def _write_checkpoint(self) -> None:
-        if self._checkpoint is not None and self._checkpoint is not self._written:
+        if self._writes and self._checkpoint is not None and self._checkpoint is not self._written:
             write_checkpoint(self._folder, self._checkpoint)
             self._written, self._written_at = self._checkpoint, time.monotonic()
 

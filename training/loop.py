@@ -7,12 +7,13 @@ devices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from training.distribution import share_of
 from training.objective import loss_and_metric
 from training.pipeline import Share
 from training.recipes.base import Recipe
@@ -21,6 +22,9 @@ from training.recipes.layers import LOGITS
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+SUMS = 3
+"""How many a step gives: of the loss, of the metric, and the number of examples."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,9 @@ class Loop:
         self._compiled_train = tf.function(self._train, reduce_retracing=True)
         self._compiled_judge = tf.function(self._judge, reduce_retracing=True)
 
-    @property
-    def share(self) -> Share:
-        """Which replicas this process has."""
-        return local_share(self._strategy)
-
-    def distribute(self, batches: tf.data.Dataset) -> Any:
-        """The batches, handed to the replicas of this process in turn."""
-        return self._strategy.distribute_datasets_from_function(lambda _: batches)
+    def distribute(self, batches: Callable[[Share], tf.data.Dataset]) -> Any:
+        """The batches of this process' share, handed to its replicas in turn."""
+        return self._strategy.distribute_datasets_from_function(lambda context: batches(share_of(context)))
 
     def train(self, batches: Iterator[Any], steps: int) -> Totals:
         """Trains on the next `steps` batches; stops after the first whose loss is not finite."""
@@ -93,32 +92,30 @@ class Loop:
 
         return _totals(self._compiled_judge(iter(batches), tf.constant(steps)))
 
-    def _train(self, batches: Iterator[Any], steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _train(self, batches: Iterator[Any], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         import tensorflow as tf
 
-        loss, metric, examples, done = tf.zeros(()), tf.zeros(()), tf.zeros(()), tf.zeros((), tf.int32)
-        while (done < steps) & tf.math.is_finite(loss):
-            sums = self._on_all(self._train_replica, next(batches))
-            loss, metric, examples = loss + sums[0], metric + sums[1], examples + sums[2]
+        sums, done = tf.zeros(SUMS), tf.zeros((), tf.int32)
+        while (done < steps) & tf.math.is_finite(sums[0]):
+            sums += self._on_all(self._train_replica, next(batches))
             done += 1
-        return loss, metric, examples, done
+        return sums, done
 
-    def _judge(self, batches: Iterator[Any], steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _judge(self, batches: Iterator[Any], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         import tensorflow as tf
 
-        loss, metric, examples = tf.zeros(()), tf.zeros(()), tf.zeros(())
+        sums = tf.zeros(SUMS)
         for _ in tf.range(steps):
-            sums = self._on_all(self._judge_replica, next(batches))
-            loss, metric, examples = loss + sums[0], metric + sums[1], examples + sums[2]
-        return loss, metric, examples, steps
+            sums += self._on_all(self._judge_replica, next(batches))
+        return sums, steps
 
-    def _on_all(self, work: Any, batch: Any) -> tuple[tf.Tensor, ...]:
+    def _on_all(self, work: Any, batch: Any) -> tf.Tensor:
+        """The sums of all replicas, so that all of them decide alike whether to go on."""
         import tensorflow as tf
 
-        sums = self._strategy.run(work, args=batch)
-        return tuple(self._strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None) for part in sums)
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, self._strategy.run(work, args=batch), axis=None)
 
-    def _train_replica(self, inputs: tf.Tensor, targets: tf.Tensor, examples: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _train_replica(self, inputs: tf.Tensor, targets: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
         import tensorflow as tf
 
         variables = self.model.trainable_variables
@@ -129,13 +126,11 @@ class Loop:
             share_of_mean = tf.reduce_sum(loss) / examples
         # The optimizer adds up the replicas' gradients: together they are the mean's over the whole batch.
         self.optimizer.apply(tape.gradient(share_of_mean, variables), variables)
-        return tf.reduce_sum(loss), tf.reduce_sum(metric), tf.cast(tf.size(loss), tf.float32)
+        return _sums(loss, metric)
 
-    def _judge_replica(self, inputs: tf.Tensor, targets: tf.Tensor, _examples: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        import tensorflow as tf
-
+    def _judge_replica(self, inputs: tf.Tensor, targets: tf.Tensor, _examples: tf.Tensor) -> tf.Tensor:
         loss, metric = loss_and_metric(self._output, self._raw(inputs, training=False), targets, self._label_smoothing)
-        return tf.reduce_sum(loss), tf.reduce_sum(metric), tf.cast(tf.size(loss), tf.float32)
+        return _sums(loss, metric)
 
 
 def ask(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
@@ -147,15 +142,6 @@ def ask(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
     return np.concatenate([compiled(inputs).numpy() for inputs, _, _ in batches])
 
 
-def local_share(strategy: tf.distribute.Strategy) -> Share:
-    """Which of all replicas this process has."""
-    replicas = strategy.num_replicas_in_sync
-    resolver = strategy.cluster_resolver
-    local = strategy.extended._num_replicas_in_sync if resolver is None else strategy.extended._num_devices_per_worker  # noqa: SLF001
-    first = 0 if resolver is None else (resolver.task_id or 0) * local
-    return Share(first, first + local, replicas)
-
-
 def _without_last_activation(model: keras.Model) -> keras.Model:
     import keras
 
@@ -163,6 +149,14 @@ def _without_last_activation(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.get_layer(LOGITS).output) if LOGITS in names else model
 
 
-def _totals(sums: tuple[tf.Tensor, ...]) -> Totals:
-    loss, metric, examples, steps = (part.numpy() for part in sums)
+def _sums(loss: tf.Tensor, metric: tf.Tensor) -> tf.Tensor:
+    """Of the loss, of the metric, and the number of examples: in one tensor, as each that crosses devices costs."""
+    import tensorflow as tf
+
+    return tf.stack([tf.reduce_sum(loss), tf.reduce_sum(metric), tf.cast(tf.size(loss), tf.float32)])
+
+
+def _totals(sums_and_steps: tuple[tf.Tensor, tf.Tensor]) -> Totals:
+    sums, steps = sums_and_steps
+    loss, metric, examples = sums.numpy()
     return Totals(float(loss), float(metric), float(examples), int(steps))

@@ -86,6 +86,13 @@ class LineProgress:
         self._console.print(sentence, soft_wrap=True)
 
 
+class SentencesOnly(LineProgress):
+    """For a process whose epochs another one shows."""
+
+    def epoch_ends(self, epoch: Epoch) -> None:
+        """Says nothing."""
+
+
 class BarProgress:
     """A bar for each epoch, which stays, with its figures beside it; or one bar for a great many epochs."""
 

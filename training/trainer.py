@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.checkpoint import CHECKPOINT, assign, values
+from training.cluster import ALONE, Cluster
 from training.curves import draw_curves
 from training.datasets import Dataset
-from training.distribution import make_strategy
+from training.distribution import copy_from_chief, normalize_whole_batches, strategy_for
 from training.environment import git_revision, library_versions, quiet_tensorflow
 from training.errors import DatasetError, RunError, TrainingError, UsageError
 from training.fitting import Fit
@@ -46,6 +48,7 @@ from training.tensorboard import EventLog
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 REPORT_BYTES = 10 * 2**20
 RUN_SIZES = 8
@@ -62,8 +65,9 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     data_dir: Path | None = None,
+    cluster: Cluster = ALONE,
 ) -> Run:
-    """Trains the recipe and leaves a run folder at `out`.
+    """Trains the recipe and leaves a run folder at `out`; with a cluster, as its chief, while the others `assist`.
 
     The same recipe, settings and data give bit-identical weights on the same machine, also when the training was
     interrupted and resumed. What the model is judged by is read once, after the last epoch. If anything goes wrong,
@@ -77,36 +81,77 @@ def train(
         resume: goes on with the interrupted run of that path.
         tensorboard: writes an event log into the run folder.
         data_dir: where the data set was looked for, to be remembered.
+        cluster: who else trains.
 
     Raises:
         UsageError: `out` is taken, nothing to resume, other settings than the interrupted run's, or a recipe that does
             not fit the data.
         DatasetError: the examples do not have the shape that the recipe expects.
-        TrainingError: the loss became infinite or no number.
+        TrainingError: the loss became infinite or no number, or another process did not come or is gone.
         RunError: the run cannot be written, or its checkpoint is damaged.
     """
     quiet_tensorflow()
     check_fit(recipe, dataset)
-    strategy = make_strategy()
-    with run_folder(out, resume=resume) as folder:
+    with strategy_for(cluster, progress.say) as strategy, run_folder(out, resume=resume) as folder:
         config = _configure(recipe, dataset, data_dir, strategy.num_replicas_in_sync)
         if resume:
             config = _resumed(read_config(folder), config)
         config.write(folder / CONFIG)
-        _make_deterministic(recipe.training.seed)
-        settings = recipe.training
-        train_split, validation = training_and_validation(dataset, settings.validation_split, settings.seed)
-        with strategy.scope():
-            model = build_model(recipe, dataset.labels, settings.precision)
-            optimizer = make_optimizer(settings, steps_per_epoch(train_split, settings.batch_size))
-            loop = Loop(recipe, model, optimizer, strategy)
-        _require_space(folder, model)
-        with _callbacks(recipe, progress, folder / TENSORBOARD if tensorboard else None) as callbacks:
-            fit = Fit(recipe, loop, train_split, validation, folder=folder, progress=progress, callbacks=callbacks)
-            history, weights_of_epoch = fit.run()
+        copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
+        log = folder / TENSORBOARD if tensorboard else None
+        model, history, weights_of_epoch = _fit(recipe, dataset, strategy, folder, progress, log=log)
         _finish(folder, config, history, weights_of_epoch, _in_full_precision(model, recipe, dataset.labels), dataset)
         (folder / CHECKPOINT).unlink()
     return read_run(out)
+
+
+def assist(recipe: Recipe, dataset: Dataset, *, progress: Progress, cluster: Cluster) -> None:
+    """Takes part in a training of which the cluster's chief writes the run; leaves nothing behind.
+
+    A run that the chief resumes goes on here, too: where it was interrupted comes from the chief.
+
+    Raises:
+        UsageError: recipe, settings, data or libraries are not the chief's.
+        DatasetError, TrainingError: as `train`.
+    """
+    quiet_tensorflow()
+    check_fit(recipe, dataset)
+    with strategy_for(cluster, progress.say) as strategy, tempfile.TemporaryDirectory(prefix="atelier-") as name:
+        folder = Path(name)
+        copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
+        chief, own = read_config(folder), _configure(recipe, dataset, None, strategy.num_replicas_in_sync)
+        if difference := _difference(chief, own) or _different_settings(chief, own):
+            raise UsageError(f"the chief has {difference}: all processes need the same command, data and libraries")
+        _fit(recipe, dataset, strategy, folder, progress, writes=False)
+
+
+def _fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    strategy: tf.distribute.Strategy,
+    folder: Path,
+    progress: Progress,
+    *,
+    log: Path | None = None,
+    writes: bool = True,
+) -> tuple[keras.Model, History, int]:
+    """The trained model, and what `Fit.run` says of it; goes on from the folder's checkpoint if there is one."""
+    settings = recipe.training
+    _make_deterministic(settings.seed)
+    train_split, validation = training_and_validation(dataset, settings.validation_split, settings.seed)
+    with strategy.scope():
+        model = build_model(recipe, dataset.labels, settings.precision)
+        if strategy.num_replicas_in_sync > 1:
+            normalize_whole_batches(model)
+        optimizer = make_optimizer(settings, steps_per_epoch(train_split, settings.batch_size))
+        loop = Loop(recipe, model, optimizer, strategy)
+    _require_space(folder, model)
+    with _callbacks(recipe, progress, log) as callbacks:
+        fit = Fit(
+            recipe, loop, train_split, validation, folder=folder, progress=progress, callbacks=callbacks, writes=writes
+        )
+        history, weights_of_epoch = fit.run()
+    return model, history, weights_of_epoch
 
 
 def check_fit(recipe: Recipe, dataset: Dataset) -> None:
@@ -191,18 +236,28 @@ def _configure(recipe: Recipe, dataset: Dataset, data_dir: Path | None, replicas
 
 def _resumed(interrupted: RunConfig, now: RunConfig) -> RunConfig:
     """The interrupted run's settings, if today's lead to the same weights."""
-    for name in ("recipe", "dataset", "dataset_sha256", "replicas", "library_versions"):
-        before, after = getattr(interrupted, name), getattr(now, name)
-        if before != after:
-            raise UsageError(f"the interrupted run has {name} {before}, this one {after}: it cannot be resumed")
-    different = [
-        f"{key} {before!r}, not {now.settings.get(key)!r}"
-        for key, before in interrupted.settings.items()
-        if before != now.settings.get(key)
-    ]
-    if different:
-        raise UsageError(f"the interrupted run has {', '.join(different)}: it goes on with its own settings only")
+    if difference := _difference(interrupted, now):
+        raise UsageError(f"the interrupted run has {difference}: it cannot be resumed")
+    if settings := _different_settings(interrupted, now):
+        raise UsageError(f"the interrupted run has {settings}: it goes on with its own settings only")
     return interrupted
+
+
+def _difference(theirs: RunConfig, ours: RunConfig) -> str:
+    """What else than settings decides the weights and is not the same; empty where all is."""
+    for name in ("recipe", "dataset", "dataset_sha256", "replicas", "library_versions"):
+        expected, received = getattr(theirs, name), getattr(ours, name)
+        if expected != received:
+            return f"{name} {expected}, this one {received}"
+    return ""
+
+
+def _different_settings(theirs: RunConfig, ours: RunConfig) -> str:
+    return ", ".join(
+        f"{key} {expected!r}, not {ours.settings.get(key)!r}"
+        for key, expected in theirs.settings.items()
+        if expected != ours.settings.get(key)
+    )
 
 
 def _make_deterministic(seed: int) -> None:
