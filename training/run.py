@@ -174,7 +174,7 @@ def _with_both_classes(model: keras.Model) -> keras.Model:
 
     second = model.output
     scores = keras.layers.Concatenate(name="scores_of_both")([1.0 - second, second])  # "scores" is the sigmoid
-    return keras.Model(model.inputs, scores)
+    return keras.Model(model.input, scores)
 
 
 def read_run(path: Path) -> Run:
