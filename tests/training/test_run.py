@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.records import epoch, written_run
 from training.errors import RunError
-from training.run import CONFIG, HISTORY, METRICS, MODEL, Epoch, History, Run, read_run
+from training.recipes import find_recipe
+from training.run import CONFIG, HISTORY, METRICS, MODEL, Epoch, History, Run, read_config, read_run
+from training.trainer import build_model
 
 
 @pytest.fixture
@@ -23,12 +28,13 @@ def test_a_run_folder_is_read_as_it_was_written(short_run: Run) -> None:
     read = read_run(short_run.path)
 
     assert read == short_run
-    assert len(read.history.epochs) == read.config.epochs == 3
+    assert len(read.history.epochs) == read.config.training.epochs == 3
 
 
 def test_the_model_is_loaded_ready_to_predict(short_run: Run) -> None:
     model = short_run.load_model()
 
+    assert short_run.config.image is not None
     scores = model(np.zeros((2, *short_run.config.image.shape), np.uint8))
 
     assert scores.shape == (2, len(short_run.config.labels))
@@ -64,10 +70,16 @@ def test_a_record_that_is_no_json_is_refused(folder: Path, name: str) -> None:
 
 def test_a_record_with_a_wrong_value_is_refused_with_its_place(folder: Path) -> None:
     config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(config | {"epochs": 0}))
+    (folder / CONFIG).write_text(json.dumps(config | {"replicas": 0}))
 
-    with pytest.raises(RunError, match=r"config.json is damaged: epochs: Input should be greater than or equal to 1"):
+    with pytest.raises(RunError, match=r"config.json is damaged: replicas: Input should be greater than or equal to 1"):
         read_run(folder)
+
+
+def test_the_settings_alone_are_read_from_an_unfinished_run(folder: Path) -> None:
+    (folder / MODEL).unlink()
+
+    assert read_config(folder).recipe == "digits-dense"
 
 
 def test_a_truncated_model_is_refused(folder: Path) -> None:
@@ -86,7 +98,41 @@ def test_a_model_that_keras_cannot_read_is_refused(folder: Path) -> None:
 
 
 def test_the_best_epoch_has_the_lowest_validation_loss_and_is_the_first_of_equals() -> None:
-    def epoch(validation_loss: float) -> Epoch:
-        return Epoch(loss=0, accuracy=0, validation_loss=validation_loss, validation_accuracy=0, seconds=0)
+    def judged(validation_loss: float) -> Epoch:
+        return Epoch(loss=0, metric=0, validation_loss=validation_loss, validation_metric=0, seconds=0)
 
-    assert History(epochs=tuple(epoch(loss) for loss in (0.5, 0.3, 0.4, 0.3))).best == 1
+    assert History(epochs=tuple(judged(loss) for loss in (0.5, 0.3, 0.4, 0.3))).best == 1
+
+
+def test_without_validation_the_best_epoch_has_the_lowest_training_loss() -> None:
+    assert History(epochs=tuple(epoch(loss, validated=False) for loss in (0.5, 0.3, 0.4))).best == 1
+
+
+def test_an_epoch_gives_its_figures_by_the_names_of_goals() -> None:
+    assert epoch(0.25).figures("accuracy") == {
+        "loss": 0.25,
+        "accuracy": 0.75,
+        "validation_loss": 0.35,
+        "validation_accuracy": 0.65,
+    }
+    assert epoch(0.25, validated=False).figures("mean_absolute_error") == {"loss": 0.25, "mean_absolute_error": 0.75}
+
+
+def test_a_model_with_one_sigmoid_is_loaded_with_a_probability_for_both_classes(tmp_path: Path) -> None:
+    recipe = dataclasses.replace(find_recipe("digits-dense"), output="sigmoid")
+    written = written_run(tmp_path / "run", recipe)
+    build_model(recipe, ("cat", "dog")).save(written.model_path)
+
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    scores = written.load_model()(pixels).numpy()
+
+    assert scores.shape == (3, 2)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-6)
+    second = keras_model(written.model_path)(pixels).numpy()
+    np.testing.assert_array_equal(scores[:, 1:], second)
+
+
+def keras_model(path: Path) -> Any:
+    import keras
+
+    return keras.models.load_model(path)

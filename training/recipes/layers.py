@@ -47,7 +47,9 @@ def classifier(
     try:
         features = body(maps)
     except ValueError as error:  # Keras, of a layer whose output would have no pixels left
-        raise UsageError(f"the layers do not fit an image of {image.height}x{image.width}: {error}") from error
+        raise UsageError(
+            f"the layers do not fit an image of {image.height}x{image.width} pixels: less than one would be left of it"
+        ) from error
     logits = keras.layers.Dense(1 if output == "sigmoid" else outputs, dtype="float32", name=LOGITS)(features)
     return keras.Model(pixels, keras.layers.Activation(output, dtype="float32", name="scores")(logits))
 
