@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 2**31 - 1
 GIB = 2**30
+_COLOURS = {"grayscale": "gray", "rgb": "RGB"}
 
 _DATA = "Data set"
 _MODEL = "Model"
@@ -209,18 +210,23 @@ def recipes(
     if as_json:
         typer.echo(json.dumps([_recipe_facts(recipe, reached.get(recipe.name)) for recipe in RECIPES.values()]))
         return
-    table = Table("recipe", "what", "data set", "input", "epochs", "parameters", "target", "reached", box=None)
-    table.columns[0].no_wrap = True
+    table = Table(
+        "recipe", "what", "data set", "input", "epochs", "parameters", "target", "reached", box=None, pad_edge=False
+    )
+    for column in table.columns:
+        column.no_wrap = column.header != "what"
     for recipe in RECIPES.values():
         facts = _recipe_facts(recipe, reached.get(recipe.name))
         table.add_row(
             recipe.name,
             recipe.title,
             recipe.dataset,
-            "a number" if recipe.image is None else f"{recipe.image.height}×{recipe.image.width} {recipe.image.colour}",
+            "a number"
+            if recipe.image is None
+            else f"{recipe.image.height}×{recipe.image.width} {_COLOURS[recipe.image.colour]}",
             str(recipe.training.epochs),
-            "by classes" if facts["parameters"] is None else f"{facts['parameters']:,}",
-            str(recipe.target),
+            "" if facts["parameters"] is None else f"{facts['parameters']:,}",
+            str(recipe.target).removeprefix("accuracy ").removeprefix("mean absolute "),
             "" if facts["reached"] is None else f"{facts['reached']:.4g}",
         )
     plain_console().print(table)
