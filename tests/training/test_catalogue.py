@@ -1,0 +1,183 @@
+"""`make train-all`: what is trained again, and the page that comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.support.records import epoch, metrics, written_run
+from tests.support.trainings import Watching
+from training import catalogue, reached
+from training.catalogue import describe, main
+from training.datasets import Dataset
+from training.errors import DatasetUnavailableError
+from training.reached import read_reached
+from training.recipes import Recipe, find_recipe
+from training.run import CURVES, Run, read_run
+from training.run_folder import is_interrupted
+from training.trainer import train
+
+DIGITS = find_recipe("digits-dense").with_settings({"epochs": 2})
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> dict[str, Run]:
+    """Two runs that only have records."""
+    celsius = metrics(0.55, metric="mean_absolute_error", seconds=130.0, examples=8, parameters=2, loss=0.5)
+    return {
+        "mnist-dense": written_run(tmp_path / "a", find_recipe("mnist-dense"), metrics(0.97, parameters=407_050)),
+        "celsius": written_run(tmp_path / "b", find_recipe("celsius"), celsius, epochs=(epoch(0.4, validated=False),)),
+    }
+
+
+def cells(line: str) -> list[str]:
+    assert line.startswith("| ")
+    assert line.endswith(" |")
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_page_is_one_table_with_a_row_for_each_run(runs: dict[str, Run]) -> None:
+    table = [line for line in describe(runs).splitlines() if line.startswith("|")]
+
+    assert len(table) == 4
+    assert len({line.count("|") for line in table}) == 1
+    mnist, celsius = cells(table[2]), cells(table[3])
+    assert mnist[0] == "`mnist-dense`"
+    assert mnist[3:] == [
+        "407,050",
+        "2",
+        "0.6000",
+        "**0.9700**",
+        "10,000 test",
+        "accuracy ≥ 0.978 (missed)",
+        "10 s",
+    ]
+    assert celsius[3:] == ["2", "1", "error 0.60", "**error 0.55**", "8 test", "mean absolute error ≤ 2", "2 min"]
+
+
+def test_the_page_has_a_picture_and_a_sentence_of_every_run(runs: dict[str, Run]) -> None:
+    page = describe(runs)
+
+    assert "![loss and accuracy by epoch](images/models/mnist-dense.png)" in page
+    assert (
+        "In the last epoch 60.0% of the training images were recognized and 50.0% of the validation images: "
+        "a gap of 10.0 points."
+    ) in page
+    assert "## celsius\n\ndegrees Celsius to Fahrenheit, one neuron. Loss 0.5000 at the end." in page
+    assert "with keras 3.15.0." in page
+
+
+@pytest.fixture
+def small_catalogue(few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
+    """`digits-dense` alone, on few images; what is trained is counted."""
+    seen = types.SimpleNamespace(trained=[], recipe=DIGITS)
+
+    def count(recipe: Recipe, dataset: Dataset, **options: object) -> Run:
+        seen.trained.append((recipe.training.epochs, options["resume"]))
+        return train(recipe, dataset, **options)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reached, "REACHED", tmp_path / "reached.json")
+    monkeypatch.setattr(catalogue, "find_recipe", lambda _: seen.recipe)
+    monkeypatch.setattr(catalogue, "load_dataset", lambda *_: few_digits)
+    monkeypatch.setattr(catalogue, "train", count)
+    return seen
+
+
+def test_what_is_trained_with_today_s_settings_is_not_trained_again(small_catalogue: types.SimpleNamespace) -> None:
+    for _ in range(2):
+        main(["digits-dense", "--runs", "runs"])
+
+    assert small_catalogue.trained == [(2, False)]
+
+
+def test_other_settings_are_trained_anew_in_the_same_place(small_catalogue: types.SimpleNamespace) -> None:
+    main(["digits-dense", "--runs", "runs"])
+    small_catalogue.recipe = DIGITS.with_settings({"epochs": 1})
+    main(["digits-dense", "--runs", "runs"])
+
+    assert small_catalogue.trained == [(2, False), (1, False)]
+    assert read_run(Path("runs/digits-dense")).config.training.epochs == 1
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_an_interrupted_training_goes_on_unless_its_settings_have_changed(
+    small_catalogue: types.SimpleNamespace, few_digits: Dataset, epochs: int
+) -> None:
+    path = Path("runs/digits-dense")
+    with pytest.raises(KeyboardInterrupt):
+        train(DIGITS, few_digits, out=path, progress=Watching(interrupt_after=1))
+    assert is_interrupted(path)
+    small_catalogue.recipe = DIGITS.with_settings({"epochs": epochs})
+
+    main(["digits-dense", "--runs", "runs"])
+
+    assert small_catalogue.trained == [(epochs, epochs == 2)]
+    assert len(read_run(path).history.epochs) == epochs
+
+
+def only(recipes: Iterable[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {recipe.name: recipe for recipe in recipes}
+    monkeypatch.setattr(catalogue, "RECIPES", known)
+    monkeypatch.setattr(catalogue, "find_recipe", known.__getitem__)
+
+
+def test_all_recipes_together_make_the_page_and_a_failure_does_not_stop_the_others(
+    small_catalogue: types.SimpleNamespace,
+    few_digits: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def load(name: str, _: object) -> Dataset:
+        if name == "nowhere":
+            raise DatasetUnavailableError("nowhere is not to be had")
+        return few_digits
+
+    monkeypatch.setattr(catalogue, "load_dataset", load)
+    missing = dataclasses.replace(DIGITS, name="missing", dataset="nowhere")
+    own_data = dataclasses.replace(DIGITS, name="folder")
+    only([missing, DIGITS, own_data], monkeypatch)
+
+    status = main(["--runs", "runs"])
+
+    assert status == 1
+    said = capsys.readouterr().out
+    assert "missing failed: nowhere is not to be had" in said
+    assert said.splitlines()[-1] == "missed: missing, digits-dense"
+    run = read_run(Path("runs/digits-dense"))
+    assert Path("docs/models.md").read_text() == describe({"digits-dense": run})
+    picture = Path("docs/images/models/digits-dense.png")
+    assert picture.read_bytes() == (run.path / CURVES).read_bytes()
+    assert read_reached()["digits-dense"].value == run.metrics.value
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["digits-dense"]
+
+
+def test_where_everything_fails_what_was_reached_before_stays(
+    small_catalogue: types.SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> Dataset:
+        raise DatasetUnavailableError("no data set is to be had")
+
+    monkeypatch.setattr(catalogue, "load_dataset", load)
+    only([DIGITS], monkeypatch)
+
+    assert main(["--runs", "runs"]) == 1
+
+    assert not Path("docs").exists()
+    assert not (tmp_path / "reached.json").exists()
+
+
+def test_a_target_that_is_reached_is_said_so(
+    small_catalogue: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    easy = dataclasses.replace(DIGITS, target=dataclasses.replace(DIGITS.target, accuracy=0.0))
+    small_catalogue.recipe = easy
+
+    assert main(["digits-dense", "--runs", "runs"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == "every target reached"
+    assert not Path("docs").exists()
