@@ -14,6 +14,7 @@ import numpy as np
 from training.checkpoint import Checkpoint, assign, read_checkpoint, values, write_checkpoint
 from training.datasets import Split
 from training.errors import TrainingError
+from training.interruption import interrupts_between_steps
 from training.loop import Loop, Totals
 from training.pipeline import Share, evaluation_batch_size, evaluation_batches, steps_per_epoch, training_batches
 from training.progress import Plan, Progress
@@ -81,7 +82,18 @@ class Fit:
         Raises:
             TrainingError: the loss became infinite or no number; the last good weights are then kept in the folder.
             RunError: the checkpoint is damaged, or of another model.
+            KeyboardInterrupt: Ctrl-C, between two steps; finished epochs are then in the folder's checkpoint.
         """
+        with interrupts_between_steps() as heed:
+            stopped = self._train_on(heed)
+        history = History(epochs=tuple(self._epochs), stopped_early=stopped)
+        if not self._best:
+            return history, len(self._epochs)
+        assign(self._loop.model.variables, self._best)
+        return history, history.best + 1
+
+    def _train_on(self, heed: Callable[[], None]) -> str | None:
+        """The epochs that are left; returns the reason if they were not all needed."""
         stopped = self._take_up()
         epochs = range(len(self._epochs), self._settings.epochs)
         batches = iter(self._loop.distribute(self._training_batches(epochs))) if epochs and not stopped else None
@@ -92,15 +104,11 @@ class Fit:
                     if stopped or batches is None:
                         break
                     self._progress.epoch_begins()
-                    self._remember(self._one_epoch(batches))
+                    self._remember(self._one_epoch(batches, heed))
                     stopped = self._reason_to_stop()
         finally:
             self._write_checkpoint()
-        history = History(epochs=tuple(self._epochs), stopped_early=stopped)
-        if not self._best:
-            return history, len(self._epochs)
-        assign(self._loop.model.variables, self._best)
-        return history, history.best + 1
+        return stopped
 
     def _training_batches(self, epochs: range) -> Callable[[Share], Any]:
         return lambda share: training_batches(
@@ -125,7 +133,7 @@ class Fit:
             stopped = self._reason_to_stop()
         return stopped
 
-    def _one_epoch(self, batches: Iterator[Any]) -> Epoch:
+    def _one_epoch(self, batches: Iterator[Any], heed: Callable[[], None]) -> Epoch:
         started = time.perf_counter()
         totals = Totals()
         stretch = max(1, math.ceil(self._steps / REPORTS_PER_EPOCH))
@@ -133,6 +141,7 @@ class Fit:
             totals += self._loop.train(batches, min(stretch, self._steps - totals.steps))
             self._require_finite(totals.loss, f"in epoch {len(self._epochs) + 1}, at step {totals.steps}")
             self._progress.steps_done(totals.steps, totals.mean_loss, totals.mean_metric)
+            heed()
         validation = self._judge()
         return Epoch(
             loss=totals.mean_loss,

@@ -58,6 +58,7 @@ class Case:
         ),
         pytest.param(Case({"optimizer": "sgd"}, WITH_NORMALIZATION), id="momentum and batch normalization"),
         pytest.param(Case({"early_stopping": 1, "learning_rate": 0.1}), id="early stopping"),
+        pytest.param(Case({"precision": "bfloat16", "dropout": 0.2}), id="half the bits"),
     ],
 )
 def test_a_resumed_training_ends_with_the_same_weights(case: Case, few_digits: Dataset, tmp_path: Path) -> None:
@@ -101,6 +102,29 @@ def test_a_training_may_be_interrupted_again_and_after_its_last_epoch(few_digits
 
     assert last.epochs == []
     assert weights(resumed) == weights(straight)
+
+
+def test_ctrl_c_in_the_middle_of_an_epoch_waits_for_the_step_and_keeps_the_epochs_before_it(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    class PressCtrlC(Watching):
+        """In the second epoch, before its fourth step."""
+
+        def steps_done(self, steps: int, loss: float, metric: float) -> None:
+            super().steps_done(steps, loss, metric)
+            if len(self.epochs) == 1 and steps == 3:
+                signal.raise_signal(signal.SIGINT)
+                self.say("still here")
+
+    recipe = FIVE_EPOCHS.with_settings({"batch_size": 10})
+    progress = PressCtrlC()
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, few_digits, out=tmp_path / "run", progress=progress)
+
+    assert (progress.steps, progress.said) == ([1, 2, 3], ["still here"])
+    held = read_checkpoint(partial_path(tmp_path / "run"))
+    assert held is not None
+    assert list(held.history.epochs) == progress.epochs
 
 
 @pytest.fixture(scope="module")
