@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from training.checkpoint import CHECKPOINT, assign, values
+from training.building import build_model, in_full_precision
+from training.checkpoint import CHECKPOINT
 from training.cluster import ALONE, Cluster
-from training.curves import draw_curves
+from training.configuration import configure, difference_between, resumed
 from training.datasets import Dataset
 from training.distribution import copy_from_chief, normalize_whole_batches, strategy_for
-from training.environment import git_revision, library_versions, quiet_tensorflow
-from training.errors import DatasetError, RunError, TrainingError, UsageError
+from training.environment import quiet_tensorflow
+from training.errors import DatasetError, RunError, UsageError
 from training.fitting import Fit
-from training.loop import Loop, ask
-from training.objective import answers, loss_and_metric
+from training.loop import Loop
 from training.optimizer import make_optimizer
-from training.pipeline import evaluation_batches, steps_per_epoch, training_and_validation
+from training.outcome import write_outcome
+from training.pipeline import steps_per_epoch, training_and_validation
 from training.progress import Progress
 from training.recipes import Recipe
-from training.report import write_report
-from training.run import (
-    CONFIG,
-    CURVES,
-    HISTORY,
-    METRICS,
-    MODEL,
-    REPORT,
-    History,
-    Run,
-    RunConfig,
-    RunMetrics,
-    read_config,
-    read_run,
-)
+from training.run import CONFIG, History, Run, read_config, read_run
 from training.run_folder import run_folder
-from training.settings import Precision
 from training.tensorboard import FOLDER as TENSORBOARD
 from training.tensorboard import EventLog
 
@@ -93,14 +76,16 @@ def train(
     quiet_tensorflow()
     check_fit(recipe, dataset)
     with strategy_for(cluster, progress.say) as strategy, run_folder(out, resume=resume) as folder:
-        config = _configure(recipe, dataset, data_dir, strategy.num_replicas_in_sync)
+        config = configure(recipe, dataset, data_dir, strategy.num_replicas_in_sync)
         if resume:
-            config = _resumed(read_config(folder), config)
+            config = resumed(read_config(folder), config)
         config.write(folder / CONFIG)
         copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
         log = folder / TENSORBOARD if tensorboard else None
         model, history, weights_of_epoch = _fit(recipe, dataset, strategy, folder, progress, log=log)
-        _finish(folder, config, history, weights_of_epoch, _in_full_precision(model, recipe, dataset.labels), dataset)
+        write_outcome(
+            folder, config, history, weights_of_epoch, in_full_precision(model, recipe, dataset.labels), dataset
+        )
         (folder / CHECKPOINT).unlink()
     return read_run(out)
 
@@ -119,8 +104,8 @@ def assist(recipe: Recipe, dataset: Dataset, *, progress: Progress, cluster: Clu
     with strategy_for(cluster, progress.say) as strategy, tempfile.TemporaryDirectory(prefix="atelier-") as name:
         folder = Path(name)
         copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
-        chief, own = read_config(folder), _configure(recipe, dataset, None, strategy.num_replicas_in_sync)
-        if difference := _difference(chief, own) or _different_settings(chief, own):
+        chief, own = read_config(folder), configure(recipe, dataset, None, strategy.num_replicas_in_sync)
+        if difference := difference_between(chief, own):
             raise UsageError(f"the chief has {difference}: all processes need the same command, data and libraries")
         _fit(recipe, dataset, strategy, folder, progress, writes=False)
 
@@ -176,90 +161,6 @@ def check_fit(recipe: Recipe, dataset: Dataset) -> None:
             )
 
 
-def build_model(recipe: Recipe, labels: Sequence[str], precision: Precision = "float32") -> keras.Model:
-    """The recipe's untrained model for these classes, whose layers compute in that precision.
-
-    Raises:
-        UsageError: it does not give one row of scores, or one prediction, for each example.
-    """
-    outputs = len(labels) if recipe.task == "classification" else 1
-    with _computing_in(precision):
-        model = recipe.architecture.build(recipe.image, outputs, recipe.output)
-    expected = (None, 1 if recipe.output == "sigmoid" else outputs)
-    if model.output_shape != expected:
-        raise UsageError(
-            f"recipe {recipe.name} gives {model.output_shape}, expected {expected}; is a Flatten layer missing?"
-        )
-    return model
-
-
-@contextlib.contextmanager
-def _computing_in(precision: Precision) -> Iterator[None]:
-    import keras
-
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _in_full_precision(model: keras.Model, recipe: Recipe, labels: Sequence[str]) -> keras.Model:
-    """The model to judge, keep and serve: the trained weights, computed with in float32."""
-    if recipe.training.precision == "float32":
-        return model
-    exact = build_model(recipe, labels)
-    assign(exact.variables, values(model.variables))
-    return exact
-
-
-def _configure(recipe: Recipe, dataset: Dataset, data_dir: Path | None, replicas: int) -> RunConfig:
-    return RunConfig(
-        recipe=recipe.name,
-        title=recipe.title,
-        task=recipe.task,
-        output=recipe.output,
-        metric=recipe.metric,
-        dataset=dataset.name,
-        dataset_sha256=dataset.sha256,
-        data_dir=None if data_dir is None else str(data_dir.resolve() if data_dir.exists() else data_dir),  # tfds:name
-        labels=dataset.labels,
-        image=recipe.image,
-        settings=recipe.settings,
-        replicas=replicas,
-        library_versions=library_versions(),
-        git_revision=git_revision(),
-        started_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _resumed(interrupted: RunConfig, now: RunConfig) -> RunConfig:
-    """The interrupted run's settings, if today's lead to the same weights."""
-    if difference := _difference(interrupted, now):
-        raise UsageError(f"the interrupted run has {difference}: it cannot be resumed")
-    if settings := _different_settings(interrupted, now):
-        raise UsageError(f"the interrupted run has {settings}: it goes on with its own settings only")
-    return interrupted
-
-
-def _difference(theirs: RunConfig, ours: RunConfig) -> str:
-    """What else than settings decides the weights and is not the same; empty where all is."""
-    for name in ("recipe", "dataset", "dataset_sha256", "replicas", "library_versions"):
-        expected, received = getattr(theirs, name), getattr(ours, name)
-        if expected != received:
-            return f"{name} {expected}, this one {received}"
-    return ""
-
-
-def _different_settings(theirs: RunConfig, ours: RunConfig) -> str:
-    return ", ".join(
-        f"{key} {expected!r}, not {ours.settings.get(key)!r}"
-        for key, expected in theirs.settings.items()
-        if expected != ours.settings.get(key)
-    )
-
-
 def _make_deterministic(seed: int) -> None:
     import keras
     import tensorflow as tf
@@ -292,43 +193,3 @@ def _callbacks(recipe: Recipe, progress: Progress, log: Path | None) -> Iterator
         return
     with contextlib.closing(EventLog(log)) as events:
         yield [*callbacks, LogToTensorBoard(events)]
-
-
-def _finish(
-    folder: Path,
-    config: RunConfig,
-    history: History,
-    weights_of_epoch: int,
-    model: keras.Model,
-    dataset: Dataset,
-) -> None:
-    """Judges the model, and writes everything but the settings."""
-    import tensorflow as tf
-
-    evaluated_on, split = dataset.evaluation
-    raw = ask(model, evaluation_batches(split))
-    loss, metric = loss_and_metric(config.output, tf.constant(raw), tf.constant(split.targets), 0.0)
-    if not np.isfinite(loss).all():
-        raise TrainingError(f"the trained model's loss on the {evaluated_on} examples is infinite or no number")
-    metrics = RunMetrics(
-        evaluated_on=evaluated_on,
-        examples=len(split),
-        loss=float(np.mean(loss)),
-        metric=config.metric,
-        value=float(np.mean(metric)),
-        seconds=round(sum(epoch.seconds for epoch in history.epochs), 3),
-        parameters=model.count_params(),
-        weights_of_epoch=weights_of_epoch,
-    )
-    history.write(folder / HISTORY)
-    metrics.write(folder / METRICS)
-    draw_curves(history, config.metric, f"{config.recipe}: {config.title}", folder / CURVES)
-    write_report(
-        folder / REPORT,
-        config=config,
-        history=history,
-        metrics=metrics,
-        split=split,
-        outputs=answers(config.output, raw),
-    )
-    model.save(folder / MODEL)

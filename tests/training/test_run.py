@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from tests.support.records import epoch, written_run
+from training.building import build_model
 from training.errors import RunError
 from training.recipes import find_recipe
 from training.run import CONFIG, HISTORY, METRICS, MODEL, Epoch, History, Run, read_config, read_run
-from training.trainer import build_model
 
 
 @pytest.fixture
