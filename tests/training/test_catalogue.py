@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.support.records import epoch, metrics, written_run
-from tests.support.trainings import Watching
 from training import catalogue, reached
 from training.catalogue import describe, main
+from training.checkpoint import CHECKPOINT
 from training.datasets import Dataset
 from training.errors import DatasetUnavailableError
 from training.reached import read_reached
 from training.recipes import Recipe, find_recipe
 from training.run import CURVES, Run, read_run
-from training.run_folder import is_interrupted
-from training.trainer import train
+from training.run_folder import is_interrupted, partial_path
 
 DIGITS = find_recipe("digits-dense").with_settings({"epochs": 2})
 
@@ -71,53 +69,59 @@ def test_the_page_has_a_picture_and_a_sentence_of_every_run(runs: dict[str, Run]
     assert "with keras 3.15.0." in page
 
 
+class Trainings:
+    """Stands in for the trainer: remembers what it trained, and only writes records and a picture."""
+
+    def __init__(self) -> None:
+        self.recipe = DIGITS
+        self.trained: list[tuple[int, bool]] = []
+
+    def __call__(self, recipe: Recipe, _: Dataset, *, out: Path, resume: bool, **__: object) -> Run:
+        assert is_interrupted(out) is resume
+        self.trained.append((recipe.training.epochs, resume))
+        run = written_run(out, recipe)
+        (out / CURVES).write_bytes(b"a picture")
+        return run
+
+
 @pytest.fixture
-def small_catalogue(few_digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
-    """`digits-dense` alone, on few images; what is trained is counted."""
-    seen = types.SimpleNamespace(trained=[], recipe=DIGITS)
-
-    def count(recipe: Recipe, dataset: Dataset, **options: object) -> Run:
-        seen.trained.append((recipe.training.epochs, options["resume"]))
-        return train(recipe, dataset, **options)
-
+def trainings(digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trainings:
+    """The catalogue has one recipe, which is easily trained."""
+    seen = Trainings()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reached, "REACHED", tmp_path / "reached.json")
     monkeypatch.setattr(catalogue, "find_recipe", lambda _: seen.recipe)
-    monkeypatch.setattr(catalogue, "load_dataset", lambda *_: few_digits)
-    monkeypatch.setattr(catalogue, "train", count)
+    monkeypatch.setattr(catalogue, "load_dataset", lambda *_: digits)
+    monkeypatch.setattr(catalogue, "train", seen)
     return seen
 
 
-def test_what_is_trained_with_today_s_settings_is_not_trained_again(small_catalogue: types.SimpleNamespace) -> None:
+def test_what_is_trained_with_today_s_settings_is_not_trained_again(trainings: Trainings) -> None:
     for _ in range(2):
         main(["digits-dense", "--runs", "runs"])
 
-    assert small_catalogue.trained == [(2, False)]
+    assert trainings.trained == [(2, False)]
 
 
-def test_other_settings_are_trained_anew_in_the_same_place(small_catalogue: types.SimpleNamespace) -> None:
+def test_other_settings_are_trained_anew_in_the_same_place(trainings: Trainings) -> None:
     main(["digits-dense", "--runs", "runs"])
-    small_catalogue.recipe = DIGITS.with_settings({"epochs": 1})
+    trainings.recipe = DIGITS.with_settings({"epochs": 1})
     main(["digits-dense", "--runs", "runs"])
 
-    assert small_catalogue.trained == [(2, False), (1, False)]
+    assert trainings.trained == [(2, False), (1, False)]
     assert read_run(Path("runs/digits-dense")).config.training.epochs == 1
 
 
 @pytest.mark.parametrize("epochs", [2, 3])
-def test_an_interrupted_training_goes_on_unless_its_settings_have_changed(
-    small_catalogue: types.SimpleNamespace, few_digits: Dataset, epochs: int
-) -> None:
+def test_an_interrupted_training_goes_on_unless_its_settings_have_changed(trainings: Trainings, epochs: int) -> None:
     path = Path("runs/digits-dense")
-    with pytest.raises(KeyboardInterrupt):
-        train(DIGITS, few_digits, out=path, progress=Watching(interrupt_after=1))
-    assert is_interrupted(path)
-    small_catalogue.recipe = DIGITS.with_settings({"epochs": epochs})
+    left = written_run(partial_path(path), DIGITS).path
+    (left / CHECKPOINT).touch()
+    trainings.recipe = DIGITS.with_settings({"epochs": epochs})
 
     main(["digits-dense", "--runs", "runs"])
 
-    assert small_catalogue.trained == [(epochs, epochs == 2)]
-    assert len(read_run(path).history.epochs) == epochs
+    assert trainings.trained == [(epochs, epochs == 2)]
 
 
 def only(recipes: Iterable[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,15 +131,15 @@ def only(recipes: Iterable[Recipe], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_recipes_together_make_the_page_and_a_failure_does_not_stop_the_others(
-    small_catalogue: types.SimpleNamespace,
-    few_digits: Dataset,
+    trainings: Trainings,
+    digits: Dataset,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def load(name: str, _: object) -> Dataset:
         if name == "nowhere":
             raise DatasetUnavailableError("nowhere is not to be had")
-        return few_digits
+        return digits
 
     monkeypatch.setattr(catalogue, "load_dataset", load)
     missing = dataclasses.replace(DIGITS, name="missing", dataset="nowhere")
@@ -157,7 +161,7 @@ def test_all_recipes_together_make_the_page_and_a_failure_does_not_stop_the_othe
 
 
 def test_where_everything_fails_what_was_reached_before_stays(
-    small_catalogue: types.SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: object) -> Dataset:
         raise DatasetUnavailableError("no data set is to be had")
@@ -172,10 +176,10 @@ def test_where_everything_fails_what_was_reached_before_stays(
 
 
 def test_a_target_that_is_reached_is_said_so(
-    small_catalogue: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trainings: Trainings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     easy = dataclasses.replace(DIGITS, target=dataclasses.replace(DIGITS.target, accuracy=0.0))
-    small_catalogue.recipe = easy
+    trainings.recipe = easy
 
     assert main(["digits-dense", "--runs", "runs"]) == 0
 

@@ -319,7 +319,7 @@ def test_an_interrupted_run_of_own_images_finds_them_again(tmp_path: Path) -> No
     # As a training leaves it that ends between its last epoch and its last file.
     hidden = partial_path(tmp_path / "two")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.trainer.write_report", _press_ctrl_c)
+        patch.setattr("training.outcome.write_report", _press_ctrl_c)
         interrupted = run(*command, "--out", tmp_path / "two")
     assert interrupted.exit_code == 130
     assert (hidden / CHECKPOINT).is_file()

@@ -13,6 +13,7 @@ import pytest
 
 from serving.images import ImageSpec
 from tests.support.records import metrics
+from training.building import build_model
 from training.datasets import DATASETS, Dataset, Split
 from training.errors import DatasetError, UsageError
 from training.progress import Progress
@@ -21,7 +22,7 @@ from training.recipes.cnn import ConvNet
 from training.recipes.dense import DenseNet
 from training.recipes.numbers import LinearNet
 from training.run import Output
-from training.trainer import build_model, train
+from training.trainer import train
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 
