@@ -7,9 +7,9 @@ the one device. Only the chief has the run's files: what the others need of them
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,13 @@ import numpy as np
 from training.cluster import Cluster
 from training.errors import TrainingError
 from training.pipeline import Share
+from training.rendezvous import meet
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-CONNECT_TIMEOUT_S = 600.0
+WAIT_TIMEOUT_S = 600.0
 """How long a process waits for the others, which may still be starting or loading data."""
 _WORD_BYTES = 4
 
@@ -54,7 +55,7 @@ def strategy_for(cluster: Cluster, say: Callable[[str], None]) -> Iterator[tf.di
     others = ", ".join(address for address in cluster.addresses if address != cluster.address)
     say(f"{cluster.name}, at {cluster.address}: waits for {others}")
     try:
-        yield _connect(cluster, others)
+        yield _connect(cluster)
     except lost as error:
         raise TrainingError(
             f"{cluster.name} lost the others ({others}): one of them ended, or the network did; start all of them "
@@ -62,32 +63,20 @@ def strategy_for(cluster: Cluster, say: Callable[[str], None]) -> Iterator[tf.di
         ) from error
 
 
-def _connect(cluster: Cluster, others: str) -> tf.distribute.Strategy:
-    """Waits in another thread, since TensorFlow's own waiting hears neither Ctrl-C nor a time limit."""
+def _connect(cluster: Cluster) -> tf.distribute.Strategy:
     import tensorflow as tf
 
-    connected: Future[tf.distribute.Strategy] = Future()
-
-    def connect() -> None:
-        try:
-            connected.set_result(tf.distribute.MultiWorkerMirroredStrategy())
-        except Exception as error:  # noqa: BLE001 - raised again by the thread that waits
-            connected.set_exception(error)
-
-    threading.Thread(target=connect, daemon=True).start()
+    meet(cluster, WAIT_TIMEOUT_S)
     try:
-        return connected.result(CONNECT_TIMEOUT_S)
-    except TimeoutError as error:
-        raise TrainingError(
-            f"{cluster.name} waited {CONNECT_TIMEOUT_S / 60:.0f} minutes for {others}; not all of them came"
-        ) from error
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except tf.errors.UnknownError as error:
-        raise TrainingError(
-            f"{cluster.name} cannot listen at {cluster.address}: the port is taken, or the address is not this "
-            f"machine's ({error.message})"
-        ) from error
+        raise TrainingError(f"{cluster.name} cannot listen at {cluster.address}: {error.message}") from error
     except RuntimeError as error:  # as after a data set that TensorFlow itself has read
         raise TrainingError(f"{cluster.name} cannot train with others: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        # TensorFlow takes SIGTERM for itself when it connects, and then does nothing about it.
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    return strategy
 
 
 def normalize_whole_batches(model: keras.Model) -> None:
