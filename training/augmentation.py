@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 _DRAWS = 8
 
 
-def augment(images: tf.Tensor, amounts: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+def draw(examples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """What happens to each example of a batch, as numbers in -1..1, float32 `[examples, 8]`.
+
+    Drawn for the whole batch, of which each replica takes its part: several devices see what one would see. `seed` is
+    int64 `[2]`.
+    """
+    import tensorflow as tf
+
+    return tf.random.stateless_uniform((examples, _DRAWS), seed, minval=-1.0)
+
+
+def augment(images: tf.Tensor, amounts: Augmentation, draws: tf.Tensor) -> tf.Tensor:
     """Moves every image of a batch in its own way.
 
     Where the image was moved away from, its edge is repeated; a blanked square is black.
@@ -25,7 +36,7 @@ def augment(images: tf.Tensor, amounts: Augmentation, seed: tf.Tensor) -> tf.Ten
     Args:
         images: uint8 `[N, H, W]` or `[N, H, W, 3]`.
         amounts: how far at most.
-        seed: int32 `[2]`; the same seed gives the same images.
+        draws: a row for each image, as `draw` gives them.
 
     Returns:
         uint8, as `images`.
@@ -35,18 +46,18 @@ def augment(images: tf.Tensor, amounts: Augmentation, seed: tf.Tensor) -> tf.Ten
     shape = tf.shape(images)
     gray = images.shape.rank == 3  # noqa: PLR2004
     maps = images[..., None] if gray else images
-    draws = tf.unstack(tf.random.stateless_uniform((shape[0], _DRAWS), seed, minval=-1.0), num=_DRAWS, axis=1)
+    drawn = tf.unstack(draws, num=_DRAWS, axis=1)
     height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(maps, tf.float32),
-        transforms=_transforms(draws[:6], amounts, height, width),
+        transforms=_transforms(drawn[:6], amounts, height, width),
         output_shape=shape[1:3],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
     if amounts.erase:
-        moved = tf.where(_squares(draws[6:], amounts.erase, height, width), 0.0, moved)
+        moved = tf.where(_squares(drawn[6:], amounts.erase, height, width), 0.0, moved)
     pixels = tf.cast(tf.round(moved), tf.uint8)
     return tf.squeeze(pixels, axis=3) if gray else pixels
 

@@ -1,4 +1,4 @@
-"""A recipe's model for a data set's classes, in the precision that is asked for."""
+"""A recipe's model for a data set's classes: to train, and to keep."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def build_model(recipe: Recipe, labels: Sequence[str], precision: Precision = "f
     return model
 
 
-def in_full_precision(model: keras.Model, recipe: Recipe, labels: Sequence[str]) -> keras.Model:
-    """The model to judge, keep and serve: the trained weights, computed with in float32."""
+def servable_model(model: keras.Model, recipe: Recipe, labels: Sequence[str]) -> keras.Model:
+    """What to judge and keep of a trained model: it computes in float32, whatever it was trained in."""
     if recipe.training.precision == "float32":
-        return model
+        return recipe.architecture.serve(model)
     exact = build_model(recipe, labels)
     assign(exact.variables, values(model.variables))
-    return exact
+    return recipe.architecture.serve(exact)
 
 
 @contextlib.contextmanager

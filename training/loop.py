@@ -138,7 +138,11 @@ def ask(model: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
     import tensorflow as tf
 
     raw = _without_last_activation(model)
-    compiled = tf.function(lambda inputs: raw(inputs, training=False), reduce_retracing=True)
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def compiled(inputs: tf.Tensor) -> tf.Tensor:
+        return raw(inputs, training=False)
+
     return np.concatenate([compiled(inputs).numpy() for inputs, _, _ in batches])
 
 

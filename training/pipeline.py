@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.augmentation import augment
+from training.augmentation import augment, draw
 from training.datasets.base import Dataset, Split
 from training.datasets.storage import on_disk
 from training.errors import UsageError
@@ -87,16 +87,16 @@ def training_batches(
         rows = tf.range(len(split), dtype=tf.int64)
         order = tf.random.experimental.stateless_shuffle(rows, seed=tf.stack([run_seed, epoch]))
         return _dealt(order, batch_size, steps, share).map(
-            lambda rows, examples, step: (rows, examples, tf.stack([run_seed, epoch * steps + step]))
+            lambda batch, mine, step: (batch, mine, tf.stack([run_seed, epoch * steps + step]))
         )
 
     fetch = _fetcher(split)
 
-    def load(rows: tf.Tensor, examples: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        inputs, targets = fetch(rows)
+    def load(batch: tf.Tensor, mine: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        inputs, targets = fetch(batch[mine[0] : mine[1]])
         if augmentation is not None and augmentation.augment:
-            inputs = augment(inputs, augmentation, key)
-        return inputs, targets, examples
+            inputs = augment(inputs, augmentation, draw(tf.size(batch), key)[mine[0] : mine[1]])
+        return inputs, targets, tf.cast(tf.size(batch), tf.float32)
 
     return (
         tf.data.Dataset.range(epochs.start, epochs.stop)
@@ -113,9 +113,9 @@ def evaluation_batches(split: Split, share: Share = Share()) -> tf.data.Dataset:
     batch_size = evaluation_batch_size(split)
     fetch = _fetcher(split)
 
-    def load(rows: tf.Tensor, examples: tf.Tensor, _step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        inputs, targets = fetch(rows)
-        return inputs, targets, examples
+    def load(batch: tf.Tensor, mine: tf.Tensor, _step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        inputs, targets = fetch(batch[mine[0] : mine[1]])
+        return inputs, targets, tf.cast(tf.size(batch), tf.float32)
 
     dealt = _dealt(tf.range(len(split), dtype=tf.int64), batch_size, steps_per_epoch(split, batch_size), share)
     return dealt.map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
@@ -128,15 +128,15 @@ def evaluation_batch_size(split: Split) -> int:
 
 
 def _dealt(order: tf.Tensor, batch_size: int, steps: int, share: Share) -> tf.data.Dataset:
-    """For each step, and each replica of the share: its rows, the whole batch's size, and the step."""
+    """For each step, and each replica of the share: the batch's rows, which of them are the replica's, and the step."""
     import tensorflow as tf
 
     def rows_of(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         step, replica = place // replicas, share.first + place % replicas
         batch = order[step * batch_size : (step + 1) * batch_size]
         examples = tf.size(batch, out_type=tf.int64)
-        mine = batch[examples * replica // share.of : examples * (replica + 1) // share.of]
-        return mine, tf.cast(examples, tf.float32), step
+        mine = tf.stack([examples * replica // share.of, examples * (replica + 1) // share.of])
+        return batch, mine, step
 
     replicas = share.end - share.first
     return tf.data.Dataset.range(steps * replicas).map(rows_of)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.building import build_model, in_full_precision
+from training.building import build_model, servable_model
 from training.checkpoint import CHECKPOINT
 from training.cluster import ALONE, Cluster
 from training.configuration import configure, difference_between, resumed
@@ -83,9 +83,7 @@ def train(
         copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
         log = folder / TENSORBOARD if tensorboard else None
         model, history, weights_of_epoch = _fit(recipe, dataset, strategy, folder, progress, log=log)
-        write_outcome(
-            folder, config, history, weights_of_epoch, in_full_precision(model, recipe, dataset.labels), dataset
-        )
+        write_outcome(folder, config, history, weights_of_epoch, servable_model(model, recipe, dataset.labels), dataset)
         (folder / CHECKPOINT).unlink()
     return read_run(out)
 

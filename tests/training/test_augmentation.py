@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from training.augmentation import augment
+from training.augmentation import augment, draw
 from training.settings import Augmentation
 
 NOTHING: dict[str, Any] = {"flip": False, "rotation_degrees": 0, "shift": 0, "shear": 0, "zoom": 0, "erase": 0}
@@ -21,7 +21,9 @@ def moved(images: np.ndarray, seed: int = 0, **amounts: Any) -> np.ndarray:
     """The images after nothing but these amounts."""
     import tensorflow as tf
 
-    result: np.ndarray = augment(tf.constant(images), Augmentation(**NOTHING | amounts), tf.constant([0, seed])).numpy()
+    result: np.ndarray = augment(
+        tf.constant(images), Augmentation(**NOTHING | amounts), draw(len(images), tf.constant([0, seed]))
+    ).numpy()
     assert result.shape == images.shape
     assert result.dtype == np.uint8
     return result

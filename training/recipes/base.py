@@ -65,6 +65,10 @@ class Architecture(Settings):
             UsageError: the layers do not fit the image, or the output does not fit the number of classes.
         """
 
+    def serve(self, model: keras.Model) -> keras.Model:
+        """What is judged and kept of a trained model, with the same inputs and outputs: the model itself."""
+        return model
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

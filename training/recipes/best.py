@@ -8,7 +8,7 @@ from pydantic import Field
 
 from serving.images import ImageSpec
 from training.recipes.base import Architecture, Recipe, Target
-from training.recipes.layers import FOR_RELU, classifier
+from training.recipes.layers import FOR_RELU, LOGITS, classifier
 from training.run import Output
 from training.settings import Augmentation, Fraction, PixelSettings, Sizes, TrainingSettings
 
@@ -29,6 +29,8 @@ class ResidualNet(Architecture):
     """Of each stage."""
     dropout: Fraction = 0.2
     """Before the last layer."""
+    mirror: bool = True
+    """Whether the trained model looks at each image's mirror image too, and answers with the mean of both logits."""
 
     def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102
         import keras
@@ -49,6 +51,21 @@ class ResidualNet(Architecture):
             return keras.layers.Dropout(self.dropout)(keras.layers.GlobalAveragePooling2D()(maps))
 
         return classifier(image, outputs, output, body)
+
+    def serve(self, model: keras.Model) -> keras.Model:  # noqa: D102
+        return _with_mirror_images(model) if self.mirror else model
+
+
+def _with_mirror_images(model: keras.Model) -> keras.Model:
+    """The model on each image and its mirror image, as one batch of twice the size, so that weights stay single."""
+    import keras
+
+    pixels = keras.Input(model.input_shape[1:], dtype="uint8", name="pixels")
+    both = keras.ops.concatenate([pixels, keras.ops.flip(pixels, axis=2)], axis=0)
+    logits = keras.Model(model.inputs, model.get_layer(LOGITS).output, name="net")(both)
+    pairs = keras.ops.reshape(logits, (2, -1, logits.shape[1]))
+    mean = keras.layers.Identity(name=LOGITS)(keras.ops.mean(pairs, axis=0))
+    return keras.Model(pixels, keras.layers.Activation("softmax", name="scores")(mean))
 
 
 FASHION_MNIST_BEST = Recipe(
