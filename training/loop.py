@@ -150,7 +150,7 @@ def _without_last_activation(model: keras.Model) -> keras.Model:
     import keras
 
     names = {layer.name for layer in model.layers}
-    return keras.Model(model.inputs, model.get_layer(LOGITS).output) if LOGITS in names else model
+    return keras.Model(model.input, model.get_layer(LOGITS).output) if LOGITS in names else model
 
 
 def _sums(loss: tf.Tensor, metric: tf.Tensor) -> tf.Tensor:

@@ -62,7 +62,7 @@ def _with_mirror_images(model: keras.Model) -> keras.Model:
 
     pixels = keras.Input(model.input_shape[1:], dtype="uint8", name="pixels")
     both = keras.ops.concatenate([pixels, keras.ops.flip(pixels, axis=2)], axis=0)
-    logits = keras.Model(model.inputs, model.get_layer(LOGITS).output, name="net")(both)
+    logits = keras.Model(model.input, model.get_layer(LOGITS).output, name="net")(both)
     pairs = keras.ops.reshape(logits, (2, -1, logits.shape[1]))
     mean = keras.layers.Identity(name=LOGITS)(keras.ops.mean(pairs, axis=0))
     return keras.Model(pixels, keras.layers.Activation("softmax", name="scores")(mean))
