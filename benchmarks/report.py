@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from benchmarks.load import Load
+from benchmarks.machine import in_a_sentence
 from benchmarks.servers import GATEWAY
 
 PACKAGES = (
@@ -79,29 +76,6 @@ class Row:
     gateway_ratio: float | None  # the gateway's requests per second over this server's, same setting
 
 
-def describe_machine() -> dict[str, str]:
-    """Processor, cores, memory, system, and the versions that matter."""
-    cpuinfo = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    models = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name"))
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": next(models, platform.machine()),
-        "cores": str(len(os.sched_getaffinity(0))),
-        "memory": f"{memory_bytes / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "load_before": f"{os.getloadavg()[0]:.1f}",
-        **{name: _version(name) for name in PACKAGES},
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
 def rows(rounds: Sequence[Round]) -> list[Row]:
     """Medians per protocol, in flight and server, in the order in which they were first measured."""
     order = list(dict.fromkeys(_setting(found) for found in rounds))
@@ -151,11 +125,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield "# Benchmark"
     yield ""
     yield f"Model `{report.model}`, one row a request, {report.seconds} s a round, alternating, medians."
-    yield (
-        f"The load generator ran on the same machine: {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory']}, {machine['system']}, Python {machine['python']}; "
-        f"load average before the start {machine['load_before']}."
-    )
+    yield f"The load generator ran on the same machine: {in_a_sentence(machine)}"
     yield ", ".join(f"{name} {machine[name]}" for name in PACKAGES) + "."
     for protocol, group in groupby(rows(report.rounds), key=lambda row: row.protocol):
         yield from _table(protocol, list(group))

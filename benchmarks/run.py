@@ -15,10 +15,11 @@ from pathlib import Path
 
 from benchmarks.clients import WrongAnswerError
 from benchmarks.load import LoadError, run_load, tool_for
+from benchmarks.machine import describe_machine
 from benchmarks.model import Model, find_model
 from benchmarks.processes import StartError, usage
 from benchmarks.random_mlp import write_random_mlp
-from benchmarks.report import Footprint, Report, Round, as_json, as_markdown, describe_machine
+from benchmarks.report import PACKAGES, Footprint, Report, Round, as_json, as_markdown
 from benchmarks.servers import COMMANDS, GATEWAY, Server, running
 
 MB = 1e6
@@ -31,7 +32,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         repository = options.models.resolve() if options.models else None
         model = find_model(repository, options.model) if repository else write_random_mlp(Path(folder))
-        report = Report(f"{model.name}/{model.version}", options.seconds, describe_machine())
+        report = Report(f"{model.name}/{model.version}", options.seconds, describe_machine(PACKAGES))
         try:
             measure(report, model, in_flight=options.in_flight, rounds=options.rounds)
         except WrongAnswerError as error:

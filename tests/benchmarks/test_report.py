@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 
 from benchmarks.load import Load
-from benchmarks.report import Footprint, Report, Round, as_json, as_markdown, describe_machine, rows
+from benchmarks.machine import describe_machine
+from benchmarks.report import PACKAGES, Footprint, Report, Round, as_json, as_markdown, rows
 from benchmarks.servers import GATEWAY
 
 
@@ -13,7 +14,7 @@ def a_round(server: str, per_second: float, *, protocol: str = "grpc", failed: i
 
 def a_report(*rounds: Round) -> Report:
     footprints = [Footprint(GATEWAY, 0.5, 150.0, 160.0)]
-    return Report("mlp/1", 3, describe_machine(), footprints, list(rounds), {"wrk": "not installed"})
+    return Report("mlp/1", 3, describe_machine(PACKAGES), footprints, list(rounds), {"wrk": "not installed"})
 
 
 def test_rows_are_medians_of_alternating_rounds_beside_the_gateway() -> None:
