@@ -21,12 +21,14 @@ def make_optimizer(settings: TrainingSettings, steps_per_epoch: int) -> keras.Op
     """A new optimizer; its schedule reaches its end with the last step of the last epoch."""
     import keras
 
+    from training.adam import FusedAdam
+
     rate = _learning_rate(settings, steps_per_epoch * settings.epochs)
     decay = settings.weight_decay or None
     if settings.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(rate, momentum=MOMENTUM, nesterov=True, weight_decay=decay)
     else:
-        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+        optimizer = FusedAdam(rate, weight_decay=decay)
     if decay is not None:
         optimizer.exclude_from_weight_decay(var_names=list(_NOT_DECAYED))
     return optimizer

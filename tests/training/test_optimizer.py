@@ -76,5 +76,5 @@ def test_the_optimizer_is_the_one_that_was_asked_for() -> None:
     adam = make_optimizer(TrainingSettings(epochs=1), 1)
     sgd = make_optimizer(TrainingSettings(epochs=1, optimizer="sgd"), 1)
 
-    assert (type(adam).__name__, type(sgd).__name__, sgd.momentum, sgd.nesterov) == ("Adam", "SGD", 0.9, True)
+    assert (type(adam).__name__, type(sgd).__name__, sgd.momentum, sgd.nesterov) == ("FusedAdam", "SGD", 0.9, True)
     assert adam.weight_decay is None
