@@ -46,7 +46,7 @@ def resumed(interrupted: RunConfig, now: RunConfig) -> RunConfig:
 
 def difference_between(theirs: RunConfig, ours: RunConfig) -> str:
     """The first thing that decides the weights and is not the same, in words; empty where all is."""
-    for name in ("recipe", "dataset", "dataset_sha256", "replicas", "library_versions"):
+    for name in ("recipe", "dataset", "dataset_sha256", "labels", "replicas", "library_versions"):
         expected, received = getattr(theirs, name), getattr(ours, name)
         if expected != received:
             return f"{name} {expected}, this one {received}"

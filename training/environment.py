@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from training.errors import TrainingError
+
 LIBRARIES = ("tensorflow", "keras", "numpy")
 
 
@@ -40,6 +42,23 @@ def _stderr_to(path: str) -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+@contextlib.contextmanager
+def tensorflow_errors() -> Iterator[None]:
+    """TensorFlow's own errors become a sentence.
+
+    Raises:
+        TrainingError: memory or anything else that TensorFlow needs is missing.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        raise TrainingError("memory is not enough; a smaller batch, image size or model needs less") from error
+    except tf.errors.OpError as error:
+        raise TrainingError(f"TensorFlow failed: {error.message.splitlines()[0]}") from error
 
 
 def library_versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from training.checkpoint import Checkpoint, assign, read_checkpoint, values, write_checkpoint
+from training.checkpoint import CHECKPOINT, Checkpoint, assign, read_checkpoint, values, write_checkpoint
 from training.datasets import Split
 from training.errors import TrainingError
 from training.interruption import interrupts_between_steps
@@ -28,7 +28,6 @@ REPORTS_PER_EPOCH = 50
 """How often an epoch comes back to Python: seldom is faster, often makes a smooth progress bar."""
 CHECKPOINT_INTERVAL_S = 10.0
 """Short epochs are saved no more often than this; the first one always is."""
-LAST_GOOD_MODEL = "last-good.keras"
 
 
 def is_out_of_patience(history: History, patience: int | None) -> bool:
@@ -47,7 +46,8 @@ class Fit:
         folder: where checkpoints go; one that is there is taken up.
         progress: hears of every step.
         callbacks: Keras callbacks, told of every epoch's end; they may set the model's `stop_training`.
-        writes: whether checkpoints and the last good model are kept; of several processes, one does.
+        last_good: where the model goes, as it was after the last good epoch, when the loss is lost; None writes nothing,
+            no checkpoint either: of several processes, one does.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Fit:
         folder: Path,
         progress: Progress,
         callbacks: Sequence[keras.callbacks.Callback],
-        writes: bool = True,
+        last_good: Path | None,
     ) -> None:
         import keras
 
         self._recipe, self._settings = recipe, recipe.training
         self._loop, self._train, self._validation = loop, train, validation
-        self._folder, self._progress, self._writes = folder, progress, writes
+        self._folder, self._last_good, self._progress = folder, last_good, progress
         self._callbacks = keras.callbacks.CallbackList(list(callbacks), model=loop.model)
         self._steps = steps_per_epoch(train, self._settings.batch_size)
         self._epochs: list[Epoch] = []
@@ -87,7 +87,7 @@ class Fit:
         with interrupts_between_steps() as heed:
             stopped = self._train_on(heed)
         history = History(epochs=tuple(self._epochs), stopped_early=stopped)
-        if not self._best:
+        if not self._best or self._loop.model.stop_training:  # the epoch that reached the goal is what was asked for
             return history, len(self._epochs)
         assign(self._loop.model.variables, self._best)
         return history, history.best + 1
@@ -199,14 +199,16 @@ class Fit:
 
     def _fail(self, cause: str) -> NoReturn:
         kept = ""
-        if self._checkpoint is not None and self._writes:
+        if self._checkpoint is not None and self._last_good is not None:
             assign(self._variables, self._checkpoint.state)
-            self._loop.model.save(self._folder / LAST_GOOD_MODEL)
-            kept = f"; the weights after epoch {len(self._epochs)} are kept in {self._folder / LAST_GOOD_MODEL}"
+            self._loop.model.save(self._last_good)
+            kept = f"; the weights after epoch {len(self._epochs)} are kept in {self._last_good}"
+            (self._folder / CHECKPOINT).unlink(missing_ok=True)  # from there, it would fail again
+            self._checkpoint = None
         raise TrainingError(f"{cause}; a smaller learning rate often helps{kept}")
 
     def _write_checkpoint(self) -> None:
-        if self._writes and self._checkpoint is not None and self._checkpoint is not self._written:
+        if self._last_good is not None and self._checkpoint is not None and self._checkpoint is not self._written:
             write_checkpoint(self._folder, self._checkpoint)
             self._written, self._written_at = self._checkpoint, time.monotonic()
 

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from training.augmentation import augment, draw
-from training.datasets.base import Dataset, Split
-from training.datasets.storage import on_disk
-from training.errors import UsageError
+from training.datasets.base import Split
 from training.settings import Augmentation
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 PREFETCHED_BATCHES = 8
 EVALUATION_BATCH_BYTES = 8 * 2**20
 MAX_EVALUATION_BATCH = 500
-ROWS_COPIED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -30,39 +27,6 @@ class Share:
     first: int = 0
     end: int = 1
     of: int = 1
-
-
-def training_and_validation(dataset: Dataset, fraction: float, seed: int) -> tuple[Split, Split | None]:
-    """What to train with and what to watch the training with.
-
-    That is the data set's own validation split, or else a part of the training examples, drawn the same way for the
-    same seed; None where `fraction` is 0.
-
-    Raises:
-        UsageError: either part would be empty.
-        DatasetError: examples that are not in memory do not fit on the disk a second time.
-    """
-    split = dataset.train
-    if dataset.validation is not None:
-        return split, dataset.validation
-    if fraction == 0:
-        return split, None
-    held_out = round(len(split) * fraction)
-    if not 0 < held_out < len(split):
-        raise UsageError(f"a validation split of {fraction} leaves one part of {len(split)} examples empty")
-    order = np.random.default_rng(seed).permutation(len(split))
-    return _part(split, order[held_out:]), _part(split, order[:held_out])
-
-
-def _part(split: Split, rows: np.ndarray) -> Split:
-    """Those examples; of a mapped file, in another one, since they may be more than memory should hold."""
-    if not isinstance(split.inputs, np.memmap):
-        return split.take(rows)
-    inputs = on_disk((len(rows), *split.inputs.shape[1:]))
-    for start in range(0, len(rows), ROWS_COPIED_AT_ONCE):
-        some = slice(start, start + ROWS_COPIED_AT_ONCE)
-        inputs[some] = split.inputs[rows[some]]
-    return Split(inputs, split.targets[rows])
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:

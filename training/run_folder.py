@@ -44,7 +44,7 @@ def latest_interrupted(recipe: str, parent: Path = RUNS) -> Path | None:
 
 @contextlib.contextmanager
 def run_folder(path: Path, *, resume: bool = False) -> Iterator[Path]:
-    """Yields the hidden folder to write to; renames it to `path` when the body succeeds.
+    """Yields the hidden folder to write to; renames it to `path`, without its checkpoint, when the body succeeds.
 
     When the body fails, the folder stays if it holds a checkpoint, and is removed if not. With `resume` it is the one
     that an interrupted training left behind.
@@ -67,7 +67,9 @@ def run_folder(path: Path, *, resume: bool = False) -> Iterator[Path]:
                 _clear(partial, path)
             try:
                 yield partial
+                _write_through(partial)
                 partial.rename(path)
+                (path / CHECKPOINT).unlink(missing_ok=True)
             except BaseException:
                 if not is_interrupted(path):
                     shutil.rmtree(partial, ignore_errors=True)
@@ -94,6 +96,16 @@ def check_free(path: Path) -> None:
         raise UsageError(f"{path} is not empty; a run is never overwritten, name another folder")
     if is_taken and not is_folder:
         raise UsageError(f"{path} is a file; expected a folder for the run")
+
+
+def _write_through(folder: Path) -> None:
+    """Waits until the disk has the folder's files, so that a power cut cannot leave a finished run with empty ones."""
+    for path in [*(path for path in folder.rglob("*") if path.is_file()), folder]:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _clear(partial: Path, path: Path) -> None:

@@ -15,13 +15,14 @@ from training.cluster import ALONE, Cluster
 from training.configuration import configure, difference_between, resumed
 from training.datasets import Dataset
 from training.distribution import copy_from_chief, normalize_whole_batches, strategy_for
-from training.environment import quiet_tensorflow
+from training.environment import quiet_tensorflow, tensorflow_errors
 from training.errors import DatasetError, RunError, UsageError
 from training.fitting import Fit
+from training.holding_out import training_and_validation
 from training.loop import Loop
 from training.optimizer import make_optimizer
 from training.outcome import write_outcome
-from training.pipeline import steps_per_epoch, training_and_validation
+from training.pipeline import steps_per_epoch
 from training.progress import Progress
 from training.recipes import Recipe
 from training.run import CONFIG, History, Run, read_config, read_run
@@ -54,7 +55,8 @@ def train(
 
     The same recipe, settings and data give bit-identical weights on the same machine, also when the training was
     interrupted and resumed. What the model is judged by is read once, after the last epoch. If anything goes wrong,
-    nothing is at `out`; after the first checkpoint, what is needed to resume is kept hidden beside it.
+    nothing is at `out`; after the first checkpoint, what is needed to resume is kept hidden beside it. A training whose
+    loss is lost cannot be resumed: the weights of its last good epoch are then kept as `<out>.last-good.keras`.
 
     Args:
         recipe: what to train, and how.
@@ -75,16 +77,22 @@ def train(
     """
     quiet_tensorflow()
     check_fit(recipe, dataset)
-    with strategy_for(cluster, progress.say) as strategy, run_folder(out, resume=resume) as folder:
+    with (
+        tensorflow_errors(),
+        strategy_for(cluster, progress.say) as strategy,
+        run_folder(out, resume=resume) as folder,
+    ):
         config = configure(recipe, dataset, data_dir, strategy.num_replicas_in_sync)
         if resume:
             config = resumed(read_config(folder), config)
         config.write(folder / CONFIG)
         copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
         log = folder / TENSORBOARD if tensorboard else None
-        model, history, weights_of_epoch = _fit(recipe, dataset, strategy, folder, progress, log=log)
+        last_good = out.with_name(f"{out.name}.last-good.keras")
+        model, history, weights_of_epoch = _fit(
+            recipe, dataset, strategy, folder, progress, last_good=last_good, log=log
+        )
         write_outcome(folder, config, history, weights_of_epoch, servable_model(model, recipe, dataset.labels), dataset)
-        (folder / CHECKPOINT).unlink()
     return read_run(out)
 
 
@@ -99,13 +107,17 @@ def assist(recipe: Recipe, dataset: Dataset, *, progress: Progress, cluster: Clu
     """
     quiet_tensorflow()
     check_fit(recipe, dataset)
-    with strategy_for(cluster, progress.say) as strategy, tempfile.TemporaryDirectory(prefix="atelier-") as name:
+    with (
+        tensorflow_errors(),
+        strategy_for(cluster, progress.say) as strategy,
+        tempfile.TemporaryDirectory(prefix="atelier-") as name,
+    ):
         folder = Path(name)
         copy_from_chief(folder, (CONFIG, CHECKPOINT), cluster, strategy)
         chief, own = read_config(folder), configure(recipe, dataset, None, strategy.num_replicas_in_sync)
         if difference := difference_between(chief, own):
             raise UsageError(f"the chief has {difference}: all processes need the same command, data and libraries")
-        _fit(recipe, dataset, strategy, folder, progress, writes=False)
+        _fit(recipe, dataset, strategy, folder, progress, last_good=None)
 
 
 def _fit(
@@ -115,8 +127,8 @@ def _fit(
     folder: Path,
     progress: Progress,
     *,
+    last_good: Path | None,
     log: Path | None = None,
-    writes: bool = True,
 ) -> tuple[keras.Model, History, int]:
     """The trained model, and what `Fit.run` says of it; goes on from the folder's checkpoint if there is one."""
     settings = recipe.training
@@ -131,7 +143,14 @@ def _fit(
     _require_space(folder, model)
     with _callbacks(recipe, progress, log) as callbacks:
         fit = Fit(
-            recipe, loop, train_split, validation, folder=folder, progress=progress, callbacks=callbacks, writes=writes
+            recipe,
+            loop,
+            train_split,
+            validation,
+            folder=folder,
+            last_good=last_good,
+            progress=progress,
+            callbacks=callbacks,
         )
         history, weights_of_epoch = fit.run()
     return model, history, weights_of_epoch

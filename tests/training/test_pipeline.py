@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.datasets import Dataset, Split
-from training.errors import UsageError
+from training.holding_out import training_and_validation
 from training.pipeline import (
     Share,
     evaluation_batch_size,
     evaluation_batches,
     steps_per_epoch,
-    training_and_validation,
     training_batches,
 )
 from training.settings import Augmentation
@@ -62,43 +61,6 @@ def targets_of(batches: Iterable[tuple[np.ndarray, np.ndarray, float]]) -> list[
 
 def order_of(batches: Iterable[tuple[np.ndarray, np.ndarray, float]]) -> list[int]:
     return list(itertools.chain.from_iterable(targets_of(batches)))
-
-
-@given(st.integers(2, 200), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
-@settings(deadline=None)
-def test_every_image_is_in_exactly_one_part(count: int, fraction: float, seed: int) -> None:
-    try:
-        rest, held_out = training_and_validation(dataset_of(numbered(count)), fraction, seed)
-    except UsageError:
-        assert round(count * fraction) in {0, count}
-        return
-
-    assert held_out is not None
-    assert sorted([*rest.targets, *held_out.targets]) == list(range(count))
-    assert len(held_out) == round(count * fraction)
-    np.testing.assert_array_equal(held_out.inputs.ravel(), held_out.targets.astype(np.uint8))
-
-
-def test_the_same_seed_holds_out_the_same_images_and_another_seed_others() -> None:
-    def held_out(seed: int) -> list[int]:
-        validation = training_and_validation(dataset_of(numbered(100)), 0.2, seed)[1]
-        assert validation is not None
-        return list(validation.targets)
-
-    assert held_out(1) == held_out(1)
-    assert held_out(1) != held_out(2)
-
-
-def test_nothing_is_held_out_where_the_fraction_is_0_or_the_data_set_has_a_validation_split() -> None:
-    train, validation = numbered(10), numbered(3)
-
-    assert training_and_validation(dataset_of(train), 0, seed=0) == (train, None)
-    assert training_and_validation(dataset_of(train, validation), 0.5, seed=0) == (train, validation)
-
-
-def test_a_fraction_that_leaves_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"a validation split of 0.1 leaves one part of 3 examples empty"):
-        training_and_validation(dataset_of(numbered(3)), 0.1, seed=0)
 
 
 def test_parts_of_a_mapped_file_are_the_same_as_in_memory_and_stay_out_of_memory(tmp_path: Path) -> None:

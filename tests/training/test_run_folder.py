@@ -60,6 +60,29 @@ def test_what_failed_after_a_checkpoint_stays_hidden_to_be_resumed(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [partial_path(tmp_path / "a")]
 
 
+def test_a_finished_run_that_finds_its_place_taken_is_not_lost(tmp_path: Path) -> None:
+    def finish_too_late() -> None:
+        with run_folder(tmp_path / "a") as folder:
+            (folder / CHECKPOINT).touch()
+            (folder / "model.keras").touch()
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "somebody else's").touch()
+
+    with pytest.raises(RunError, match=r"a cannot be written: Directory not empty"):
+        finish_too_late()
+
+    assert (partial_path(tmp_path / "a") / "model.keras").is_file()
+    assert is_interrupted(tmp_path / "a")
+
+
+def test_a_finished_run_keeps_no_checkpoint(tmp_path: Path) -> None:
+    with run_folder(tmp_path / "a") as folder:
+        (folder / CHECKPOINT).touch()
+        (folder / "model.keras").touch()
+
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["model.keras"]
+
+
 def test_resuming_gets_the_folder_as_it_was_left(tmp_path: Path) -> None:
     leave_interrupted(tmp_path / "a")
 
@@ -120,7 +143,7 @@ def test_two_trainings_do_not_share_a_path(tmp_path: Path) -> None:
                 pass
         assert (first / CHECKPOINT).is_file()
 
-    assert (tmp_path / "a" / CHECKPOINT).is_file()
+    assert (tmp_path / "a").is_dir()
 
 
 def test_a_training_that_goes_on_beside_it_is_left_alone(tmp_path: Path) -> None:

@@ -81,6 +81,20 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(few_digits: Dataset,
     assert weights(train(until_then, few_digits, out=tmp_path / "until then", progress=Watching())) == weights(run)
 
 
+def test_a_goal_that_is_reached_keeps_the_epoch_that_reached_it_whatever_the_best_one_is(
+    few_digits: Dataset, tmp_path: Path
+) -> None:
+    recipe = DIGITS.with_settings({"early_stopping": 30, "learning_rate": 0.02, "validation_split": 0.3, "epochs": 40})
+    patient = train(recipe, few_digits, out=tmp_path / "patient", progress=Watching()).history
+    later = next(i for i, epoch in enumerate(patient.epochs) if i > patient.best)
+    goal = f"accuracy={max(epoch.metric for epoch in patient.epochs[: later + 1])!r}"
+
+    run = train(recipe.with_settings({"stop_at": goal}), few_digits, out=tmp_path / "run", progress=Watching())
+
+    assert run.history.stopped_early is not None
+    assert run.metrics.weights_of_epoch == len(run.history.epochs)
+
+
 def test_without_validation_the_training_loss_decides(tmp_path: Path) -> None:
     recipe = find_recipe("celsius").with_settings({"early_stopping": 1, "learning_rate": 30.0})
 
