@@ -15,7 +15,7 @@ runner = CliRunner()
 def test_a_data_folder_without_the_data_is_wrong_use(tmp_path: Path) -> None:
     result = runner.invoke(app, ["demo", "--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "demo")])
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"atelier: fashion-mnist is not in {tmp_path / 'nowhere'}: expected ")
+    assert result.stderr.startswith(f"atelier: fashion-mnist: expected a folder, received {tmp_path / 'nowhere'}, w")
     assert not (tmp_path / "demo").exists()
 
 

@@ -102,12 +102,28 @@ def test_a_folder_that_was_given_and_has_no_data_is_wrong_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keras_has_it: None
 ) -> None:
     monkeypatch.setenv("ATELIER_DATA", str(write_files(tmp_path / "variable")))
-    for folder in (tmp_path, tmp_path / "nowhere"):
+    with pytest.raises(UsageError) as caught:
+        TINY.load(LoadOptions(data_dir=tmp_path))
+    assert str(caught.value) == (
+        f"tiny is not in {tmp_path}: expected {', '.join(FILES)} in {tmp_path / 'tiny'} or {tmp_path}"
+    )
+
+
+@pytest.mark.parametrize("name", ["mnist", "cats-vs-dogs"])
+def test_what_was_given_has_to_be_a_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "train.tar").write_bytes(b"")
+
+    for path, received in ((tmp_path / "nowhere", "{}, which does not exist"), (tmp_path / "train.tar", "the file {}")):
         with pytest.raises(UsageError) as caught:
-            TINY.load(LoadOptions(data_dir=folder))
-        assert str(caught.value) == (
-            f"tiny is not in {folder}: expected {', '.join(FILES)} in {folder / 'tiny'} or {folder}"
-        )
+            load_dataset(name, LoadOptions(data_dir=path))
+        assert str(caught.value) == f"{name}: expected a folder, received {received.format(path)}"
+
+
+@pytest.mark.parametrize(("name", "origin"), [("digits", "scikit-learn"), ("celsius", "Atelier")])
+def test_what_comes_with_a_library_is_looked_for_nowhere(tmp_path: Path, name: str, origin: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_dataset(name, LoadOptions(data_dir=tmp_path))
+    assert str(caught.value) == f"{name} comes with {origin}: expected no --data, received {tmp_path}"
 
 
 def test_a_variable_that_names_no_folder_is_wrong_use(monkeypatch: pytest.MonkeyPatch, keras_has_it: None) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from serving.images import ImageSpec
-from training.errors import DatasetError
+from training.errors import DatasetError, UsageError
 from training.run import SplitName
 
 DEFAULT_MAX_MEMORY_BYTES = 2 * 2**30
@@ -121,6 +121,21 @@ class LoadOptions:
     strict: bool = False
     max_memory_bytes: int = DEFAULT_MAX_MEMORY_BYTES
     warn: Callable[[str], None] = field(default=lambda _: None)
+
+
+def refuse_data_dir(name: str, origin: str, data_dir: Path | None) -> None:
+    """Refuses a folder for a data set that has none.
+
+    Args:
+        name: of the data set.
+        origin: where it comes from, for the message.
+        data_dir: what was given as `--data`.
+
+    Raises:
+        UsageError: something was.
+    """
+    if data_dir is not None:
+        raise UsageError(f"{name} comes with {origin}: expected no --data, received {data_dir}")
 
 
 def require_native_size(name: str, shape: tuple[int, ...], image: ImageSpec | None) -> None:

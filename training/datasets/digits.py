@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.datasets.base import Dataset, LoadOptions, Split, require_native_size
+from training.datasets.base import Dataset, LoadOptions, Split, refuse_data_dir, require_native_size
 
 TEST_FRACTION = 0.2
 SPLIT_SEED = 0
@@ -19,7 +19,7 @@ BRIGHTEST = 16
 class Digits:
     """The digits, pixels scaled to 0-255; a fixed, stratified fifth is the test split.
 
-    They come with scikit-learn, so `data_dir` plays no part.
+    They come with scikit-learn, so that there is no `data_dir` to look into.
     """
 
     name: str = "digits"
@@ -29,8 +29,10 @@ class Digits:
         """Loads both splits: 1,437 and 360 images, uint8 `[N, 8, 8]`.
 
         Raises:
+            UsageError: `data_dir` is given.
             DatasetError: another size was asked for.
         """
+        refuse_data_dir(self.name, "scikit-learn", options.data_dir)
         require_native_size(self.name, IMAGE_SHAPE, options.image)
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split

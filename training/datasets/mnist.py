@@ -46,7 +46,7 @@ class IdxSource:
         """Loads both splits: images uint8 `[N, 28, 28]`.
 
         Raises:
-            UsageError: it is not in `data_dir`, or `$ATELIER_DATA` names no folder.
+            UsageError: `data_dir` is no folder or has it not, or `$ATELIER_DATA` names no folder.
             DatasetUnavailableError: found nowhere; the message names the places.
             DatasetError: found, but damaged, or of another size than was asked for.
         """

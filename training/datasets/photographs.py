@@ -50,7 +50,8 @@ class Photographs:
         """Loads `train` and `validation`, uint8 `[N, *options.image.shape]`; there is no test split.
 
         Raises:
-            UsageError: it is not in `data_dir`, `$ATELIER_DATA` names no folder, or the recipe is not for images.
+            UsageError: `data_dir` is no folder or has it not, `$ATELIER_DATA` names no folder, or the recipe is not for
+                images.
             DatasetUnavailableError: found nowhere; the message names the places.
             DatasetError: found, but damaged, incomplete, or with other classes.
         """

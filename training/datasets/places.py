@@ -26,8 +26,11 @@ def look_up(
         expected: says what should have been in the folder.
 
     Raises:
-        UsageError: it is not in `data_dir`, or `$ATELIER_DATA` names no folder.
+        UsageError: `data_dir` is no folder, the data set is not in it, or `$ATELIER_DATA` names no folder.
     """
+    if data_dir is not None and not data_dir.is_dir():
+        received = f"the file {data_dir}" if data_dir.exists() else f"{data_dir}, which does not exist"
+        raise UsageError(f"{name}: expected a folder, received {received}")
     place = variables_folder() if data_dir is None else data_dir
     if place is None:
         return None
