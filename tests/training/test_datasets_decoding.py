@@ -21,7 +21,7 @@ from training.datasets import Dataset, LoadOptions, load_dataset
 from training.datasets.decoding import IN_FLIGHT_PER_WORKER, decode_splits
 from training.datasets.image_files import Listing, Parts
 from training.datasets.layout import LabelledFiles
-from training.datasets.storage import choose_storage
+from training.datasets.storage import choose_storage, temporary_folder
 from training.errors import DatasetError
 
 SPEC = ImageSpec(4, 6, "grayscale")
@@ -113,7 +113,7 @@ def test_pixels_beyond_the_limit_are_read_from_disk_and_are_the_same(tmp_path: P
 def test_the_file_on_disk_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setenv("TMPDIR", str(scratch))
 
     dataset = load(write_tree(tmp_path / "data", GOOD), max_memory_bytes=0)
 
@@ -126,13 +126,13 @@ def test_too_little_room_on_disk_is_said_before_anything_is_decoded(
 ) -> None:
     usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil has it
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(9 * 10**9, 5 * 10**9, 4 * 10**9))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
     with pytest.raises(DatasetError) as caught:
         choose_storage(5 * 10**9, max_memory_bytes=10**9)
 
     assert str(caught.value) == (
-        f"the decoded images need 5.00 GB in a temporary folder, which TMPDIR names: {tmp_path} has 4.00 GB free"
+        f"the decoded images need 5.00 GB in {tmp_path} ($TMPDIR may name another folder): only 4.00 GB are free"
     )
 
 
@@ -141,14 +141,19 @@ def test_a_disk_that_fills_up_meanwhile_is_said_too(tmp_path: Path, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(
-        DatasetError, match=r"the decoded images need .* GB in a temporary .*: .* No space left on device"
-    ):
+    with pytest.raises(DatasetError, match=r"the decoded images need .* GB in .*: .* No space left on device"):
         load(write_tree(tmp_path, GOOD), max_memory_bytes=0)
 
 
+def test_without_the_variable_the_file_is_not_put_where_memory_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert temporary_folder() == Path("/var/tmp")
+    monkeypatch.setenv("TMPDIR", "")
+    assert temporary_folder() == Path("/var/tmp")
+
+
 def test_a_temporary_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    monkeypatch.setenv("TMPDIR", "/nowhere")
     with pytest.raises(DatasetError, match="No such file or directory: '/nowhere'"):
         choose_storage(2, max_memory_bytes=1)
 

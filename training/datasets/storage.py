@@ -7,10 +7,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from training.errors import DatasetError
+
+FOLDER_VARIABLE = "TMPDIR"
+DEFAULT_FOLDER = Path("/var/tmp")
+"""Not `/tmp`, which on many machines is kept in memory: nothing would be gained."""
 
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
 
@@ -23,12 +28,13 @@ def choose_storage(needed_bytes: int, max_memory_bytes: int) -> Allocate:
     """
     if needed_bytes <= max_memory_bytes:
         return in_memory
+    folder = temporary_folder()
     try:
-        free_bytes = shutil.disk_usage(tempfile.gettempdir()).free
+        free_bytes = shutil.disk_usage(folder).free
     except OSError as error:
         raise _no_space(needed_bytes, str(error)) from error
     if free_bytes < needed_bytes:
-        raise _no_space(needed_bytes, f"{tempfile.gettempdir()} has {_gigabytes(free_bytes)} free")
+        raise _no_space(needed_bytes, f"only {_gigabytes(free_bytes)} are free")
     return on_disk
 
 
@@ -38,14 +44,14 @@ def in_memory(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def on_disk(shape: tuple[int, ...]) -> np.ndarray:
-    """A uint8 `numpy.memmap` over a file without a name in `$TMPDIR`: it is gone with the process, however that ends.
+    """A uint8 `numpy.memmap` over a file without a name: it is gone with the process, however that ends.
 
     Raises:
         DatasetError: the disk has no room for it.
     """
     needed_bytes = math.prod(shape)
     try:
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=temporary_folder()) as file:
             # Without its blocks reserved, a full disk would end the process when a page is written.
             os.posix_fallocate(file.fileno(), 0, needed_bytes)
             return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
@@ -53,9 +59,15 @@ def on_disk(shape: tuple[int, ...]) -> np.ndarray:
         raise _no_space(needed_bytes, str(error)) from error
 
 
+def temporary_folder() -> Path:
+    """Where files that are too large for memory go: the folder that `$TMPDIR` names, or else `/var/tmp`."""
+    return Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER)
+
+
 def _no_space(needed_bytes: int, reason: str) -> DatasetError:
     return DatasetError(
-        f"the decoded images need {_gigabytes(needed_bytes)} in a temporary folder, which TMPDIR names: {reason}"
+        f"the decoded images need {_gigabytes(needed_bytes)} in {temporary_folder()} "
+        f"(${FOLDER_VARIABLE} may name another folder): {reason}"
     )
 
 
