@@ -14,7 +14,7 @@ import numpy as np
 from training.errors import DatasetError
 
 FOLDER_VARIABLE = "TMPDIR"
-DEFAULT_FOLDER = Path("/var/tmp")
+DEFAULT_FOLDER = Path("/var/tmp")  # noqa: S108 - the files have no names that anybody could guess
 """Not `/tmp`, which on many machines is kept in memory: nothing would be gained."""
 
 Allocate = Callable[[tuple[int, ...]], np.ndarray]
