@@ -211,8 +211,8 @@ def test_files_with_different_counts_do_not_belong_together(tmp_path: Path) -> N
 
 
 def test_a_class_without_a_name_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"tiny's training split has classes 0..2, expected 0..1"):
-        Dataset("tiny", ("a", "b"), TRAIN, TEST, source="")
+    with pytest.raises(DatasetError, match=r"tiny's training split has classes 0..2, expected 0..1 \(from here\)"):
+        Dataset("tiny", ("a", "b"), TRAIN, TEST, source="here")
 
 
 def test_an_empty_split_is_refused() -> None:

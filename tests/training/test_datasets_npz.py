@@ -74,7 +74,19 @@ def test_classes_may_have_names_and_images_a_channel_or_a_wider_type(tmp_path: P
         ({"x_train": X.astype(int) + 1}, "expected pixels of 0-255, received "),
         ({"x_train": X[0]}, r"expected images of shape \[N, H, W\] or \[N, H, W, 3\], received \[4, 6\]"),
         ({"y_train": np.eye(10)}, r"expected classes as integers \[N\], received float64 \[10, 10\]"),
-        ({"y_test": Y[:4] + 5}, r"test split has classes 5\.\.7, expected 0\.\.2"),
+        ({"y_test": Y[:4] + 5}, r"folder's test split has classes 5\.\.7, expected 0\.\.2 \(from .*a\.npz\)"),
+        (
+            {"y_train": np.where(Y == 0, 9, Y)},
+            "no training example of 0, 3, 4 and 4 more: expected some of each of its 10",
+        ),
+        (
+            {"labels": np.array(list("abcd"))},
+            r"folder has no training example of d: .* its 4 classes \(from .*a\.npz\)",
+        ),
+        (
+            {"y_train": Y.astype(np.int64) * 10**15},
+            r"expected the classes 0, 1, … without gaps, received 2,000,000,000,000,000 among 10 examples",
+        ),
         ({"y_train": Y * 0, "y_test": Y[:4] * 0}, "folder has 1 classes, expected at least 2"),
         ({"labels": np.array([1, 2, 3])}, r"labels in .*: expected text \[n\], received int64 \[3\]"),
         ({"labels": np.array(["a", None, "c"], dtype=object)}, "is damaged, or more than memory holds: Object arrays"),

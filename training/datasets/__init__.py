@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from training.datasets.base import Dataset, DatasetSource, LoadOptions, Split
+from training.datasets.base import Dataset, DatasetSource, LoadOptions, Split, require_examples
 from training.datasets.celsius import CELSIUS
 from training.datasets.digits import DIGITS
 from training.datasets.folder import FOLDER
@@ -30,8 +30,10 @@ def load_dataset(name: str, options: LoadOptions | None = None) -> Dataset:
         UsageError: no data set of that name, `data_dir` has it not or is of no use to it, or `$ATELIER_DATA` names no
             folder.
         DatasetUnavailableError: it was in none of these places.
-        DatasetError: it was found, but is damaged, or does not fit the options.
+        DatasetError: it was found, but is damaged, does not fit the options, or has no training example of a class.
     """
     if name not in DATASETS:
         raise UsageError(f"there is no data set {name!r}; known: {', '.join(DATASETS)}")
-    return DATASETS[name].load(LoadOptions() if options is None else options)
+    dataset = DATASETS[name].load(LoadOptions() if options is None else options)
+    require_examples(dataset)
+    return dataset

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from training.errors import DatasetError, UsageError
 from training.run import SplitName
 
 DEFAULT_MAX_MEMORY_BYTES = 2 * 2**30
+NAMES_IN_MESSAGES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +67,17 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if self.test is None and self.validation is None:
-            raise DatasetError(f"{self.name} has neither a test nor a validation split")
+            raise DatasetError(f"{self.name} has neither a test nor a validation split (from {self.source})")
         if self.train.targets.dtype.kind != "i":
             return
         if len(self.labels) < 2:  # noqa: PLR2004
-            raise DatasetError(f"{self.name} has {len(self.labels)} classes, expected at least 2")
+            raise DatasetError(f"{self.name} has {len(self.labels)} classes, expected at least 2 (from {self.source})")
         for split_name, split in self.splits():
             lowest, highest = int(split.targets.min()), int(split.targets.max())
             if lowest < 0 or highest >= len(self.labels):
                 raise DatasetError(
                     f"{self.name}'s {split_name} split has classes {lowest}..{highest}, "
-                    f"expected 0..{len(self.labels) - 1}"
+                    f"expected 0..{len(self.labels) - 1} (from {self.source})"
                 )
 
     def splits(self) -> Iterator[tuple[str, Split]]:
@@ -136,6 +137,29 @@ def refuse_data_dir(name: str, origin: str, data_dir: Path | None) -> None:
     """
     if data_dir is not None:
         raise UsageError(f"{name} comes with {origin}: expected no --data, received {data_dir}")
+
+
+def require_examples(dataset: Dataset) -> None:
+    """Refuses classes that could not be learnt.
+
+    Raises:
+        DatasetError: a class has no training example; the message names the first few.
+    """
+    if not dataset.labels:
+        return
+    counts = np.bincount(dataset.train.targets, minlength=len(dataset.labels))
+    missing = [label for label, count in zip(dataset.labels, counts, strict=True) if count == 0]
+    if missing:
+        raise DatasetError(
+            f"{dataset.name} has no training example of {some_of(missing)}: expected some of each of its "
+            f"{len(dataset.labels):,} classes (from {dataset.source})"
+        )
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - NAMES_IN_MESSAGES
+    return ", ".join(names[:NAMES_IN_MESSAGES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def require_native_size(name: str, shape: tuple[int, ...], image: ImageSpec | None) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 
 from serving.errors import InvalidInputError
 from serving.images import ImageSpec, decode_image, load_decoders
-from training.datasets.base import LoadOptions, Split
+from training.datasets.base import NAMES_IN_MESSAGES, LoadOptions, Split
 from training.datasets.image_files import shown
-from training.datasets.layout import NAMES_IN_MESSAGES, LabelledFiles, SplitFolder
+from training.datasets.layout import LabelledFiles, SplitFolder
 from training.datasets.storage import choose_storage
 from training.errors import DatasetError, UsageError
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from training.datasets.base import some_of
 from training.datasets.image_files import ImageFiles, Listing, Parts, shown
 from training.errors import DatasetError
 
@@ -23,7 +24,6 @@ SPLIT_OF_FOLDER = MappingProxyType[str, SplitFolder](
 )
 """The folder names that splits go by, in any case of letters."""
 ORDER: tuple[SplitFolder, ...] = ("train", "validation", "test")
-NAMES_IN_MESSAGES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFol
         return {"train": read_classes(files, warn, listing=listing, root=root)}
     beside = {shown(child) for child in _children(listing, root)} - {shown(folder) for folder in folders.values()}
     if beside:
-        warn(f"{files.name}: left out what is in {_some(sorted(beside))}, beside {', '.join(sorted(folders))}")
+        warn(f"{files.name}: left out what is in {some_of(sorted(beside))}, beside {', '.join(sorted(folders))}")
     splits = {
         split: read_classes(files, warn, listing=listing, root=_below_leading_folders(listing, folder))
         for split, folder in sorted(folders.items(), key=lambda item: ORDER.index(item[0]))
@@ -107,11 +107,13 @@ def read_classes(
     targets = np.array([index_of[path[depth]] for path in inside], dtype=np.int64)
     empty = [name for name in classes if index_of[name] not in set(targets.tolist())]
     if empty:
-        raise DatasetError(f"{where} has no images of {_some([shown((name,)) for name in empty])}: the folder is empty")
+        raise DatasetError(
+            f"{where} has no images of {some_of([shown((name,)) for name in empty])}: the folder is empty"
+        )
     outside = [shown(path) for path in below if len(path) == depth + 1]
     if outside:
         images = "1 image" if len(outside) == 1 else f"{len(outside):,} images"
-        warn(f"{where}: left out {images} outside of the class folders: {_some(outside)}")
+        warn(f"{where}: left out {images} outside of the class folders: {some_of(outside)}")
     return LabelledFiles(files, tuple(shown((name,)) for name in classes), tuple(inside), targets, depth)
 
 
@@ -126,8 +128,8 @@ def require_same_classes(name: str, splits: dict[SplitFolder, LabelledFiles]) ->
         missing = [label for label in expected if label not in labelled.labels]
         unknown = [label for label in labelled.labels if label not in expected]
         if missing or unknown:
-            differences = [f"only train has {_some(missing)}"] * bool(missing)
-            differences += [f"only {split} has {_some(unknown)}"] * bool(unknown)
+            differences = [f"only train has {some_of(missing)}"] * bool(missing)
+            differences += [f"only {split} has {some_of(unknown)}"] * bool(unknown)
             raise DatasetError(f"{name}: train and {split} have different classes: {'; '.join(differences)}")
 
 
@@ -165,11 +167,6 @@ def _split_folders(files: ImageFiles, listing: Listing, root: Parts) -> dict[Spl
         return {} if len(named) == 1 and _has_images_directly(listing, found["train"]) else found
     if len(named) > 1 and len(named) == len(_children(listing, root)):
         raise DatasetError(
-            f"{files.name} has {_some([folder[-1] for folder in named])}, but no train with classes in it"
+            f"{files.name} has {some_of([folder[-1] for folder in named])}, but no train with classes in it"
         )
     return {}
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - NAMES_IN_MESSAGES
-    return ", ".join(names[:NAMES_IN_MESSAGES]) + (f" and {more:,} more" if more > 0 else "")

@@ -90,7 +90,13 @@ def _classes(targets: np.ndarray) -> np.ndarray:
 
 def _labels(path: Path, given: dict[str, np.ndarray], train: Split) -> tuple[str, ...]:
     if "labels" not in given:
-        return tuple(map(str, range(int(train.targets.max()) + 1)))
+        highest = int(train.targets.max())
+        if highest >= len(train):  # before so many names are made
+            raise DatasetError(
+                f"y_train in {path}: expected the classes 0, 1, … without gaps, "
+                f"received {highest:,} among {len(train):,} examples"
+            )
+        return tuple(map(str, range(highest + 1)))
     names = given["labels"]
     if names.ndim != 1 or names.dtype.kind != "U":
         raise DatasetError(f"labels in {path}: expected text [n], received {names.dtype} {list(names.shape)}")
