@@ -24,29 +24,35 @@ LAYERS = "layers"
 
 @dataclass(frozen=True)
 class Target:
-    """The figure that the recipe reaches with its own settings; one of the two, or none."""
+    """The figures that the recipe reaches with its own settings, where it is judged; None is no matter."""
 
     accuracy: float | None = None
     """At least this share, 0..1."""
+    loss: float | None = None
+    """At most this."""
     mean_absolute_error: float | None = None
     """At most this."""
 
     def reached_by(self, metrics: RunMetrics) -> bool:
         """Whether the run is at least as good."""
-        if self.accuracy is not None:
-            return metrics.metric == "accuracy" and metrics.value >= self.accuracy
-        limit = self.mean_absolute_error
-        return limit is None or (metrics.metric == "mean_absolute_error" and metrics.value <= limit)
+        figures = {metrics.metric: metrics.value, "loss": metrics.loss}
+        least, most = {"accuracy": self.accuracy}, {"loss": self.loss, "mean_absolute_error": self.mean_absolute_error}
+        return all(
+            limit is None or (name in figures and figures[name] >= limit) for name, limit in least.items()
+        ) and all(limit is None or (name in figures and figures[name] <= limit) for name, limit in most.items())
 
     @property
     def is_none(self) -> bool:
         """Whether nothing has to be reached."""
-        return self.accuracy is None and self.mean_absolute_error is None
+        return self == Target()
 
     def __str__(self) -> str:
-        if self.accuracy is not None:
-            return f"accuracy ≥ {self.accuracy:.3f}"
-        return "none" if self.mean_absolute_error is None else f"mean absolute error ≤ {self.mean_absolute_error:g}"
+        parts = (
+            ("accuracy ≥ {:.3f}", self.accuracy),
+            ("loss ≤ {:g}", self.loss),
+            ("mean absolute error ≤ {:g}", self.mean_absolute_error),
+        )
+        return ", ".join(words.format(limit) for words, limit in parts if limit is not None) or "none"
 
 
 class Architecture(Settings):
