@@ -19,6 +19,13 @@ from training.errors import DatasetError, UsageError
 SPEC = ImageSpec(4, 6, "grayscale")
 
 
+SAME_FOLDERS = "have the same folders in them"
+EXPECTED_SPLITS = (
+    "expected splits to be called train, training, validation, valid, val, dev, test, testing, eval, "
+    "or classes without splits in them"
+)
+
+
 def load(path: Path | None, image: ImageSpec | None = SPEC) -> Dataset:
     """The data set, where nothing may be left out."""
     warnings: list[str] = []
@@ -46,16 +53,19 @@ def below(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
     return {f"{folder}/{name}": content for name, content in files.items()}
 
 
-@pytest.mark.parametrize("spelling", ["validation", "val", "valid", "Valid"])
+@pytest.mark.parametrize(
+    "spelling", ["train validation test", "Training val Testing", "TRAIN Valid eval", "t/train t/dev t/test"]
+)
 def test_splits_are_taken_as_they_are(tmp_path: Path, spelling: str) -> None:
+    train, validation, test = spelling.split()
     files = {
-        "train/cats/b.png": plain(2),
-        "train/cats/a.png": plain(1),
-        "train/dogs/a.png": plain(3),
-        f"{spelling}/cats/a.png": plain(4),
-        f"{spelling}/dogs/a.png": plain(5),
-        "test/cats/a.png": plain(6),
-        "test/dogs/a.png": plain(7),
+        f"{train}/cats/b.png": plain(2),
+        f"{train}/cats/a.png": plain(1),
+        f"{train}/dogs/a.png": plain(3),
+        f"{validation}/cats/a.png": plain(4),
+        f"{validation}/dogs/a.png": plain(5),
+        f"{test}/cats/a.png": plain(6),
+        f"{test}/dogs/a.png": plain(7),
     }
 
     dataset = load(write_tree(tmp_path, files))
@@ -219,6 +229,11 @@ def test_a_path_that_is_not_there_or_a_file_of_another_kind_is_wrong_use(tmp_pat
             "has fewer than two classes: expected a folder for each class, found 2 images and no folders",
         ),
         ({"cats/1.png": plain(1)}, "has fewer than two classes: expected a folder for each class, found only cats"),
+        (
+            below("deep", many("a b", 1)) | {"deep/1.png": plain(1)},
+            "has fewer than two classes: expected a folder for each class, "
+            "found only deep, which has images beside its folders a, b",
+        ),
         (many("cats", 2) | {"dogs/": b""}, "has no images of dogs: the folder is empty"),
         (many("cats dogs", 1) | {"birds/a.txt": b""}, "has no images of birds: the folder is empty"),
         (
@@ -240,6 +255,16 @@ def test_a_path_that_is_not_there_or_a_file_of_another_kind_is_wrong_use(tmp_pat
         (
             below("validation", many("a b", 1)) | below("test", many("a b", 1)),
             " has test, validation, but no train with classes in it",
+        ),
+        (
+            below("seg_train/seg_train", many("a b c d", 1))
+            | below("seg_test/seg_test", many("a b c d", 1))
+            | {"seg_pred/seg_pred/1.png": plain(1)},
+            f": the folders seg_test, seg_train {SAME_FOLDERS}, a, b, c and 1 more: {EXPECTED_SPLITS}",
+        ),
+        (
+            below("cats", many("train test", 2)) | below("dogs", many("train test", 2)),
+            f": the folders cats, dogs {SAME_FOLDERS}, test, train: {EXPECTED_SPLITS}",
         ),
         (many("a b", 1), " has one image of each class: expected more, so that some can be kept for test"),
     ],
@@ -278,5 +303,39 @@ def test_what_lies_beside_the_splits_and_the_classes_is_left_out_and_said(tmp_pa
     assert dataset.test is not None
     assert warnings == [
         f"{tmp_path}: left out what is in extra, test, beside train",
-        f"{tmp_path}/train: left out 1 image outside of the class folders: train/stray.png",
+        f"{tmp_path}: left out 1 image outside of the class folders: train/stray.png",
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "outside"),
+    [
+        (below("deep", many("a b", 4)) | {"stray.png": plain(1)}, "1 image outside of the class folders: stray.png"),
+        (
+            below("deep/train", many("a b", 4)) | {"x.png": plain(1), "y.png": plain(2)},
+            "2 images outside of the class folders: x.png, y.png",
+        ),
+        (
+            below("set/train/all", many("a b", 4)) | below("set/test", many("a b", 4)) | {"x.png": plain(1)},
+            "1 image outside of the class folders: x.png",
+        ),
+    ],
+)
+def test_an_image_beside_a_leading_folder_is_left_out_and_said_once(
+    tmp_path: Path, files: dict[str, bytes], outside: str
+) -> None:
+    warnings: list[str] = []
+
+    dataset = load_dataset(
+        "folder", LoadOptions(data_dir=write_tree(tmp_path, files), image=SPEC, warn=warnings.append)
+    )
+
+    assert dataset.labels == ("a", "b")
+    assert warnings == [f"{tmp_path}: left out {outside}"]
+
+
+def test_classes_may_share_the_name_of_one_folder_and_a_few_may_look_alike(tmp_path: Path) -> None:
+    one = {f"{name}/images/{position}.png": plain(position) for name in "ab" for position in range(4)}
+    few = below("c", many("in out", 2)) | below("d", many("in out", 2))
+
+    assert load(write_tree(tmp_path, one | few)).labels == ("a", "b", "c", "d")

@@ -1,12 +1,14 @@
 """What the folders of an image collection mean: splits, and in each of them one folder per class.
 
 `train/cats/1.jpg, validation/cats/7.jpg, …` has splits; `cats/1.jpg, dogs/2.jpg, …` has none. Leading folders that
-everything lies in are passed over, and below a class's folder there may be more folders.
+everything lies in are passed over, and below a class's folder there may be more folders; but folders that all have the
+same folders in them are taken for splits with unknown names, and refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -20,7 +22,17 @@ from training.errors import DatasetError
 SplitFolder = Literal["train", "validation", "test"]
 
 SPLIT_OF_FOLDER = MappingProxyType[str, SplitFolder](
-    {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+    {
+        "train": "train",
+        "training": "train",
+        "validation": "validation",
+        "valid": "validation",
+        "val": "validation",
+        "dev": "validation",
+        "test": "test",
+        "testing": "test",
+        "eval": "test",
+    }
 )
 """The folder names that splits go by, in any case of letters."""
 ORDER: tuple[SplitFolder, ...] = ("train", "validation", "test")
@@ -57,24 +69,26 @@ class LabelledFiles:
 def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFolder, LabelledFiles]:
     """Finds the splits of a collection, or all of it as `train` where it has none.
 
-    A collection has splits when it has a folder `train` with folders in it; one with images of its own, and no other
-    split beside it, is a class that happens to be called so. Other splits without class folders, folders beside the
-    splits, and images outside of the class folders are left out, and `warn` is told so.
+    A collection has splits when it has a folder `train` (or `training`) with folders in it; one with images of its own,
+    and no other split beside it, is a class that happens to be called so. Other splits without class folders, folders
+    beside the splits, and images outside of the class folders are left out, and `warn` is told so.
 
     Raises:
         DatasetError: there are no images, a split has fewer than two classes or an empty one, two folders are the same
-            split, or the splits have different classes.
+            split, the splits have different classes, or the classes look like splits with other names.
     """
     listing = files.listing()
     root = _below_leading_folders(listing, ())
     folders = _split_folders(files, listing, root)
     if not folders:
-        return {"train": read_classes(files, warn, listing=listing, root=root)}
+        _refuse_unknown_splits(files, listing, root)
+        return {"train": read_classes(files, warn, listing=listing)}
     beside = {shown(child) for child in _children(listing, root)} - {shown(folder) for folder in folders.values()}
     if beside:
         warn(f"{files.name}: left out what is in {some_of(sorted(beside))}, beside {', '.join(sorted(folders))}")
+    _warn_of_images_outside(files, [path for path in listing.images if path[:-1] in _above(root)], warn)
     splits = {
-        split: read_classes(files, warn, listing=listing, root=_below_leading_folders(listing, folder))
+        split: read_classes(files, warn, listing=listing, folder=folder)
         for split, folder in sorted(folders.items(), key=lambda item: ORDER.index(item[0]))
     }
     require_same_classes(files.name, splits)
@@ -82,17 +96,17 @@ def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFol
 
 
 def read_classes(
-    files: ImageFiles, warn: Callable[[str], None], *, listing: Listing | None = None, root: Parts | None = None
+    files: ImageFiles, warn: Callable[[str], None], *, listing: Listing | None = None, folder: Parts = ()
 ) -> LabelledFiles:
-    """Takes the folders directly below `root` for the classes, in the order of their names.
+    """Takes the folders directly below `folder`, or below its leading folders, for the classes, ordered by name.
 
-    Without a root, leading folders are passed over.
+    Images outside of the class folders are left out, and `warn` is told so.
 
     Raises:
         DatasetError: there are no images, fewer than two classes, or an empty one.
     """
     listing = files.listing() if listing is None else listing
-    root = _below_leading_folders(listing, ()) if root is None else root
+    root = _below_leading_folders(listing, folder)
     where = "/".join([files.name, shown(root)] if root else [files.name])
     depth = len(root)
     below = [path for path in listing.images if path[:depth] == root]
@@ -101,7 +115,7 @@ def read_classes(
         raise DatasetError(f"{where} has no images: expected one folder with images for each class")
     classes = [folder[-1] for folder in _children(listing, root)]
     if len(classes) < 2:  # noqa: PLR2004
-        found = f"only {shown((classes[0],))}" if classes else f"{len(below):,} images and no folders"
+        found = _only(listing, (*root, classes[0])) if classes else f"{len(below):,} images and no folders"
         raise DatasetError(f"{where} has fewer than two classes: expected a folder for each class, found {found}")
     index_of = {name: index for index, name in enumerate(classes)}
     targets = np.array([index_of[path[depth]] for path in inside], dtype=np.int64)
@@ -110,10 +124,8 @@ def read_classes(
         raise DatasetError(
             f"{where} has no images of {some_of([shown((name,)) for name in empty])}: the folder is empty"
         )
-    outside = [shown(path) for path in below if len(path) == depth + 1]
-    if outside:
-        images = "1 image" if len(outside) == 1 else f"{len(outside):,} images"
-        warn(f"{where}: left out {images} outside of the class folders: {some_of(outside)}")
+    passed_over = _above(root)[len(folder) :]
+    _warn_of_images_outside(files, [path for path in listing.images if path[:-1] in passed_over], warn)
     return LabelledFiles(files, tuple(shown((name,)) for name in classes), tuple(inside), targets, depth)
 
 
@@ -142,14 +154,48 @@ def _has_images_directly(listing: Listing, folder: Parts) -> bool:
     return any(path[:-1] == folder for path in listing.images)
 
 
+def _only(listing: Listing, folder: Parts) -> str:
+    """What is said of the one class folder that there is."""
+    children = [shown(child[-1:]) for child in _children(listing, folder)]
+    beside = f", which has images beside its folders {some_of(children)}" if children else ""
+    return f"only {shown(folder[-1:])}{beside}"
+
+
+def _above(folder: Parts) -> list[Parts]:
+    """The folder itself and all that it lies in, from the top."""
+    return [folder[:depth] for depth in range(len(folder) + 1)]
+
+
+def _warn_of_images_outside(files: ImageFiles, outside: Sequence[Parts], warn: Callable[[str], None]) -> None:
+    if outside:
+        images = "1 image" if len(outside) == 1 else f"{len(outside):,} images"
+        warn(f"{files.name}: left out {images} outside of the class folders: {some_of(list(map(shown, outside)))}")
+
+
 def _below_leading_folders(listing: Listing, folder: Parts) -> Parts:
-    """Down to where folders branch, or to a single folder that has images itself and so is a class."""
-    while not _has_images_directly(listing, folder):
-        children = _children(listing, folder)
-        if len(children) != 1 or _has_images_directly(listing, children[0]) or not _children(listing, children[0]):
+    """Down to where folders branch, or to where a single folder has images itself and so is a class."""
+    while len(children := _children(listing, folder)) == 1:
+        if _has_images_directly(listing, children[0]) or not _children(listing, children[0]):
             break
         folder = children[0]
     return folder
+
+
+def _refuse_unknown_splits(files: ImageFiles, listing: Listing, root: Parts) -> None:
+    """A collection that is not known to have splits must not look as if it had: most classes with the same folders."""
+    classes = _children(listing, root)
+    with_the_same = defaultdict[tuple[str, ...], list[str]](list)
+    for folder in classes:
+        inner = _below_leading_folders(listing, folder)
+        if not _has_images_directly(listing, inner):
+            names = tuple(shown(child[-1:]) for child in _children(listing, inner))
+            with_the_same[names].append(shown(folder[-1:]))
+    for names, alike in with_the_same.items():
+        if len(names) > 1 and len(alike) > 1 and 2 * len(alike) > len(classes):
+            raise DatasetError(
+                f"{files.name}: the folders {some_of(alike)} have the same folders in them, {some_of(names)}: "
+                f"expected splits to be called {', '.join(SPLIT_OF_FOLDER)}, or classes without splits in them"
+            )
 
 
 def _split_folders(files: ImageFiles, listing: Listing, root: Parts) -> dict[SplitFolder, Parts]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from training.datasets.image_files import Listing, Parts
-from training.datasets.layout import SPLIT_OF_FOLDER, LabelledFiles, SplitFolder
+from training.datasets.layout import ORDER, SPLIT_OF_FOLDER, LabelledFiles, SplitFolder
 from training.environment import quiet_tensorflow
 from training.errors import DatasetError, DatasetUnavailableError, UsageError
 
@@ -78,13 +78,16 @@ def read_tfds(name: str, warn: Callable[[str], None]) -> dict[SplitFolder, Label
     if kinds != ["Image", "ClassLabel"]:
         received = ", ".join(f"{key}: {type(feature).__name__}" for key, feature in info.features.items())
         raise DatasetError(f"{PREFIX}{name}: expected images with one class each, received {received}")
-    known = [split for split in info.splits if split in SPLIT_OF_FOLDER]
+    known: dict[SplitFolder, str] = {}
+    for split in sorted(info.splits, key=lambda split: (split not in ORDER, split)):
+        if split in SPLIT_OF_FOLDER:
+            known.setdefault(SPLIT_OF_FOLDER[split], split)
     if "train" not in known:
         raise DatasetError(f"{PREFIX}{name} has no split train; it has {', '.join(info.splits)}")
-    if beside := [split for split in info.splits if split not in known]:
+    if beside := [split for split in info.splits if split not in known.values()]:
         warn(f"{PREFIX}{name}: left out the splits {', '.join(beside)}")
     labels = tuple(info.features[keys[1]].names)
-    return {SPLIT_OF_FOLDER[split]: _labelled(TfdsImages(builder, split), labels) for split in known}
+    return {name: _labelled(TfdsImages(builder, split), labels) for name, split in known.items()}
 
 
 def _labelled(images: TfdsImages, labels: tuple[str, ...]) -> LabelledFiles:
