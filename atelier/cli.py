@@ -14,9 +14,10 @@ from atelier.compare import compare
 from atelier.console import INTERRUPTED
 from atelier.demo import demo
 from atelier.export import export, inspect, verify
+from atelier.recipes import recipes
 from atelier.serve import serve
 from atelier.sweep import sweep
-from atelier.train import recipes, train
+from atelier.train import train
 
 app = typer.Typer(name="atelier", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

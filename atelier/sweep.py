@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences, sigterm_as_ctrl_c
+from atelier.console import FAILED, plain_console
+from atelier.train import training_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,7 +59,9 @@ def sweep(
     if "=" in recipe:
         raise typer.BadParameter(f"expected a recipe's name first, then --grid, received {recipe!r}")
     folder = out or Path("runs") / f"{recipe}-sweep"
-    with _errors_in_a_sentence(folder):
+    with training_errors(
+        lambda: f"interrupted; what is finished is in {folder}, and the same command goes on from there"
+    ):
         from training.cluster import TF_CONFIG, read_cluster
         from training.errors import RunError, UsageError
         from training.recipes import find_recipe
@@ -92,16 +94,6 @@ def sweep(
         console.print(f"sweep folder: {folder}", soft_wrap=True)
     if any(result.failure for result in done.results):
         raise typer.Exit(FAILED)
-
-
-@contextlib.contextmanager
-def _errors_in_a_sentence(folder: Path) -> Iterator[None]:
-    from training.errors import TrainingError, UsageError
-
-    statuses: dict[type[Exception], int] = {UsageError: WRONG_USE, TrainingError: FAILED}
-    interrupted = f"interrupted; what is finished is in {folder}, and the same command goes on from there"
-    with needs_extra("training"), sentences(statuses, interrupted=interrupted), sigterm_as_ctrl_c():
-        yield
 
 
 def _intention(plan: Plan) -> str:

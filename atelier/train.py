@@ -1,4 +1,4 @@
-"""`atelier train` and `atelier recipes`."""
+"""`atelier train`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from training.cluster import Cluster
-    from training.reached import Reached
     from training.recipes import Recipe
     from training.run import Run
 
 MAX_SEED = 2**32 - 1
 MAX_COUNT = 2**31 - 1
 GIB = 2**30
-_COLOURS = {"grayscale": "gray", "rgb": "RGB"}
 
 _DATA = "Data set"
 _MODEL = "Model"
@@ -41,7 +39,10 @@ Set = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(rich_help_panel=_DATA, help="Folder, tar or npz file with the data set; looked into first."),
+    typer.Option(
+        rich_help_panel=_DATA,
+        help="Folder with the data set, the only place looked into; for `folder` a tar, an npz or tfds:NAME too.",
+    ),
 ]
 Strict = Annotated[
     bool,
@@ -197,41 +198,6 @@ def train(
         console.print(_in_words(settings, run), soft_wrap=True)
 
 
-def recipes(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
-) -> None:
-    """List what `atelier train` can train."""
-    from rich.table import Table
-
-    from training.reached import read_reached
-    from training.recipes import RECIPES
-
-    reached = read_reached()
-    if as_json:
-        typer.echo(json.dumps([_recipe_facts(recipe, reached.get(recipe.name)) for recipe in RECIPES.values()]))
-        return
-    table = Table(
-        "recipe", "what", "data set", "input", "epochs", "parameters", "target", "reached", box=None, pad_edge=False
-    )
-    for column in table.columns:
-        column.no_wrap = column.header != "what"
-    for recipe in RECIPES.values():
-        facts = _recipe_facts(recipe, reached.get(recipe.name))
-        table.add_row(
-            recipe.name,
-            recipe.title,
-            recipe.dataset,
-            "a number"
-            if recipe.image is None
-            else f"{recipe.image.height}×{recipe.image.width} {_COLOURS[recipe.image.colour]}",
-            str(recipe.training.epochs),
-            "" if facts["parameters"] is None else f"{facts['parameters']:,}",
-            str(recipe.target).removeprefix("accuracy ").removeprefix("mean absolute "),
-            "" if facts["reached"] is None else f"{facts['reached']:.4g}",
-        )
-    plain_console().print(table)
-
-
 @contextlib.contextmanager
 def training_errors(interrupted: Callable[[], str]) -> Iterator[None]:
     """Around a command that trains: every cause becomes a sentence and an exit status, also Ctrl-C and SIGTERM."""
@@ -347,18 +313,4 @@ def _as_json(recipe: Recipe, run: Run) -> dict[str, Any]:
         "target": dataclasses.asdict(recipe.target),
         "target_reached": recipe.target.reached_by(run.metrics),
         "stopped_early": run.history.stopped_early,
-    }
-
-
-def _recipe_facts(recipe: Recipe, reached: Reached | None) -> dict[str, Any]:
-    return {
-        "name": recipe.name,
-        "title": recipe.title,
-        "task": recipe.task,
-        "dataset": recipe.dataset,
-        "image": None if recipe.image is None else dataclasses.asdict(recipe.image),
-        "settings": recipe.settings,
-        "target": dataclasses.asdict(recipe.target),
-        "parameters": None if reached is None else reached.parameters,
-        "reached": None if reached is None else reached.value,
     }
