@@ -11,6 +11,7 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -23,6 +24,7 @@ from serving.errors import InvalidInputError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MAX_PIXELS = 50_000_000
 _MAX_SIDE = 16_384
+_BRIGHTEST_16_BIT = 65_535
 
 _PILLOW_MODES = MappingProxyType({"grayscale": "L", "rgb": "RGB"})
 _TURN_OF_ORIENTATION = MappingProxyType(
@@ -66,8 +68,12 @@ class ImageSpec:
         return (self.height, self.width) if self.colour == "grayscale" else (self.height, self.width, 3)
 
 
-def decode_image(data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> np.ndarray:
+def decode_image(
+    data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_PIXELS, formats: Sequence[str] = FORMATS
+) -> np.ndarray:
     """Decodes PNG, JPEG, WebP, BMP or a GIF's first frame, turns it upright (EXIF), and resizes it without cropping.
+
+    Who trusts where the images come from may have `formats` of Pillow's beyond these five; the gateway does not.
 
     An alpha channel is dropped, 16-bit channels are scaled to 8. The size is checked in the header, before any pixel
     is decoded.
@@ -76,10 +82,11 @@ def decode_image(data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_
         uint8 pixels 0-255 of shape `spec.shape`.
 
     Raises:
-        InvalidInputError: not an image of these formats, damaged, or more than `max_pixels` pixels.
+        InvalidInputError: not an image of these formats, damaged, more than `max_pixels` pixels, or with other than
+            8 or 16 bits for a channel.
     """
     try:
-        with _without_pillow_warnings, Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _without_pillow_warnings, Image.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image.width, image.height, max_pixels)
             image.load()
             pixels = _to_eight_bit(_upright(image)).convert(_PILLOW_MODES[spec.colour])
@@ -92,7 +99,7 @@ def decode_image(data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_
     except UnidentifiedImageError as error:
         start = data[:8].hex(" ") or "nothing"
         raise InvalidInputError(
-            f"not an image: expected {', '.join(FORMATS)}, received {len(data):,} bytes that start with {start}"
+            f"not an image: expected {', '.join(formats)}, received {len(data):,} bytes that start with {start}"
         ) from error
     except _DAMAGED as error:
         raise InvalidInputError(f"the image is damaged and cannot be decoded: {error}") from error
@@ -122,9 +129,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:
     """Pillow clips 16-bit values at 255 when it converts; divide by 257 instead, so that white stays white."""
-    if not image.mode.startswith("I"):
+    if not image.mode.startswith(("I", "F")):
         return image
-    return Image.fromarray((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > _BRIGHTEST_16_BIT:
+        kind = "fractions" if image.mode == "F" else f"values {values.min()} to {values.max()}"
+        raise InvalidInputError(f"the image has no usual pixels: expected 8 or 16 bits a channel, received {kind}")
+    return Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
 
 
 class _WithoutPillowWarnings:

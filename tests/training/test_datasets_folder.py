@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image, features
 
 from serving.images import ImageSpec, decode_image
 from tests.support.image_files import file_of, gradient, plain, write_tree
@@ -20,6 +21,7 @@ SPEC = ImageSpec(4, 6, "grayscale")
 
 
 SAME_FOLDERS = "have the same folders in them"
+TOO_FEW = "has fewer than two classes: expected a folder for each class"
 EXPECTED_SPLITS = (
     "expected splits to be called train, training, validation, valid, val, dev, test, testing, eval, "
     "or classes without splits in them"
@@ -135,12 +137,73 @@ def test_what_is_hidden_or_no_image_is_passed_over(tmp_path: Path) -> None:
         "cats/._00.png": b"\0",
         ".git/x.png": b"\0",
         "__MACOSX/cats/00.png": b"\0",
-        "labels.csv": b"a,b",
+        "license.md": b"text",
     }
     dataset = load(write_tree(tmp_path / "with", many("cats dogs", 2) | nothing | {"cats/.thumbs/1.png": b""}))
 
     assert dataset.labels == ("cats", "dogs")
     assert len(dataset.train) == 2
+
+
+def test_files_with_other_endings_are_left_out_and_said_once(tmp_path: Path) -> None:
+    others = {"labels.csv": b"a,b", "cats/00.txt": b"text", "cats/01.json": b"{}", "dogs/a.psd": b"8BPS"}
+    warnings: list[str] = []
+
+    dataset = load_dataset(
+        "folder",
+        LoadOptions(
+            data_dir=write_tree(tmp_path, many("cats dogs", 2) | others), image=SPEC, warn=warnings.append, strict=True
+        ),
+    )
+
+    assert len(dataset.train) == 2
+    (warning,) = warnings
+    assert warning.startswith(f"{tmp_path}: left out 4 files whose names do not end like an image's: cats/00.txt, ")
+    assert warning.endswith(", cats/01.json, dogs/a.psd and 1 more")
+
+
+def test_formats_that_the_gateway_does_not_take_can_be_trained_with(tmp_path: Path) -> None:
+    picture, sixteen_bits = gradient("L"), np.asarray(gradient("L")).astype(np.uint16) * 257
+    files = {
+        "train/a/1.tif": file_of(picture, "TIFF", compression="tiff_lzw"),
+        "train/a/2.TIFF": file_of(Image.fromarray(sixteen_bits), "TIFF"),
+        "train/a/3.pgm": file_of(picture, "PPM"),
+        "train/b/4.pgm": file_of(Image.fromarray(sixteen_bits), "PPM"),
+        "train/b/5.jp2": file_of(picture, "JPEG2000"),
+        "test/a/6.png": file_of(picture, "PNG"),
+        "test/b/7.png": file_of(picture, "PNG"),
+    }
+
+    dataset = load(write_tree(tmp_path, files), ImageSpec(8, 12, "grayscale"))
+
+    np.testing.assert_array_equal(dataset.train.inputs, np.stack([picture] * 5))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
+def test_avif_images_can_be_trained_with(tmp_path: Path) -> None:
+    files = {f"{name}/{position}.avif": file_of(gradient("RGB"), "AVIF") for name in "ab" for position in range(2)}
+
+    dataset = load(write_tree(tmp_path, files), ImageSpec(8, 12, "rgb"))
+
+    assert np.abs(dataset.train.inputs[0].astype(int) - np.asarray(gradient("RGB"))).max() < 32
+
+
+def test_pixels_that_are_no_usual_ones_are_left_out_and_said(tmp_path: Path) -> None:
+    floats = Image.fromarray(np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6))
+    wide = Image.fromarray(np.arange(24, dtype=np.int32).reshape(4, 6) * 10_000)
+    files = {"a/floats.tif": file_of(floats, "TIFF"), "a/wide.tif": file_of(wide, "TIFF")}
+    warnings: list[str] = []
+
+    load_dataset(
+        "folder",
+        LoadOptions(data_dir=write_tree(tmp_path, many("a b", 20) | files), image=SPEC, warn=warnings.append),
+    )
+
+    (warning,) = warnings
+    assert (
+        "a/floats.tif (the image has no usual pixels: expected 8 or 16 bits a channel, received fractions)" in warning
+    )
+    assert "received values 0 to 230000)" in warning
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -231,8 +294,7 @@ def test_a_path_that_is_not_there_or_a_file_of_another_kind_is_wrong_use(tmp_pat
         ({"cats/1.png": plain(1)}, "has fewer than two classes: expected a folder for each class, found only cats"),
         (
             below("deep", many("a b", 1)) | {"deep/1.png": plain(1)},
-            "has fewer than two classes: expected a folder for each class, "
-            "found only deep, which has images beside its folders a, b",
+            f"{TOO_FEW}, found only deep, which has images beside its folders a, b",
         ),
         (many("cats", 2) | {"dogs/": b""}, "has no images of dogs: the folder is empty"),
         (many("cats dogs", 1) | {"birds/a.txt": b""}, "has no images of birds: the folder is empty"),

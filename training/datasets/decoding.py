@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.errors import InvalidInputError
-from serving.images import ImageSpec, decode_image, load_decoders
+from serving.images import FORMATS, ImageSpec, decode_image, load_decoders
 from training.datasets.base import NAMES_IN_MESSAGES, LoadOptions, Split
 from training.datasets.image_files import shown
 from training.datasets.layout import LabelledFiles, SplitFolder
 from training.datasets.storage import choose_storage
 from training.errors import DatasetError, UsageError
 
+FOLDER_FORMATS = (*FORMATS, "TIFF", "PPM", "JPEG2000", "AVIF")
+"""The gateway's, and what else Pillow decodes by itself and knows by the first bytes, which TGA's do not tell."""
 IN_FLIGHT_PER_WORKER = 4
 """Files read ahead of each decoding thread; no more of the encoded images are in memory at once."""
 
@@ -91,7 +93,7 @@ def _decode_in_threads(pixels: np.ndarray, labelled: LabelledFiles, spec: ImageS
 
     def decode(position: int, read: Callable[[], bytes]) -> Unreadable | None:
         try:
-            pixels[position] = decode_image(read(), spec)
+            pixels[position] = decode_image(read(), spec, formats=FOLDER_FORMATS)
         except InvalidInputError as error:
             return Unreadable(position, shown(labelled.paths[position]), str(error))
         except OSError as error:

@@ -26,7 +26,7 @@ EXPECTED = (
 class Folder:
     """Whatever `data_dir` names, `tfds:name` being a data set of TensorFlow Datasets; it has to be given.
 
-    Images in folders or in a tar file may be of any size and format that serving decodes. They may have splits, as
+    Images in folders or in a tar file may be of any size and any of `decoding.FOLDER_FORMATS`. They may have splits, as
     `train/`, `validation/` and `test/`, or what else these are often called; with neither a validation nor a test
     split, 15 % of each class become the test split, the same ones in every run.
     """

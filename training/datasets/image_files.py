@@ -1,8 +1,8 @@
 """Image files in a folder or in a tar file, by their paths.
 
 A file is taken for an image when its name ends like one or has no ending; what it really is, its content decides.
-Files of other endings (notes, tables, archives) are none, nor is `README` and the like, nor anything hidden: names that
-start with a dot, and what Windows and macOS leave behind.
+Files of other endings (tables, archives) are none, and said to be left out. `README` and the like are passed over
+without a word, and so is anything hidden: names that start with a dot, and what Windows and macOS leave behind.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Protocol
 from training.errors import DatasetError
 
 IMAGE_ENDINGS = frozenset(
-    {"", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".heic", ".avif"}
+    {"", ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx", ".avif"}
+    | {".heic", ".heif", ".tga"}
 )
-"""The last four are endings of images that cannot be decoded: better said to be unreadable than passed over."""
+"""The last three are of images that cannot be decoded: better said to be so one by one than for their endings."""
 LEFT_BEHIND = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx"})
 NOTES = frozenset({"readme", "license", "licence", "copying", "notice", "authors", "changelog", "makefile"})
 
@@ -27,10 +29,11 @@ Parts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Listing:
-    """What a collection holds: image files, sorted by path, and every folder, the empty ones too."""
+    """What a collection holds: image files and those with other endings, sorted by path, and every folder."""
 
     images: tuple[Parts, ...]
     folders: frozenset[Parts]
+    others: tuple[Parts, ...] = ()
 
 
 class ImageFiles(Protocol):
@@ -74,7 +77,7 @@ class FolderFiles:
             raise DatasetError(f"{self.folder} cannot be read: {error}") from error
         relative = [(path.relative_to(self.folder).parts, is_folder) for path, is_folder in found]
         return list_of(
-            images=(parts for parts, is_folder in relative if not is_folder),
+            files=(parts for parts, is_folder in relative if not is_folder),
             folders=(parts for parts, is_folder in relative if is_folder),
         )
 
@@ -98,12 +101,15 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Pat
             yield path, False
 
 
-def list_of(images: Iterable[Parts], folders: Iterable[Parts]) -> Listing:
-    """The listing of these files and folders, and of the folders that the files lie in, without what is no image."""
-    seen = {parts for parts in images if not _any_hidden(parts) and is_image_name(parts[-1])}
+def list_of(files: Iterable[Parts], folders: Iterable[Parts]) -> Listing:
+    """The listing of these files and folders, and of the folders that the images lie in."""
+    seen, others = set[Parts](), set[Parts]()
+    for parts in files:
+        if not _any_hidden(parts) and not is_note(parts[-1]):
+            (seen if has_image_ending(parts[-1]) else others).add(parts)
     explicit = {parts for parts in folders if not _any_hidden(parts)}
     implied = {parts[:depth] for parts in seen for depth in range(1, len(parts))}
-    return Listing(tuple(sorted(seen)), frozenset(explicit | implied))
+    return Listing(tuple(sorted(seen)), frozenset(explicit | implied), tuple(sorted(others)))
 
 
 def _any_hidden(parts: Parts) -> bool:
@@ -115,9 +121,15 @@ def is_hidden(name: str) -> bool:
     return (name.startswith(".") and name != "..") or name.casefold() in LEFT_BEHIND
 
 
-def is_image_name(name: str) -> bool:
+def is_note(name: str) -> bool:
+    """Whether a file of that name is there for the person, in whatever format, unless it ends like an image."""
+    path = PurePosixPath(name.casefold())
+    return path.stem in NOTES and (path.suffix == "" or path.suffix not in IMAGE_ENDINGS)
+
+
+def has_image_ending(name: str) -> bool:
     """Whether a file of that name is worth a try."""
-    return PurePosixPath(name).suffix.casefold() in IMAGE_ENDINGS and name.casefold() not in NOTES
+    return PurePosixPath(name).suffix.casefold() in IMAGE_ENDINGS
 
 
 def shown(parts: Parts) -> str:

@@ -77,7 +77,7 @@ def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFol
         DatasetError: there are no images, a split has fewer than two classes or an empty one, two folders are the same
             split, the splits have different classes, or the classes look like splits with other names.
     """
-    listing = files.listing()
+    listing = _list(files, warn)
     root = _below_leading_folders(listing, ())
     folders = _split_folders(files, listing, root)
     if not folders:
@@ -105,7 +105,7 @@ def read_classes(
     Raises:
         DatasetError: there are no images, fewer than two classes, or an empty one.
     """
-    listing = files.listing() if listing is None else listing
+    listing = _list(files, warn) if listing is None else listing
     root = _below_leading_folders(listing, folder)
     where = "/".join([files.name, shown(root)] if root else [files.name])
     depth = len(root)
@@ -143,6 +143,15 @@ def require_same_classes(name: str, splits: dict[SplitFolder, LabelledFiles]) ->
             differences = [f"only train has {some_of(missing)}"] * bool(missing)
             differences += [f"only {split} has {some_of(unknown)}"] * bool(unknown)
             raise DatasetError(f"{name}: train and {split} have different classes: {'; '.join(differences)}")
+
+
+def _list(files: ImageFiles, warn: Callable[[str], None]) -> Listing:
+    listing = files.listing()
+    if others := listing.others:
+        count = "1 file" if len(others) == 1 else f"{len(others):,} files"
+        names = some_of(list(map(shown, others)))
+        warn(f"{files.name}: left out {count} whose names do not end like an image's: {names}")
+    return listing
 
 
 def _children(listing: Listing, parent: Parts) -> list[Parts]:

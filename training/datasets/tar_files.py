@@ -38,7 +38,7 @@ class TarFiles:
             DatasetError: it is no tar file, cannot be read, is damaged, or ends too early.
         """
         offsets, folders = self._index
-        return list_of(images=offsets, folders=folders)
+        return list_of(files=offsets, folders=folders)
 
     def contents(self, wanted: Sequence[Parts]) -> Iterator[tuple[Parts, Callable[[], bytes]]]:
         """The files in the tar's own order; of several with one path the last, which is what unpacking would leave."""
