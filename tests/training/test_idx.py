@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_arrays
 
-from training.datasets.idx import parse_idx, read_idx_gz
+from training.datasets.idx import parse_idx, read_idx
 from training.errors import DatasetError
 
 HEADER = bytes((0, 0, 8, 2)) + struct.pack(">II", 2, 3)
@@ -62,14 +62,14 @@ def test_damaged_bytes_are_refused_with_what_was_expected_and_received(data: byt
 def test_a_gzipped_file_with_the_right_checksum_is_read(tmp_path: Path) -> None:
     md5 = write_gz(tmp_path / "images.gz", HEADER + BODY)
 
-    assert read_idx_gz(tmp_path / "images.gz", dimensions=2, md5=md5).tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert read_idx(tmp_path / "images.gz", dimensions=2, md5=md5).tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_a_file_with_another_checksum_is_refused(tmp_path: Path) -> None:
     received = write_gz(tmp_path / "images.gz", HEADER + BODY)
 
     with pytest.raises(DatasetError, match=f"not the official file: expected MD5 0000, received {received}"):
-        read_idx_gz(tmp_path / "images.gz", dimensions=2, md5="0000")
+        read_idx(tmp_path / "images.gz", dimensions=2, md5="0000")
 
 
 def test_a_truncated_gzip_file_is_refused(tmp_path: Path) -> None:
@@ -78,14 +78,14 @@ def test_a_truncated_gzip_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
 
     with pytest.raises(DatasetError, match=r"images.gz is cut short"):
-        read_idx_gz(path, dimensions=2, md5=md5)
+        read_idx(path, dimensions=2, md5=md5)
 
 
 def test_a_file_that_is_not_gzip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "images.gz").write_bytes(b"<html>Not Found</html>")
 
     with pytest.raises(DatasetError, match=r"images.gz cannot be read: Not a gzipped file"):
-        read_idx_gz(tmp_path / "images.gz", dimensions=2, md5="")
+        read_idx(tmp_path / "images.gz", dimensions=2, md5="")
 
 
 def test_a_gzip_file_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
@@ -96,4 +96,4 @@ def test_a_gzip_file_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
     path.write_bytes(packed)
 
     with pytest.raises(DatasetError, match=r"images.gz cannot be read: CRC check failed"):
-        read_idx_gz(path, dimensions=2, md5=md5)
+        read_idx(path, dimensions=2, md5=md5)

@@ -1,4 +1,4 @@
-"""The user's own images: a folder with one sub-folder per class, a tar file of one, an npz file, or `tfds:name`."""
+"""The user's own images: a folder with one sub-folder per class, a tar file of one, IDX or npz, or `tfds:name`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from training.datasets.base import Dataset, LoadOptions
 from training.datasets.decoding import decode_splits
 from training.datasets.holdout import held_out
+from training.datasets.idx_folder import find_idx, read_idx_folder
 from training.datasets.image_files import FolderFiles, ImageFiles
 from training.datasets.layout import LabelledFiles, SplitFolder, read_splits
 from training.datasets.npz import read_npz
@@ -18,7 +19,8 @@ from training.errors import DatasetError, UsageError
 
 TEST_FRACTION = 0.15
 EXPECTED = (
-    "a folder with one sub-folder of images for each class, a tar file of such a folder, an npz file, or tfds:name"
+    "a folder with one sub-folder of images for each class, a tar file of such a folder, a folder of IDX files, "
+    "an npz file, or tfds:name"
 )
 
 
@@ -51,6 +53,8 @@ class Folder:
             raise UsageError(f"there is no {path}: expected {EXPECTED}") from error
         if path.is_file() and (path.suffix == ".npz" or (zipfile.is_zipfile(path) and not is_tar(path))):
             return read_npz(self.name, path, options.image)
+        if path.is_dir() and (idx_files := find_idx(path)):
+            return read_idx_folder(self.name, idx_files, options.image)
         return self._load_with_test(read_splits(files_at(path), options.warn), options)
 
     def _load_with_test(self, splits: dict[SplitFolder, LabelledFiles], options: LoadOptions) -> Dataset:

@@ -11,17 +11,24 @@ import gzip
 import hashlib
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from training.datasets.base import Split
 from training.errors import DatasetError
 
 UINT8 = 8
 
 
-def read_idx_gz(path: Path, *, dimensions: int, md5: str) -> np.ndarray:
-    """Reads a gzipped IDX file.
+def read_idx(path: Path, *, dimensions: int, md5: str | None = None) -> np.ndarray:
+    """Reads an IDX file, gzipped where its name ends so.
+
+    Args:
+        path: of the file.
+        dimensions: that the array must have.
+        md5: of the file as it is, where that is known.
 
     Returns:
         uint8 array with `dimensions` dimensions, read-only.
@@ -31,7 +38,8 @@ def read_idx_gz(path: Path, *, dimensions: int, md5: str) -> np.ndarray:
     """
     try:
         packed = path.read_bytes()
-        array = parse_idx(gzip.decompress(packed), dimensions=dimensions)
+        content = gzip.decompress(packed) if path.suffix == ".gz" else packed
+        array = parse_idx(content, dimensions=dimensions)
     except EOFError as error:
         raise DatasetError(f"{path} is cut short: the gzip stream ends too early") from error
     except (OSError, zlib.error) as error:
@@ -39,7 +47,7 @@ def read_idx_gz(path: Path, *, dimensions: int, md5: str) -> np.ndarray:
     except DatasetError as error:
         raise DatasetError(f"{path} is damaged: {error}") from error
     received = hashlib.md5(packed, usedforsecurity=False).hexdigest()
-    if received != md5:
+    if md5 is not None and received != md5:
         raise DatasetError(f"{path} is not the official file: expected MD5 {md5}, received {received}")
     return array
 
@@ -65,3 +73,25 @@ def parse_idx(data: bytes, *, dimensions: int) -> np.ndarray:
         sizes = " x ".join(str(size) for size in shape)
         raise DatasetError(f"the header announces {sizes} = {math.prod(shape):,} bytes, but {body_bytes:,} follow")
     return np.frombuffer(data, dtype=np.uint8, offset=header_bytes).reshape(shape)
+
+
+def read_idx_split(images: Path, labels: Path, md5: Mapping[str, str] | None = None) -> Split:
+    """Reads images and their classes.
+
+    Args:
+        images: the file of `[N, H, W]`.
+        labels: the file of `[N]`.
+        md5: what is known of the two, by their names.
+
+    Raises:
+        DatasetError: one of them is unreadable, damaged or not the known one, or they do not belong together.
+    """
+    known = md5 or {}
+    pixels = read_idx(images, dimensions=3, md5=known.get(images.name))
+    classes = read_idx(labels, dimensions=1, md5=known.get(labels.name))
+    try:
+        return Split(pixels, classes.astype(np.int64))
+    except DatasetError as error:
+        raise DatasetError(
+            f"{images.name} and {labels.name} in {images.parent} do not belong together: {error}"
+        ) from error

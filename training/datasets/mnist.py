@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from training.datasets.base import Dataset, LoadOptions, Split, require_native_size
-from training.datasets.idx import read_idx_gz
+from training.datasets.idx import read_idx_split
 from training.datasets.places import DATA_VARIABLE, look_up, tried, variables_folder
 from training.environment import quiet_tensorflow
 from training.errors import DatasetError, DatasetUnavailableError
@@ -72,15 +72,8 @@ class IdxSource:
         return None
 
     def _read_split(self, folder: Path, split: SplitName) -> Split:
-        images_name, labels_name = _file_names(split)
-        images = read_idx_gz(folder / images_name, dimensions=3, md5=self.md5[images_name])
-        labels = read_idx_gz(folder / labels_name, dimensions=1, md5=self.md5[labels_name])
-        try:
-            return Split(images, labels.astype(np.int64))
-        except DatasetError as error:
-            raise DatasetError(
-                f"{images_name} and {labels_name} in {folder} do not belong together: {error}"
-            ) from error
+        images, labels = (folder / name for name in _file_names(split))
+        return read_idx_split(images, labels, self.md5)
 
     def _fetch_with_keras(self) -> dict[SplitName, Split]:
         quiet_tensorflow()
