@@ -11,7 +11,6 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -69,7 +68,7 @@ class ImageSpec:
 
 
 def decode_image(
-    data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_PIXELS, formats: Sequence[str] = FORMATS
+    data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_PIXELS, formats: tuple[str, ...] = FORMATS
 ) -> np.ndarray:
     """Decodes PNG, JPEG, WebP, BMP or a GIF's first frame, turns it upright (EXIF), and resizes it without cropping.
 

@@ -176,7 +176,7 @@ def test_formats_that_the_gateway_does_not_take_can_be_trained_with(tmp_path: Pa
 
     dataset = load(write_tree(tmp_path, files), ImageSpec(8, 12, "grayscale"))
 
-    np.testing.assert_array_equal(dataset.train.inputs, np.stack([picture] * 5))
+    np.testing.assert_array_equal(dataset.train.inputs, np.stack([np.asarray(picture)] * 5))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
