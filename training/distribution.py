@@ -2,6 +2,9 @@
 
 The processes of a cluster share each batch; without others, all GPUs of this machine do; without several GPUs, there is
 the one device. Only the chief has the run's files: what the others need of them comes over the network.
+
+Losses and weights are those of one device with the same batches, to rounding, but where a model has dropout: each
+replica draws what it leaves out for its own examples.
 """
 
 from __future__ import annotations
