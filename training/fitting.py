@@ -46,8 +46,8 @@ class Fit:
         folder: where checkpoints go; one that is there is taken up.
         progress: hears of every step.
         callbacks: Keras callbacks, told of every epoch's end; they may set the model's `stop_training`.
-        last_good: where the model goes, as it was after the last good epoch, when the loss is lost; None writes nothing,
-            no checkpoint either: of several processes, one does.
+        last_good: where the model goes, as it was after the last good epoch, when the loss is lost; None writes
+            nothing, no checkpoint either: of several processes, one does.
     """
 
     def __init__(
