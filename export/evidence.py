@@ -10,10 +10,10 @@ import numpy as np
 from export import parity
 from export.parity import Comparison, Limits
 from export.runtimes import OnnxRuntime, TensorFlowRuntime, answers, batches, probes
+from export.sources.base import Original
 from serving.bundle import Parity
-from serving.signatures import Signature
-from training.datasets import Dataset
-from training.run import MetricName, Run, SplitName
+from serving.signatures import DEFAULT_SIGNATURE
+from training.run import MetricName, SplitName
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,13 @@ class Evidence:
         return next((reason for reason in reasons if reason is not None), None)
 
 
-def gather_evidence(bundle: Path, signature: Signature, dataset: Dataset, run: Run) -> Evidence:
+def gather_evidence(bundle: Path, original: Original) -> Evidence:
     """Runs the bundle's files on the whole evaluation split and on the probes, one runtime after the other."""
-    is_regression = run.config.task == "regression"
+    signature, examples = original.model.signatures[DEFAULT_SIGNATURE], original.examples
+    is_regression = original.description.task == "regression"
     compare = parity.compare_predictions if is_regression else parity.compare_scores
     measure = parity.mean_absolute_error if is_regression else parity.accuracy
-    split_name, split = dataset.evaluation
+    split_name, split = examples.dataset.evaluation
     split_title = f"{split_name} split"
     inputs = {split_title: batches(split.inputs), **probes(signature.inputs[0])}
     by_runtime: dict[str, dict[str, np.ndarray]] = {}
@@ -61,9 +62,9 @@ def gather_evidence(bundle: Path, signature: Signature, dataset: Dataset, run: R
     return Evidence(
         comparisons=tuple(Comparison(title, compare(reference[title], candidate[title])) for title in inputs),
         parity=compare(np.concatenate([*reference.values()]), np.concatenate([*candidate.values()])),
-        metric=run.config.metric,
+        metric=examples.metric,
         measured={name: measure(found[split_title], split.targets) for name, found in by_runtime.items()},
-        recorded=run.metrics.value,
+        recorded=examples.recorded,
         evaluated_on=split_name,
         examples=len(split),
     )

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from export.description import Description
 from export.errors import ExportError
 from serving.bundle import LABELS
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
-from training.run import RunConfig
 
 if TYPE_CHECKING:
     import keras
@@ -32,21 +32,21 @@ class Servable:
     signatures: Mapping[str, Signature]
 
 
-def signature_of(config: RunConfig) -> Signature:
-    """`serving_default` of the run's model.
+def signature_of(description: Description) -> Signature:
+    """`serving_default` of the model.
 
     A classifier's goes from uint8 pixels 0-255 `[N, *image.shape]` to float32 scores `[N, n_labels]`, a regression's
     from float32 features `[N, 1]` to float32 predictions `[N, 1]`.
     """
-    if config.image is None:
+    if description.image is None:
         taken, given = TensorSpec(FEATURES, "float32", (None, 1)), TensorSpec(PREDICTIONS, "float32", (None, 1))
     else:
-        taken = TensorSpec(PIXELS, "uint8", (None, *config.image.shape))
-        given = TensorSpec(SCORES, "float32", (None, len(config.labels)))
+        taken = TensorSpec(PIXELS, "uint8", (None, *description.image.shape))
+        given = TensorSpec(SCORES, "float32", (None, len(description.labels)))
     return Signature(inputs=(taken,), outputs=(given,))
 
 
-def make_servable(model: keras.Model, config: RunConfig) -> Servable:
+def make_servable(model: keras.Model, description: Description) -> Servable:
     """Wraps the trained model, without its optimizer and in inference mode, into its signatures.
 
     Raises:
@@ -54,7 +54,7 @@ def make_servable(model: keras.Model, config: RunConfig) -> Servable:
     """
     import tensorflow as tf
 
-    signature = signature_of(config)
+    signature = signature_of(description)
     _check_model(model, signature)
     (taken,), (given,) = signature.inputs, signature.outputs
 

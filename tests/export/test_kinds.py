@@ -11,8 +11,9 @@ import pytest
 
 from export import runtimes
 from export.errors import WrongUseError
-from export.exporter import Exported, ParityError, export_run, model_name
+from export.exporter import Exported, ParityError, export_run
 from export.runtimes import batches, probes
+from export.sources.run import model_name
 from serving.bundle import read_manifest
 from serving.images import ImageSpec
 from serving.signatures import TensorSpec
