@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 VersionPath = Annotated[
-    Path,
-    typer.Argument(metavar="PATH", help="A version's folder, such as models/fashion-mnist/3, or its model's."),
+    str,
+    typer.Argument(
+        metavar="PATH",
+        help="A version's folder, such as models/clothes/3 or s3://bucket/models/clothes/3, or its model's.",
+    ),
 ]
 
 
@@ -80,12 +83,12 @@ def inspect(path: VersionPath, as_json: AsJson = False) -> None:
 
     Given a model's folder, the newest version of it.
     """
-    with _sentences():
+    with _sentences(), _location(path) as location:
         from export.inspection import version_folders
         from serving.bundle import MANIFEST, read_manifest
         from serving.errors import BundleError
 
-        version_dir = version_folders(path)[-1]
+        version_dir = version_folders(location)[-1]
         manifest = read_manifest(version_dir)
         if manifest is None:
             raise BundleError(f"{version_dir} has no {MANIFEST}")
@@ -100,10 +103,10 @@ def verify(path: VersionPath, as_json: AsJson = False) -> None:
 
     Exit code 1: something does not fit.
     """
-    with _sentences():
+    with _sentences(), _location(path) as location:
         from export.inspection import check_version, version_folders
 
-        checks = [check_version(version_dir) for version_dir in version_folders(path)]
+        checks = [check_version(version_dir) for version_dir in version_folders(location)]
     failed = [check for check in checks if check.reason is not None]
     if as_json:
         versions = [
@@ -123,6 +126,16 @@ def verify(path: VersionPath, as_json: AsJson = False) -> None:
                 typer.echo(f"{check.path}: {check.files} files, {_size(check.size_bytes)}, as published")
     if failed:
         fail("; ".join(f"{check.path}: {check.reason}" for check in failed), FAILED)
+
+
+@contextmanager
+def _location(address: str) -> Iterator[Path]:
+    """The folder or the address in a store that was named; inside, a store's refusals are sentences."""
+    from export.location import parse_location, store_sentences
+
+    location = parse_location(address)
+    with store_sentences(location):
+        yield location
 
 
 @contextmanager
