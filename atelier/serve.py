@@ -52,6 +52,15 @@ def serve(
     max_image_pixels: Annotated[
         int | None, typer.Option(help="Largest image in pixels.", show_default="50000000")
     ] = None,
+    max_image_cpu_s: Annotated[
+        float | None, typer.Option(help="Seconds of processor time to decode one image.", show_default="10.0")
+    ] = None,
+    max_request_images: Annotated[
+        int | None, typer.Option(help="Most images in one request.", show_default="128")
+    ] = None,
+    max_queue_images: Annotated[
+        int | None, typer.Option(help="Images that may wait to be decoded.", show_default="1024")
+    ] = None,
     drain_grace_s: Annotated[
         float | None,
         typer.Option(help="Seconds after a stop signal in which new requests are answered.", show_default="1.0"),

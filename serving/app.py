@@ -11,7 +11,7 @@ from serving.errors import ServingError
 from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
 from serving.frontends.health import Health
 from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_body, send_error, send_json
-from serving.frontends.images import Images, is_image
+from serving.frontends.images import Images
 from serving.frontends.page import send_page
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import PREFIX, TfsRest, parse_path
@@ -73,7 +73,7 @@ class App:
             address = parse_path(method, scope["raw_path"].decode("ascii", "replace").partition("?")[0])
             if not address.verb:
                 await self._rest.get(address, send)
-            elif address.verb == "classify" and is_image(scope):
+            elif address.verb == "classify":
                 await self._images.classify(address, scope, receive, send)
             else:
                 await self._rest.post(address, receive, send)

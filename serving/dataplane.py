@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from serving.errors import InvalidInputError, UnsupportedError
-from serving.images import ImageSpec, decode_image
+from serving.image_decoder import ImageDecoder
+from serving.images import ImageFile, ImageSpec
 from serving.metrics import Metrics
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
@@ -52,22 +50,21 @@ class ClassScore:
     probability: float
 
 
-class ImageAnswer(NamedTuple):
-    """The best classes of one image, best first."""
+class ImagesAnswer(NamedTuple):
+    """The best classes of each image, best first."""
 
     name: str
     version: int
-    classes: list[ClassScore]
+    classes: list[list[ClassScore]]
 
 
 class DataPlane:
     """Answers requests with whatever the manager has loaded."""
 
-    def __init__(self, manager: Manager, metrics: Metrics, image_executor: Executor, max_image_pixels: int) -> None:
+    def __init__(self, manager: Manager, metrics: Metrics, image_decoder: ImageDecoder) -> None:
         self._manager = manager
         self._metrics = metrics
-        self._image_executor = image_executor
-        self._max_image_pixels = max_image_pixels
+        self._image_decoder = image_decoder
 
     async def predict(
         self,
@@ -94,8 +91,10 @@ class DataPlane:
             outputs = {name: outputs[name] for name in wanted}
         return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
 
-    async def classify_image(self, target: Target, data: bytes, top_k: int, *, api: str) -> ImageAnswer:
-        """Decodes one image file in a thread and gives the `top_k` best classes.
+    async def classify_images(
+        self, target: Target, files: Sequence[ImageFile], top_k: int, *, api: str
+    ) -> ImagesAnswer:
+        """Decodes image files in threads, asks the model once for all, and gives the `top_k` best classes of each.
 
         Raises:
             UnsupportedError: the model takes no images or gives no class scores.
@@ -104,15 +103,12 @@ class DataPlane:
         with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
             figures.served = servable.name
             signature = servable.signature(target.signature_name)
-            image = _image_spec(servable, signature)
-            pixels = await asyncio.get_running_loop().run_in_executor(
-                self._image_executor,
-                functools.partial(decode_image, data, image, max_pixels=self._max_image_pixels),
-            )
-            inputs = {signature.inputs[0].name: pixels[np.newaxis]}
-            outputs = await servable.run(target.signature_name, inputs, None)
-        scores = outputs[signature.outputs[0].name][0]
-        return ImageAnswer(servable.name, servable.version, best_classes(scores, servable.labels, top_k))
+            pixels = await self._image_decoder.decode(files, image_spec(servable, signature))
+            outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, None)
+        scores = outputs[signature.outputs[0].name]
+        return ImagesAnswer(
+            servable.name, servable.version, [best_classes(row, servable.labels, top_k) for row in scores]
+        )
 
     def _resolve(self, target: Target) -> Servable:
         return self._manager.resolve(target.name, target.version, target.label)
@@ -147,7 +143,7 @@ def best_classes(scores: np.ndarray, labels: Sequence[str], top_k: int) -> list[
     return [ClassScore(int(index), names.get(int(index), str(index)), float(scores[index])) for index in order]
 
 
-def _image_spec(servable: Servable, signature: Signature) -> ImageSpec:
+def image_spec(servable: Servable, signature: Signature) -> ImageSpec:
     """How to make the signature's input from an image file.
 
     Raises:

@@ -7,16 +7,19 @@ what it saw in training.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
+import time
 import warnings
 import zlib
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from serving.errors import InvalidInputError
 
@@ -24,6 +27,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MAX_PIXELS = 50_000_000
 _MAX_SIDE = 16_384
 _BRIGHTEST_16_BIT = 65_535
+_JPEG_BLOCK_BYTES = 16 * 1024
 
 _PILLOW_MODES = MappingProxyType({"grayscale": "L", "rgb": "RGB"})
 _TURN_OF_ORIENTATION = MappingProxyType(
@@ -67,26 +71,41 @@ class ImageSpec:
         return (self.height, self.width) if self.colour == "grayscale" else (self.height, self.width, 3)
 
 
+class ImageFile(NamedTuple):
+    """One file of a request; `name` is what an error calls it, empty where there is only one."""
+
+    data: bytes
+    name: str = ""
+
+
 def decode_image(
-    data: bytes, spec: ImageSpec, *, max_pixels: int = DEFAULT_MAX_PIXELS, formats: tuple[str, ...] = FORMATS
+    data: bytes,
+    spec: ImageSpec,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_cpu_s: float = math.inf,
+    formats: tuple[str, ...] = FORMATS,
 ) -> np.ndarray:
     """Decodes PNG, JPEG, WebP, BMP or a GIF's first frame, turns it upright (EXIF), and resizes it without cropping.
 
     Who trusts where the images come from may have `formats` of Pillow's beyond these five; the gateway does not.
 
     An alpha channel is dropped, 16-bit channels are scaled to 8. The size is checked in the header, before any pixel
-    is decoded.
+    is decoded. `max_cpu_s` bounds what the size does not, such as a small JPEG of ten thousand scans: it is seconds of
+    this thread's processor time, looked at whenever the decoder asks for more of the file.
 
     Returns:
         uint8 pixels 0-255 of shape `spec.shape`.
 
     Raises:
-        InvalidInputError: not an image of these formats, damaged, more than `max_pixels` pixels, or with other than
-            8 or 16 bits for a channel.
+        InvalidInputError: not an image of these formats, damaged, more than `max_pixels` pixels, more than `max_cpu_s`
+            of work, or with other than 8 or 16 bits for a channel.
     """
     try:
-        with _without_pillow_warnings, Image.open(io.BytesIO(data), formats=formats) as image:
+        with _without_pillow_warnings, Image.open(_TimedFile(data, max_cpu_s), formats=formats) as image:
             _check_size(image.width, image.height, max_pixels)
+            if isinstance(image, JpegImageFile):
+                image.decodermaxblock = _JPEG_BLOCK_BYTES
             image.load()
             pixels = _to_eight_bit(_upright(image)).convert(_PILLOW_MODES[spec.colour])
     except Image.DecompressionBombError as error:
@@ -135,6 +154,26 @@ def _to_eight_bit(image: Image.Image) -> Image.Image:
         kind = "fractions" if image.mode == "F" else f"values {values.min()} to {values.max()}"
         raise InvalidInputError(f"the image has no usual pixels: expected 8 or 16 bits a channel, received {kind}")
     return Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
+
+
+class _TimedFile(io.BytesIO):
+    """A file that stops being read once this thread has spent `max_cpu_s` on it: no thread can be ended from outside.
+
+    Its work between two reads is bounded by the pixels, but for JPEG, where it grows with the scans in one block.
+    """
+
+    def __init__(self, data: bytes, max_cpu_s: float) -> None:
+        super().__init__(data)
+        self._max_cpu_s = max_cpu_s
+        self._end_s = time.thread_time() + max_cpu_s
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.thread_time() > self._end_s:
+            # None of the exceptions that decoders take for damage, or go on after.
+            raise InvalidInputError(
+                f"the image takes too long to decode: expected at most {self._max_cpu_s:g} s of processor time"
+            )
+        return super().read(size)
 
 
 class _WithoutPillowWarnings:

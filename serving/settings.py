@@ -49,6 +49,12 @@ class ServingSettings(BaseSettings):
     """JSON takes far more memory and time than tensors do, so it has a limit of its own."""
     max_image_pixels: int = Field(50_000_000, ge=1, le=178_956_970)
     """The upper bound is Pillow's own, past which it takes every image for an attack."""
+    max_image_cpu_s: float = Field(10.0, gt=0)
+    """Processor time that decoding one image may take."""
+    max_request_images: int = Field(128, ge=1)
+    """Images that one request may hold."""
+    max_queue_images: int = Field(1024, ge=1)
+    """Images of all requests that may wait to be decoded; more are refused at once."""
     drain_grace_s: float = Field(1.0, ge=0)
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
     drain_timeout_s: float = Field(30.0, ge=0)

@@ -25,6 +25,7 @@ from serving.frontends.images import Images
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
 from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
+from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded, load_version
@@ -50,13 +51,20 @@ class Worker:
             executor=self._load_executor,
             metrics=self._metrics,
         )
-        plane = DataPlane(self.manager, self._metrics, self._image_executor, settings.max_image_pixels)
+        decoder = ImageDecoder(
+            self._image_executor,
+            max_pixels=settings.max_image_pixels,
+            max_cpu_s=settings.max_image_cpu_s,
+            max_waiting=settings.max_queue_images,
+        )
+        plane = DataPlane(self.manager, self._metrics, decoder)
         self.health = Health(self.manager, self._metrics)
         limit = settings.max_request_bytes
+        rest = TfsRest(plane, self.manager, settings.max_json_bytes)
         self.app = App(
             TfsGrpc(plane, self.manager, limit),
-            TfsRest(plane, self.manager, settings.max_json_bytes),
-            Images(plane, limit),
+            rest,
+            Images(plane, rest, self._image_executor, limit, settings.max_json_bytes, settings.max_request_images),
             self.health,
             limit,
         )

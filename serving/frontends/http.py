@@ -60,7 +60,7 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body: bytes = message.get("body", b"")
-        _check_size(len(body), max_bytes)
+        check_size(len(body), max_bytes)
         return body
     chunks: list[bytes] = []
     size = 0
@@ -73,12 +73,34 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
         if size <= max_bytes:
             chunks.append(chunk)
         elif ended or size > max_bytes + _MAX_DROPPED_BYTES:
-            _check_size(size, max_bytes)
+            check_size(size, max_bytes)
         else:
             chunks.clear()
         if ended:
             return b"".join(chunks)
         message = await receive()
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """Raises:
+    PayloadTooLargeError: a body of `size` bytes is over the limit.
+    """
+    if size > max_bytes:
+        raise PayloadTooLargeError(f"request body: expected at most {max_bytes:,} bytes, received more")
+
+
+def already_read(body: bytes) -> Receive:
+    """A `receive` that gives this body, for whom a request is handed on to."""
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    return receive
+
+
+def header_of(scope: Scope, name: bytes) -> str:
+    """The request's header of that lower-case name, empty without one."""
+    return next((value.decode("latin-1") for known, value in scope["headers"] if known == name), "")
 
 
 async def send_body(
@@ -123,8 +145,3 @@ def printable(text: str) -> str:
 def loop_time() -> float:
     """Now, on the clock that deadlines are counted by."""
     return asyncio.get_running_loop().time()
-
-
-def _check_size(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise PayloadTooLargeError(f"request body: expected at most {max_bytes:,} bytes, received more")

@@ -1,22 +1,35 @@
-"""For people: an image file in, labels with probabilities out."""
+"""For people: image files in, labels with probabilities out."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
-from serving.frontends.http import Receive, Scope, Send, read_body, send_json
-from serving.frontends.tfs_rest import Address
+from serving.frontends.http import (
+    Receive,
+    Scope,
+    Send,
+    already_read,
+    check_size,
+    header_of,
+    read_body,
+    send_json,
+)
+from serving.frontends.tfs_rest import Address, TfsRest
+from serving.images import ImageFile
+from serving.wire.image_bodies import has_images, is_image, is_multipart, parse_json, parse_multipart
 
 DEFAULT_TOP_K = 5
 _API = "image"
 _MAX_DIGITS = 9
 
-
-def is_image(scope: Scope) -> bool:
-    """Whether the request's body says that it is an image."""
-    return any(name == b"content-type" and value.lower().startswith(b"image/") for name, value in scope["headers"])
+ResultT = TypeVar("ResultT")
 
 
 def parse_top_k(query: bytes) -> int:
@@ -35,20 +48,54 @@ def parse_top_k(query: bytes) -> int:
 
 
 class Images:
-    """`POST /v1/models/NAME…:classify` with an image body."""
+    """`POST /v1/models/NAME…:classify` with images; the same address with JSON `examples` is TensorFlow Serving's."""
 
-    def __init__(self, plane: DataPlane, max_request_bytes: int) -> None:
+    def __init__(
+        self,
+        plane: DataPlane,
+        rest: TfsRest,
+        executor: Executor,
+        max_request_bytes: int,
+        max_json_bytes: int,
+        max_images: int,
+    ) -> None:
         self._plane = plane
+        self._rest = rest
+        self._executor = executor
         self._max_request_bytes = max_request_bytes
+        self._max_json_bytes = max_json_bytes
+        self._max_images = max_images
 
     async def classify(self, address: Address, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers `{"model_spec": …, "classes": [{"index", "label", "probability"}, …]}`, best first."""
-        top_k = parse_top_k(scope["query_string"])
-        data = await read_body(receive, self._max_request_bytes)
+        """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON."""
+        content_type = header_of(scope, b"content-type")
+        body = await read_body(receive, self._max_request_bytes)
+        is_single = is_image(content_type, body)
+        if is_single:
+            files = [ImageFile(body)]
+        elif is_multipart(content_type):
+            files = await self._apart(partial(parse_multipart, content_type, body, self._max_images))
+        elif has_images(body):
+            check_size(len(body), self._max_json_bytes)
+            files, is_single = await self._apart(partial(parse_json, body, self._max_images))
+        else:
+            await self._rest.post(address, already_read(body), send)
+            return
+        await self._answer(address, files, parse_top_k(scope["query_string"]), send, is_single=is_single)
+
+    async def _answer(
+        self, address: Address, files: list[ImageFile], top_k: int, send: Send, *, is_single: bool
+    ) -> None:
+        """`{"model_spec": …, "classes": [{"index", "label", "probability"}, …]}`, best first, or `"images"` of such."""
         target = Target(address.name, address.version, address.label)
-        answer = await self._plane.classify_image(target, data, top_k, api=_API)
-        document = {
-            "model_spec": {"name": answer.name, "version": str(answer.version)},
-            "classes": answer.classes,
-        }
+        answer = await self._plane.classify_images(target, files, top_k, api=_API)
+        document: dict[str, Any] = {"model_spec": {"name": answer.name, "version": str(answer.version)}}
+        if is_single:
+            (document["classes"],) = answer.classes
+        else:
+            document["images"] = [{"classes": classes} for classes in answer.classes]
         await send_json(send, 200, document)
+
+    async def _apart(self, parse: Callable[[], ResultT]) -> ResultT:
+        """In a thread: a body of many megabytes takes longer than others should wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, parse)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,18 @@ from serving.errors import (
     InferenceError,
     InvalidInputError,
     ModelNotFoundError,
+    OverloadedError,
     SignatureNotFoundError,
     UnsupportedError,
 )
-from serving.images import ImageSpec
+from serving.image_decoder import ImageDecoder
+from serving.images import ImageFile, ImageSpec
 from serving.metrics import Metrics
 from serving.repository.loader import Loaded
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
-from tests.support.image_files import file_of, gradient
+from tests.support.image_files import file_of, gradient, plain
 from tests.support.stepping import HandExecutor, turn
 
 IMAGE = ImageSpec(2, 2, "grayscale")
@@ -53,6 +55,10 @@ class Back:
         pass
 
 
+def image_decoder(executor: Executor) -> ImageDecoder:
+    return ImageDecoder(executor, max_pixels=1_000_000, max_cpu_s=60.0, max_waiting=8)
+
+
 class Stand:
     """A data plane in front of one model, `digits`, version 7."""
 
@@ -67,7 +73,7 @@ class Stand:
             executor=self.executor,
             metrics=self.metrics,
         )
-        self.plane = DataPlane(self.manager, self.metrics, self.executor, 1_000_000)
+        self.plane = DataPlane(self.manager, self.metrics, image_decoder(self.executor))
 
     def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
         return Servable(
@@ -182,11 +188,11 @@ async def test_a_cancelled_request_is_not_counted_as_answered(new_stand: NewStan
 async def test_images_are_counted_as_any_other_request(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
     data = file_of(gradient("L", 2, 2), "PNG")
-    await stand.plane.classify_image(Target("digits"), data, 1, api="image")
+    await stand.plane.classify_images(Target("digits"), [ImageFile(data)], 1, api="image")
     with pytest.raises(ModelNotFoundError):
-        await stand.plane.classify_image(Target("made-up"), data, 1, api="image")
+        await stand.plane.classify_images(Target("made-up"), [ImageFile(data)], 1, api="image")
     stand.executor.holds = lambda _: True
-    task = asyncio.create_task(stand.plane.classify_image(Target("digits"), data, 1, api="image"))
+    task = asyncio.create_task(stand.plane.classify_images(Target("digits"), [ImageFile(data)], 1, api="image"))
     await turn()
     task.cancel()
     await turn()
@@ -198,10 +204,10 @@ async def test_an_image_becomes_the_one_row_that_the_signature_takes(new_stand: 
     back = Back(Signature((PIXELS,), (SCORES,)), scores=np.float32([[0.25, 0.75, 0.0]]))
     stand = await new_stand(back)
     data = file_of(gradient("L", 2, 2), "PNG")
-    answer = await stand.plane.classify_image(Target("digits"), data, 2, api="image")
+    answer = await stand.plane.classify_images(Target("digits"), [ImageFile(data)], 2, api="image")
 
     assert (answer.name, answer.version) == ("digits", 7)
-    assert answer.classes == [ClassScore(1, "dog", 0.75), ClassScore(0, "cat", 0.25)]
+    assert answer.classes == [[ClassScore(1, "dog", 0.75), ClassScore(0, "cat", 0.25)]]
     assert back.seen[0].tolist() == [np.asarray(gradient("L", 2, 2)).tolist()]
 
 
@@ -234,7 +240,7 @@ async def test_a_model_that_is_no_image_classifier_says_why(
     back = Back(signature)
     stand = await new_stand(back, image)
     with pytest.raises(UnsupportedError) as caught:
-        await stand.plane.classify_image(Target("digits"), b"not even read", 1, api="image")
+        await stand.plane.classify_images(Target("digits"), [ImageFile(b"not even read")], 1, api="image")
 
     assert reason in str(caught.value)
     assert back.seen == []
@@ -243,20 +249,57 @@ async def test_a_model_that_is_no_image_classifier_says_why(
 async def test_a_bad_image_is_refused_and_the_version_is_left_free(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
     with pytest.raises(InvalidInputError, match="not an image"):
-        await stand.plane.classify_image(Target("digits"), b"text", 1, api="image")
+        await stand.plane.classify_images(Target("digits"), [ImageFile(b"text")], 1, api="image")
 
     await asyncio.wait_for(stand.manager.resolve("digits").drained(), 5)
     assert stand.outcomes() == {("digits", "InvalidInputError"): 1}
 
 
+async def test_several_images_are_one_batch_and_are_answered_in_order(new_stand: NewStand) -> None:
+    back = Back(Signature((PIXELS,), (SCORES,)), scores=np.float32([[0.25, 0.75, 0.0]]))
+    stand = await new_stand(back)
+    files = [ImageFile(plain(shade)) for shade in (7, 0, 255)]
+    answer = await stand.plane.classify_images(Target("digits"), files, 1, api="image")
+
+    assert [[found.label for found in classes] for classes in answer.classes] == [["dog"]] * 3
+    assert [pixels[:, 0, 0].tolist() for pixels in back.seen] == [[7, 0, 255]]
+
+
+async def test_every_bad_image_of_several_is_named(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+    files = [ImageFile(b"text", "image 0"), ImageFile(plain(1), "image 1"), ImageFile(b"", "image 2 ('b.png')")]
+    with pytest.raises(InvalidInputError) as caught:
+        await stand.plane.classify_images(Target("digits"), files, 1, api="image")
+    first, second = str(caught.value).split("; ")
+    assert first.startswith("image 0: not an image: expected PNG")
+    assert second.startswith("image 2 ('b.png'): not an image: expected PNG")
+
+
+async def test_images_beyond_those_that_may_wait_are_refused_at_once(new_stand: NewStand) -> None:
+    stand = await new_stand(two_outputs())
+    stand.executor.holds = lambda _: True
+    files = [ImageFile(plain(0))] * 5
+    waiting = asyncio.create_task(stand.plane.classify_images(Target("digits"), files, 1, api="image"))
+    await turn()
+    with pytest.raises(OverloadedError, match=r"5 of 8 wait to be decoded, 5 more were sent"):
+        await stand.plane.classify_images(Target("digits"), files, 1, api="image")
+    waiting.cancel()
+    await turn()
+    stand.executor.holds = lambda _: False
+    assert len((await stand.plane.classify_images(Target("digits"), files, 1, api="image")).classes) == 5
+
+
 async def test_a_real_executor_decodes_beside_the_event_loop(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
     with ThreadPoolExecutor(1) as executor:
-        plane = DataPlane(stand.manager, stand.metrics, executor, 1_000_000)
+        plane = DataPlane(stand.manager, stand.metrics, image_decoder(executor))
         answers = await asyncio.gather(
-            *(plane.classify_image(Target("digits"), file_of(gradient(), "PNG"), 1, api="image") for _ in range(5))
+            *(
+                plane.classify_images(Target("digits"), [ImageFile(file_of(gradient(), "PNG"))], 1, api="image")
+                for _ in range(5)
+            )
         )
-    assert [answer.classes[0].label for answer in answers] == ["dog"] * 5
+    assert [answer.classes[0][0].label for answer in answers] == ["dog"] * 5
 
 
 async def test_a_model_that_answers_the_wrong_number_of_rows_fails_as_a_model(new_stand: NewStand) -> None:

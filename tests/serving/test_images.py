@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import threading
+import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from tests.support.image_files import (
     file_of,
     gif_header,
     gradient,
+    many_scans_jpeg,
     png_chunk,
     png_header,
     webp_header,
@@ -43,7 +45,7 @@ def exif(orientation: int) -> Image.Exif:
     return data
 
 
-def refusal(data: bytes, spec: ImageSpec = RGB, **limits: int) -> str:
+def refusal(data: bytes, spec: ImageSpec = RGB, **limits: Any) -> str:
     with pytest.raises(InvalidInputError) as caught:
         decode_image(data, spec, **limits)
     return str(caught.value)
@@ -236,6 +238,22 @@ def test_the_limit_is_exact() -> None:
     data = file_of(gradient(), "PNG")
     assert decode_image(data, RGB, max_pixels=WIDTH * HEIGHT).shape == RGB.shape
     assert "expected at most 95 pixels, received 12 x 8 = 96" in refusal(data, max_pixels=WIDTH * HEIGHT - 1)
+
+
+def test_a_small_file_that_keeps_the_decoder_busy_is_given_up() -> None:
+    busy = many_scans_jpeg(2_000, 40_000)
+    assert len(busy) < 2_000_000
+    started_s = time.thread_time()
+    text = refusal(busy, max_cpu_s=0.05)
+    assert text == "the image takes too long to decode: expected at most 0.05 s of processor time"
+    whole_s = 40_000 * cost_of_a_scan_s()
+    assert time.thread_time() - started_s < whole_s / 4
+
+
+def cost_of_a_scan_s() -> float:
+    started_s = time.thread_time()
+    decode_image(many_scans_jpeg(2_000, 200), GRAYSCALE)
+    return (time.thread_time() - started_s) / 200
 
 
 def test_a_compressed_text_chunk_does_not_blow_up() -> None:

@@ -61,6 +61,31 @@ def webp_header(width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def many_scans_jpeg(side: int, scans: int) -> bytes:
+    """A grayscale JPEG of `side` x `side` whose scans say nothing in few bytes, and each time ask for all blocks."""
+
+    def segment(kind: int, content: bytes) -> bytes:
+        return bytes([0xFF, kind]) + struct.pack(">H", len(content) + 2) + content
+
+    blocks = (-(-side // 8)) ** 2
+    runs = -(-blocks // 32767)
+    bits = ("0" + "1" * 14) * runs  # one code each: this and 32,766 more blocks are empty
+    bits += "1" * (-len(bits) % 8)
+    empty = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)).replace(b"\xff", b"\xff\0")
+    return b"".join(
+        (
+            b"\xff\xd8",
+            segment(0xDB, b"\0" + bytes([1] * 64)),
+            segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + bytes([1, 0x11, 0])),
+            segment(0xC4, bytes([0x00, 1] + [0] * 15 + [0x00])),
+            segment(0xC4, bytes([0x10, 1] + [0] * 15 + [0xE0])),
+            segment(0xDA, bytes([1, 1, 0x00, 0, 0, 0x00])) + bytes(-(-blocks // 8)),
+            (segment(0xDA, bytes([1, 1, 0x00, 1, 63, 0x00])) + empty) * scans,
+            b"\xff\xd9",
+        )
+    )
+
+
 def plain(shade: int, width: int = 6, height: int = 4) -> bytes:
     """A PNG of one shade of grey, which survives resizing: so an image in an array is known again."""
     return file_of(Image.new("L", (width, height), shade), "PNG")
