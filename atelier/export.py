@@ -165,7 +165,7 @@ def _print_refused(evidence: Evidence, reason: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"published": False, "reason": reason, **_evidence_json(evidence)})
     else:
-        plain_console().print(_evidence_table(evidence))
+        _print_evidence(evidence)
 
 
 def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> None:
@@ -184,12 +184,7 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
             }
         )
         return
-    plain_console().print(_evidence_table(evidence))
-    measured = ", ".join(f"{runtime} {value:.4f}" for runtime, value in evidence.measured.items())
-    typer.echo(
-        f"{_words(evidence.metric).capitalize()} on the {evidence.examples:,} {evidence.evaluated_on} examples: "
-        f"{measured}; in training {evidence.recorded:.4f}"
-    )
+    _print_evidence(evidence)
     typer.echo(
         f"Published version {exported.version} of {manifest.name} in {exported.path} "
         f"({_size(size_bytes)}, {seconds:.1f} s)"
@@ -197,26 +192,56 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
 
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:
-    def figures(parity: Any) -> dict[str, Any]:
+    def figures(parity: Parity) -> dict[str, Any]:
         return dict(parity.model_dump(mode="json", exclude_none=True))
 
-    return {
-        "parity": figures(evidence.parity),
-        "parity_by_inputs": {comparison.inputs: figures(comparison.parity) for comparison in evidence.comparisons},
-        "evaluated_on": evidence.evaluated_on,
-        "examples": evidence.examples,
-        evidence.metric: evidence.measured,
-        f"recorded_{evidence.metric}": evidence.recorded,
+    answer: dict[str, Any] = {
+        "parity": [figures(parity) for parity in evidence.parities],
+        "parity_by_inputs": [
+            {"inputs": comparison.inputs, **figures(comparison.parity)} for comparison in evidence.comparisons
+        ],
+        "left_out": dict(evidence.left_out),
     }
+    quality = evidence.quality
+    if quality is not None:
+        answer |= {
+            "evaluated_on": quality.evaluated_on,
+            "examples": quality.examples,
+            quality.metric: dict(quality.measured),
+            f"recorded_{quality.metric}": quality.recorded,
+        }
+    return answer
 
 
-def _evidence_table(evidence: Evidence) -> Table:
-    parity = evidence.parity
-    table = Table(title=f"{parity.runtime} held against {parity.reference}", title_justify="left")
+def _print_evidence(evidence: Evidence) -> None:
+    console = plain_console()
+    for parity in evidence.parities:
+        console.print(_parity_table(parity, evidence))
+    for title, reason in evidence.left_out.items():
+        typer.echo(f"Not compared: {title}, which {reason}")
+    quality = evidence.quality
+    if quality is None:
+        typer.echo("There is no data set to compare on: random and extreme inputs only")
+        return
+    measured = ", ".join(f"{runtime} {value:.4f}" for runtime, value in quality.measured.items())
+    typer.echo(
+        f"{_words(quality.metric).capitalize()} on the {quality.examples:,} {quality.evaluated_on} examples: "
+        f"{measured}; in training {quality.recorded:.4f}"
+    )
+
+
+def _parity_table(parity: Parity, evidence: Evidence) -> Table:
+    """One runtime's rows for one output, and their total."""
+    of_output = "" if parity.output is None else f": {parity.output}"
+    table = Table(title=f"{parity.runtime} held against {parity.reference}{of_output}", title_justify="left")
     table.add_column("inputs")
     for heading in ("examples", *_parity_figures(parity)):
         table.add_column(heading, justify="right")
-    rows = [(comparison.inputs, comparison.parity) for comparison in evidence.comparisons]
+    rows = [
+        (comparison.inputs, comparison.parity)
+        for comparison in evidence.comparisons
+        if (comparison.parity.runtime, comparison.parity.output) == (parity.runtime, parity.output)
+    ]
     for inputs, found in [*rows, ("all of them", parity)]:
         table.add_row(inputs, f"{found.examples:,}", *_parity_figures(found).values())
     return table

@@ -15,6 +15,6 @@ class Description:
     A classifier gives float32 scores `[N, len(labels)]`, from uint8 pixels `[N, *image.shape]` where it takes images.
     """
 
-    task: Task
+    task: Task | None = None
     labels: tuple[str, ...] = ()
     image: ImageSpec | None = None

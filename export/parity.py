@@ -127,7 +127,8 @@ def refusal(parity: Parity, limits: Limits) -> str | None:
         )
     if not reasons:
         return None
-    return f"{parity.runtime} does not answer like {parity.reference}: {'; '.join(reasons)}"
+    where = "" if parity.output is None else f' in its output "{parity.output}"'
+    return f"{parity.runtime} does not answer like {parity.reference}{where}: {'; '.join(reasons)}"
 
 
 def accuracy(scores: np.ndarray, classes: np.ndarray) -> float:

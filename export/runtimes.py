@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from export.errors import ExportError
-from serving.bundle import ONNX_MODEL
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from export.probes import Tensors
+from serving.bundle import ONNX_MODEL, SAVED_MODEL
+from serving.signatures import DEFAULT_SIGNATURE, Signature
 
-MAX_BATCH_ROWS = 256
-MAX_BATCH_BYTES = 16 * 2**20
-"""Of the inputs; what a convolution makes of uint8 pixels takes about a hundred times as much."""
-PROBE_BATCHES = (1, 2, 7, 32)
-PROBE_SEED = 20
-PIXEL_LEVELS = (0, 255)
-NUMBERS = (0, -1_000_000, 1_000_000)
-RANDOM_NUMBERS_DEVIATION = 100.0
+
+class NoAnswerError(ExportError):
+    """A runtime refuses inputs that fit its signature, such as an index outside of a table."""
 
 
 class Runtime(Protocol):
-    """A loaded model: `run` takes pixels uint8 `[N, …]` or features float32 `[N, 1]`, and answers float32 `[N, …]`."""
+    """A model loaded from a bundle's folder, where `file` is what it needs there; asked through `signature`."""
 
-    name: str
+    name: ClassVar[str]
+    file: ClassVar[str]
 
-    def run(self, inputs: np.ndarray) -> np.ndarray:
-        """Answers one batch."""
+    def __init__(self, bundle: Path, signature: Signature) -> None: ...
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Answers one batch: every output by its name.
+
+        Raises:
+            NoAnswerError: it refuses.
+        """
+        ...
 
 
 class TensorFlowRuntime:
     """TensorFlow on the SavedModel, through the signature that TensorFlow Serving would call."""
 
-    name = "tensorflow"
+    name: ClassVar[str] = "tensorflow"
+    file: ClassVar[str] = SAVED_MODEL
 
     def __init__(self, bundle: Path, signature: Signature) -> None:
         import tensorflow as tf
@@ -45,12 +49,17 @@ class TensorFlowRuntime:
         self._loaded = tf.saved_model.load(str(bundle))
         self._function = self._loaded.signatures[DEFAULT_SIGNATURE]
         self._as_tensor = tf.constant
-        (self._input,), (self._output,) = signature.inputs, signature.outputs
+        self._errors = tf.errors.OpError
+        self._dtypes = {spec.name: spec.dtype for spec in signature.inputs}
 
-    def run(self, inputs: np.ndarray) -> np.ndarray:
+    def run(self, inputs: Tensors) -> Tensors:
         """Answers one batch."""
-        answer = self._function(**{self._input.name: self._as_tensor(inputs)})
-        return np.asarray(answer[self._output.name].numpy())
+        given = {name: self._as_tensor(array, self._dtypes[name]) for name, array in inputs.items()}
+        try:
+            answer = self._function(**given)
+        except self._errors as error:
+            raise NoAnswerError(f"{self.name} refuses the input: {_first_line(error)}") from error
+        return {name: np.asarray(tensor.numpy()) for name, tensor in answer.items()}
 
 
 class OnnxRuntime:
@@ -60,55 +69,49 @@ class OnnxRuntime:
         ExportError: ONNX Runtime cannot load the file.
     """
 
-    name = "onnx"
+    name: ClassVar[str] = "onnx"
+    file: ClassVar[str] = ONNX_MODEL
 
     def __init__(self, bundle: Path, signature: Signature) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # looked at once, when it is imported
         import onnxruntime
 
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what fails is raised, too
         try:
-            self._session = onnxruntime.InferenceSession(str(bundle / ONNX_MODEL), providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                str(bundle / self.file), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # its own errors share no narrower base
-            raise ExportError(f"ONNX Runtime cannot load {ONNX_MODEL}: {error}") from error
-        (self._input,), (self._output,) = signature.inputs, signature.outputs
+            raise ExportError(f"ONNX Runtime cannot load {self.file}: {_first_line(error)}") from error
+        self._outputs = [spec.name for spec in signature.outputs]
 
-    def run(self, inputs: np.ndarray) -> np.ndarray:
+    def run(self, inputs: Tensors) -> Tensors:
         """Answers one batch."""
-        (answer,) = self._session.run([self._output.name], {self._input.name: inputs})
-        return np.asarray(answer)
+        try:
+            answer = self._session.run(self._outputs, {name: _to_text(array) for name, array in inputs.items()})
+        except Exception as error:  # as above
+            raise NoAnswerError(f"{self.name} refuses the input: {_first_line(error)}") from error
+        return {name: _to_bytes(np.asarray(array)) for name, array in zip(self._outputs, answer, strict=True)}
 
 
-def batches(inputs: np.ndarray) -> list[np.ndarray]:
-    """The inputs in order, as views of as many rows as one batch may have; the last one is what is left."""
-    rows = _max_rows(inputs[0].nbytes)
-    return [inputs[start : start + rows] for start in range(0, len(inputs), rows)]
+RUNTIMES: tuple[type[Runtime], ...] = (TensorFlowRuntime, OnnxRuntime)
+"""In the order in which they are the reference for the others."""
 
 
-def probes(spec: TensorSpec) -> Mapping[str, Sequence[np.ndarray]]:
-    """Inputs that no data set holds, for the input `spec`; always the same.
-
-    Batches have the sizes `PROBE_BATCHES`, as far as one batch may have them.
-    """
-    generator = np.random.default_rng(PROBE_SEED)
-    dtype, row = spec.element.numpy, [size or 1 for size in spec.shape[1:]]
-    max_rows = _max_rows(math.prod(row) * dtype.itemsize)
-    shapes = [(rows, *row) for rows in PROBE_BATCHES if rows <= max_rows]
-    is_pixels = dtype == np.uint8
-    levels = PIXEL_LEVELS if is_pixels else NUMBERS
-    found = {f"all {level:,}": [np.full(shape, level, dtype) for shape in shapes] for level in levels}
-    found["random"] = [
-        generator.integers(0, 256, shape, np.uint8)
-        if is_pixels
-        else generator.normal(0, RANDOM_NUMBERS_DEVIATION, shape).astype(dtype)
-        for shape in shapes
-    ]
-    return found
-
-
-def answers(runtime: Runtime, inputs: Iterable[np.ndarray]) -> np.ndarray:
+def answers(runtime: Runtime, inputs: Iterable[Tensors]) -> list[Tensors]:
     """The runtime's answers to all batches, in order."""
-    return np.concatenate([runtime.run(batch) for batch in inputs])
+    return [runtime.run(batch) for batch in inputs]
 
 
-def _max_rows(row_bytes: int) -> int:
-    return max(1, min(MAX_BATCH_ROWS, MAX_BATCH_BYTES // row_bytes))
+def _to_text(array: np.ndarray) -> np.ndarray:
+    """ONNX Runtime takes strings as `str`, TensorFlow and our arrays have `bytes`."""
+    return np.vectorize(bytes.decode, [object])(array) if array.dtype == object and array.size else array
+
+
+def _to_bytes(array: np.ndarray) -> np.ndarray:
+    return np.vectorize(str.encode, [object])(array) if array.dtype == object and array.size else array
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

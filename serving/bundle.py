@@ -63,12 +63,14 @@ class TrainingFacts(_Record):
 class Parity(_Record):
     """How closely one runtime answers like the reference on the same `examples` inputs.
 
-    A classifier's has `top1_agreement`, the share of inputs for which both give the same class; a regression's has
-    `max_relative_difference`, whose unit is the reference's prediction, or 1 where that is smaller.
+    A classifier's has `top1_agreement`, the share of inputs for which both give the same class; another model's has
+    `max_relative_difference`, whose unit is the reference's prediction, or 1 where that is smaller. `output` is named
+    where the model has several.
     """
 
     runtime: str
     reference: str
+    output: str | None = None
     examples: int = Field(ge=1)
     max_abs_difference: float = Field(ge=0)
     top1_agreement: float | None = Field(default=None, ge=0, le=1)
@@ -76,11 +78,14 @@ class Parity(_Record):
 
 
 class Manifest(_Record):
-    """Everything a server has to know about one version, `manifest.json`."""
+    """Everything a server has to know about one version, `manifest.json`.
+
+    `task` is None for a model of which only its tensors are known.
+    """
 
     schema_version: Literal[1] = 1
     name: str
-    task: Task
+    task: Task | None
     labels: tuple[str, ...]
     signatures: dict[str, Signature]
     image: ImageSpec | None

@@ -51,28 +51,34 @@ class Examples:
 class Original:
     """A model as its source gave it: what every file of the bundle has to equal.
 
-    `title` names the graph inside of the ONNX file, whatever the model is called in a repository.
+    `title` names the graph inside of the ONNX file, whatever the model is called in a repository. What only our own
+    runs know is None for others.
     """
 
     title: str
     description: Description
     model: Model
-    training: TrainingFacts
-    examples: Examples
+    training: TrainingFacts | None = None
+    examples: Examples | None = None
 
     @property
     def metadata(self) -> Mapping[str, object]:
         """The facts that go into files which can carry some; the same for the same source, whenever it is exported."""
         image, training = self.description.image, self.training
+        about_training: dict[str, object] = {}
+        if training is not None:
+            about_training = {
+                "recipe": training.recipe,
+                "dataset": training.dataset,
+                "dataset_sha256": training.dataset_sha256,
+                "seed": training.seed,
+                "git_revision": training.git_revision,
+            }
         return {
             "task": self.description.task,
             "labels": self.description.labels,
             "image": None if image is None else asdict(image),
-            "recipe": training.recipe,
-            "dataset": training.dataset,
-            "dataset_sha256": training.dataset_sha256,
-            "seed": training.seed,
-            "git_revision": training.git_revision,
+            **about_training,
         }
 
 

@@ -53,7 +53,7 @@ def test_a_model_whose_weights_changed_in_the_conversion_is_refused(
         export_run(digits_run, tmp_path / "models")
 
     assert list(tmp_path.iterdir()) == []
-    assert caught.value.evidence.parity.max_abs_difference > 1e-4
+    assert caught.value.evidence.parities[0].max_abs_difference > 1e-4
     assert {comparison.inputs for comparison in caught.value.evidence.comparisons} == {
         "test split",
         "all 0",

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export import probes as probing
 from export import runtimes
 from export.errors import WrongUseError
 from export.exporter import Exported, ParityError, export_run
-from export.runtimes import batches, probes
+from export.probes import batches, probes
 from export.sources.run import model_name
 from serving.bundle import read_manifest
 from serving.images import ImageSpec
-from serving.signatures import TensorSpec
+from serving.signatures import Signature, TensorSpec
 from training.run import Run
 
 
@@ -97,9 +98,10 @@ def test_without_a_test_split_the_bundle_is_proven_on_the_validation_split(
 ) -> None:
     evidence = exported_shapes.evidence
 
-    assert (evidence.evaluated_on, evidence.examples) == ("validation", 24)
+    assert evidence.quality is not None
+    assert (evidence.quality.evaluated_on, evidence.quality.examples) == ("validation", 24)
     assert evidence.comparisons[0].inputs == "validation split"
-    assert evidence.value == pytest.approx(shapes_run.metrics.value, abs=1e-6)
+    assert evidence.metrics["accuracy"] == pytest.approx(shapes_run.metrics.value, abs=1e-6)
 
 
 def test_a_model_of_ones_own_images_is_called_as_their_folder_is(exported_shapes: Exported) -> None:
@@ -136,13 +138,14 @@ def test_a_folder_whose_name_no_model_can_have_asks_for_one() -> None:
 
 
 def test_large_images_go_in_small_batches_and_no_image_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "MAX_BATCH_BYTES", 1000)
+    monkeypatch.setattr(probing, "MAX_BATCH_BYTES", 1000)
     images = np.arange(7 * 300, dtype=np.uint8).reshape(7, 10, 10, 3)
 
     assert [len(batch) for batch in batches(images)] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(batches(images)), images)
     assert [len(batch) for batch in batches(np.zeros((2, 2000), np.uint8))] == [1, 1]
-    assert [len(batch) for batch in probes(TensorSpec("pixels", "uint8", (None, 10, 10, 3)))["random"]] == [1, 2]
+    signature = Signature(inputs=(TensorSpec("pixels", "uint8", (None, 10, 10, 3)),), outputs=())
+    assert [len(batch["pixels"]) for batch in probes(signature)["random"]] == [1, 2]
 
 
 def test_images_on_disk_are_read_batch_by_batch(exported_shapes: Exported, tmp_path: Path) -> None:
@@ -153,6 +156,9 @@ def test_images_on_disk_are_read_batch_by_batch(exported_shapes: Exported, tmp_p
     assert np.shares_memory(first, images)
     assert [len(batch) for batch in found] == [256, 44]
     signature = exported_shapes.manifest.signatures["serving_default"]
-    by_tensorflow = runtimes.answers(runtimes.TensorFlowRuntime(exported_shapes.path, signature), found)
-    by_onnx = runtimes.answers(runtimes.OnnxRuntime(exported_shapes.path, signature), found)
-    np.testing.assert_allclose(by_onnx, by_tensorflow, atol=1e-5)
+    by_runtime = [
+        runtimes.answers(kind(exported_shapes.path, signature), [{"pixels": batch} for batch in found])
+        for kind in runtimes.RUNTIMES
+    ]
+    for by_tensorflow, by_onnx in zip(*by_runtime, strict=True):
+        np.testing.assert_allclose(by_onnx["scores"], by_tensorflow["scores"], atol=1e-5)
