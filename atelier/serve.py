@@ -60,6 +60,14 @@ def serve(
     ] = None,
     max_queue_images: Annotated[
         int | None, typer.Option(help="Images that may wait to be decoded.", show_default="1024")
+    cors_origins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cors-origin",
+            metavar="ORIGIN",
+            help="A site whose pages may call from a browser, such as https://shop.example, or * for any; repeatable.",
+            show_default="none",
+        ),
     ] = None,
     drain_grace_s: Annotated[
         float | None,

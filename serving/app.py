@@ -8,11 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 import orjson
 
 from serving.errors import ServingError
+from serving.frontends.grpc_health import GrpcHealth
+from serving.frontends.grpc_streams import serve_stream
 from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
 from serving.frontends.health import Health
 from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_body, send_error, send_json
 from serving.frontends.images import Images
 from serving.frontends.page import send_page
+from serving.frontends.reflection import Reflection
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import PREFIX, TfsRest, parse_path
 
@@ -22,8 +25,18 @@ log = logging.getLogger("atelier.http")
 class App:
     """Every request of both ports comes in here."""
 
-    def __init__(self, grpc: TfsGrpc, rest: TfsRest, images: Images, health: Health, max_request_bytes: int) -> None:
-        self._methods = grpc.methods
+    def __init__(
+        self,
+        grpc: TfsGrpc,
+        rest: TfsRest,
+        images: Images,
+        health: Health,
+        grpc_health: GrpcHealth,
+        reflection: Reflection,
+        max_request_bytes: int,
+    ) -> None:
+        self._methods = {**grpc.methods, **grpc_health.methods}
+        self._streams = {**grpc_health.streams, **reflection.streams}
         self._rest = rest
         self._images = images
         self._max_request_bytes = max_request_bytes
@@ -41,13 +54,18 @@ class App:
         if method is not None:
             await serve_unary(scope, receive, send, method, self._max_request_bytes)
         elif is_grpc(scope):
-            await send_status(
-                send,
-                UNIMPLEMENTED,
-                f"unknown gRPC method {scope['path']}; known: {', '.join(sorted(self._methods))}",
-            )
+            await self._serve_other_grpc(scope, receive, send)
         else:
             await self._serve_http(scope, receive, send)
+
+    async def _serve_other_grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        stream = self._streams.get(path)
+        if stream is not None:
+            await serve_stream(scope, receive, send, stream)
+        else:
+            known = ", ".join(sorted([*self._methods, *self._streams]))
+            await send_status(send, UNIMPLEMENTED, f"unknown gRPC method {path}; known: {known}")
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyvoy import PyvoyServer
@@ -11,6 +12,12 @@ STAT_PREFIX = "gateway"
 _MAX_CONCURRENT_STREAMS = 1024
 _WINDOW_BYTES = 1024 * 1024
 _TYPES = "type.googleapis.com/envoy"
+_CORS_REQUEST_HEADERS = (
+    "content-type, content-encoding, authorization, inference-header-content-length, "
+    "x-grpc-web, x-user-agent, grpc-timeout"
+)
+_CORS_RESPONSE_HEADERS = "grpc-status, grpc-message, inference-header-content-length, retry-after"
+_CORS_MAX_AGE_S = "600"
 
 _HEX, _TAIL = "[0-9A-Fa-f]", "%[89ABab][0-9A-Fa-f]"
 _UTF8_PATH = "|".join(
@@ -29,10 +36,13 @@ _UTF8_PATH = "|".join(
 """One character of a path that is percent-encoded UTF-8 (Unicode 16, table 3-7)."""
 
 
-def build_config(*, host: str, grpc_port: int, rest_port: int, admin_socket: str) -> dict[str, Any]:
+def build_config(
+    *, host: str, grpc_port: int, rest_port: int, admin_socket: str, cors_origins: Sequence[str] = ()
+) -> dict[str, Any]:
     """One listener with two addresses: a second listener would start a second application with a loop of its own.
 
-    Both addresses take HTTP/1.1 and HTTP/2. The admin interface is a Unix socket, out of reach of the network.
+    Both addresses take HTTP/1.1 and HTTP/2, and gRPC-Web. The admin interface is a Unix socket, out of reach of the
+    network. Pages of `cors_origins` may call from a browser; `*` means those of any site.
     """
     server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
     config: dict[str, Any] = server.get_envoy_config()
@@ -50,9 +60,45 @@ def build_config(*, host: str, grpc_port: int, rest_port: int, admin_socket: str
         "initial_stream_window_size": _WINDOW_BYTES,
         "initial_connection_window_size": 16 * _WINDOW_BYTES,
     }
-    manager["http_filters"] = [_refuse_paths_that_are_no_text(), _inflate_requests(), *manager["http_filters"]]
+    manager["http_filters"] = [
+        _refuse_paths_that_are_no_text(),
+        *([_filter("cors", "Cors")] if cors_origins else []),
+        _filter("grpc_web", "GrpcWeb"),
+        _inflate_requests(),
+        *manager["http_filters"],
+    ]
+    if cors_origins:
+        _allow_origins(manager["route_config"]["virtual_hosts"][0], cors_origins)
     manager["local_reply_config"] = _say_which_path_was_refused()
     return config
+
+
+def _filter(name: str, message: str) -> dict[str, Any]:
+    """An HTTP filter that needs no settings."""
+    return {
+        "name": f"envoy.filters.http.{name}",
+        "typed_config": {"@type": f"{_TYPES}.extensions.filters.http.{name}.v3.{message}"},
+    }
+
+
+def _allow_origins(virtual_host: dict[str, Any], origins: Sequence[str]) -> None:
+    """Envoy takes the policy from the route of a request, so there has to be one; it leads nowhere else."""
+    any_site = "*" in origins
+    virtual_host["routes"] = [{"match": {"prefix": "/"}, "non_forwarding_action": {}}]
+    virtual_host["typed_per_filter_config"] = {
+        "envoy.filters.http.cors": {
+            "@type": f"{_TYPES}.extensions.filters.http.cors.v3.CorsPolicy",
+            "allow_origin_string_match": [{"safe_regex": {"regex": ".*"}}] if any_site else _exactly(origins),
+            "allow_methods": "GET, HEAD, POST, OPTIONS",
+            "allow_headers": _CORS_REQUEST_HEADERS,
+            "expose_headers": _CORS_RESPONSE_HEADERS,
+            "max_age": _CORS_MAX_AGE_S,
+        }
+    }
+
+
+def _exactly(origins: Sequence[str]) -> list[dict[str, str]]:
+    return [{"exact": origin} for origin in origins]
 
 
 def _refuse_paths_that_are_no_text() -> dict[str, Any]:

@@ -140,6 +140,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
             grpc_port=settings.grpc_port,
             rest_port=settings.rest_port,
             admin_socket=admin_socket,
+            cors_origins=settings.cors_origins,
         )
         process = subprocess.Popen(  # noqa: S603 -- Envoy from its own wheel
             [

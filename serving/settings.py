@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
 MEBIBYTE = 1024 * 1024
+
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/?#]+)$")]
+"""What browsers send as `Origin`: scheme, host and port, without a path."""
+
+
+def _split_at_commas(value: object) -> object:
+    """In a variable, a list is written with commas."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 class ServingSettings(BaseSettings):
@@ -55,6 +65,8 @@ class ServingSettings(BaseSettings):
     """Images that one request may hold."""
     max_queue_images: int = Field(1024, ge=1)
     """Images of all requests that may wait to be decoded; more are refused at once."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()
+    """Sites whose pages may call the gateway from a browser, such as `https://shop.example`; `*` means any."""
     drain_grace_s: float = Field(1.0, ge=0)
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
     drain_timeout_s: float = Field(30.0, ge=0)

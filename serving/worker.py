@@ -19,9 +19,11 @@ from functools import partial
 from serving.app import App
 from serving.batching.batcher import BatchLimits
 from serving.dataplane import DataPlane
+from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
 from serving.frontends.http import Receive, Scope, Send
 from serving.frontends.images import Images
+from serving.frontends.reflection import Reflection
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
 from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
@@ -32,6 +34,7 @@ from serving.repository.loader import Loaded, load_version
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.settings import ServingSettings
+from serving.wire.services import Descriptions
 
 
 class Worker:
@@ -59,6 +62,7 @@ class Worker:
         )
         plane = DataPlane(self.manager, self._metrics, decoder)
         self.health = Health(self.manager, self._metrics)
+        descriptions = Descriptions()
         limit = settings.max_request_bytes
         rest = TfsRest(plane, self.manager, settings.max_json_bytes)
         self.app = App(
@@ -66,6 +70,8 @@ class Worker:
             rest,
             Images(plane, rest, self._image_executor, limit, settings.max_json_bytes, settings.max_request_images),
             self.health,
+            GrpcHealth(self.health, self.manager, descriptions.services),
+            Reflection(descriptions),
             limit,
         )
         self._watching: asyncio.Task[None] | None = None

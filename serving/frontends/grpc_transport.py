@@ -49,7 +49,7 @@ CODE_OF_CAUSE = MappingProxyType(
 
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ACCEPT_ENCODING = (b"grpc-accept-encoding", b"identity,gzip,deflate")
-_START = {
+START = {
     "type": "http.response.start",
     "status": 200,
     "headers": [_CONTENT_TYPE, _ACCEPT_ENCODING],
@@ -65,13 +65,7 @@ async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handle
         await send_json(send, 415, {"error": f"{scope['path']}: expected {expected}"})
         return
     try:
-        encoding = ""
-        deadline: float | None = None
-        for name, value in scope["headers"]:
-            if name == b"grpc-timeout":
-                deadline = loop_time() + parse_timeout(value.decode("latin-1"))
-            elif name == b"grpc-encoding":
-                encoding = value.decode("latin-1")
+        deadline, encoding = read_call_headers(scope)
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
         answer = await handle(decode_message(body, encoding, max_bytes), deadline)
     except ServingError as error:
@@ -88,9 +82,25 @@ async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handle
         log.exception("a call of %s failed", scope["path"])
         await send_status(send, INTERNAL, "internal error; the gateway's log has the details")
     else:
-        await send(_START)
+        await send(START)
         await send({"type": "http.response.body", "body": encode_message(answer), "more_body": False})
         await send(_OK_TRAILERS)
+
+
+def read_call_headers(scope: Scope) -> tuple[float | None, str]:
+    """The call's deadline in the event loop's time, and what its messages are compressed with.
+
+    Raises:
+        InvalidInputError: a `grpc-timeout` that is none.
+    """
+    encoding = ""
+    deadline: float | None = None
+    for name, value in scope["headers"]:
+        if name == b"grpc-timeout":
+            deadline = loop_time() + parse_timeout(value.decode("latin-1"))
+        elif name == b"grpc-encoding":
+            encoding = value.decode("latin-1")
+    return deadline, encoding
 
 
 def is_grpc(scope: Scope) -> bool:
@@ -103,13 +113,14 @@ def is_grpc(scope: Scope) -> bool:
 
 async def send_status(send: Send, code: int, text: str) -> None:
     """An answer without a message: status only, in the headers ("trailers-only")."""
+    headers = [_CONTENT_TYPE, *status_headers(code, text)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def status_headers(code: int, text: str) -> list[tuple[bytes, bytes]]:
+    """A failed call's status as headers or trailers; the text is cut where TensorFlow Serving cuts it."""
     shown = printable(text)
     if len(shown) > _MAX_STATUS_CHARACTERS:
         shown = shown[:_MAX_STATUS_CHARACTERS] + "...TRUNCATED"
-    headers = [
-        _CONTENT_TYPE,
-        (b"grpc-status", str(code).encode()),
-        (b"grpc-message", encode_status_message(shown)),
-    ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return [(b"grpc-status", str(code).encode()), (b"grpc-message", encode_status_message(shown))]

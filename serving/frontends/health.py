@@ -1,4 +1,4 @@
-"""What probes and Prometheus ask for."""
+"""What probes and Prometheus ask for, over HTTP."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ class Health:
         self._metrics = metrics
         self._draining = False
 
+    @property
+    def draining(self) -> bool:
+        """Whether the gateway is stopping."""
+        return self._draining
+
     def drain(self) -> None:
         """From now on this worker says that it is not ready."""
         self._draining = True
+        self._manager.changes.announce()
+
+    def not_ready(self) -> list[str]:
+        """Why the gateway cannot answer for all of its models; empty when it can."""
+        return ["the gateway is stopping"] if self._draining else self._manager.not_ready()
 
     async def live(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """200 as long as the event loop turns."""
@@ -25,7 +35,7 @@ class Health:
 
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """200 when every model has an available version, else 503 with the reasons."""
-        reasons = ["the gateway is stopping"] if self._draining else self._manager.not_ready()
+        reasons = self.not_ready()
         await send_json(send, 503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
 
     async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from serving.bundle import Task
 from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
 from serving.metrics import Metrics
+from serving.repository.changes import Changes
 from serving.repository.loader import Loaded
 from serving.repository.servable import Servable
 from serving.repository.source import Fingerprint, ModelFolder, Source, fingerprint, has_manifest, is_settled
@@ -105,6 +106,7 @@ class Manager:
         self._models: dict[str, _Model] = {}
         self._is_first_look = True
         self._tasks: set[asyncio.Task[None]] = set()
+        self.changes = Changes()
 
     async def watch(self, interval_s: float) -> None:
         """Steps until cancelled."""
@@ -163,6 +165,11 @@ class Manager:
             for name, model in sorted(self._models.items())
         ]
 
+    def answers_for(self, name: str) -> bool | None:
+        """Whether a model has a version that answers; None where there is no such model."""
+        model = self._models.get(name)
+        return None if model is None else model.current is not None
+
     def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
         """States of a model's versions, newest first; of one version, where it is given.
 
@@ -200,6 +207,7 @@ class Manager:
             if name not in self._models:
                 settled = set(folder.versions) if self._is_first_look else set()
                 self._models[name] = _Model(folder._replace(version_dirs={}), settled=settled)
+                self.changes.announce()
         self._is_first_look = False
         # A models folder that is itself a base path is no model to `scan` once its last version is gone.
         cleared = not any(folder.version_dirs for folder in found.values())
@@ -265,6 +273,7 @@ class Manager:
             self._choose_current(model)
         if not model.present and not model.versions:
             self._models.pop(name, None)
+            self.changes.announce()
 
     def _begin_load(self, name: str, model: _Model, number: int) -> None:
         self._enter(name, number, model.versions[number], State.LOADING)
@@ -323,10 +332,12 @@ class Manager:
     def _choose_current(self, model: _Model) -> None:
         available = [number for number, record in model.versions.items() if record.answers]
         model.current = model.versions[max(available)].servable if available else None
+        self.changes.announce()
 
     def _enter(self, name: str, number: int, record: _Version, state: State) -> None:
         record.state = state
         self._metrics.version_state(name, number, state)
+        self.changes.announce()
 
     @staticmethod
     def _reason(model: _Model) -> str:

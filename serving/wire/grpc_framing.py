@@ -57,6 +57,44 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
     return message
 
 
+class FrameSplitter:
+    """Cuts what a streaming call sends, in whatever pieces it comes, into frames for `decode_message`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The frames that are complete with this chunk, in order.
+
+        Raises:
+            PayloadTooLargeError: a frame announces more than `max_bytes`.
+        """
+        self._pending += chunk
+        frames = []
+        while len(self._pending) >= _HEADER.size:
+            _, length = _HEADER.unpack_from(self._pending)
+            if length > self._max_bytes:
+                raise PayloadTooLargeError(
+                    f"expected messages of at most {self._max_bytes:,} bytes, one announces {length:,}"
+                )
+            end = _HEADER.size + length
+            if len(self._pending) < end:
+                break
+            frames.append(bytes(self._pending[:end]))
+            del self._pending[:end]
+        return frames
+
+    def close(self) -> None:
+        """Says that no more comes.
+
+        Raises:
+            InvalidInputError: the last frame is incomplete.
+        """
+        if self._pending:
+            raise InvalidInputError(f"the stream of messages ends within a frame, after {len(self._pending)} bytes")
+
+
 def encode_message(message: bytes) -> bytes:
     """The message as one uncompressed frame."""
     return _HEADER.pack(0, len(message)) + message

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import InvalidInputError, PayloadTooLargeError, UnsupportedError
-from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, parse_timeout
+from serving.wire.grpc_framing import (
+    FrameSplitter,
+    decode_message,
+    encode_message,
+    encode_status_message,
+    parse_timeout,
+)
 
 LIMIT = 100_000
 
@@ -134,3 +140,24 @@ def test_printable_ascii_but_percent_is_left_alone() -> None:
     printable = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
     assert encode_status_message(printable) == printable.encode()
     assert encode_status_message("100 % é\n") == b"100 %25 %C3%A9%0A"
+
+
+@given(st.lists(st.binary(max_size=30), max_size=5), st.integers(1, 9))
+def test_a_stream_is_cut_into_its_frames_in_whatever_pieces_it_comes(messages: list[bytes], piece: int) -> None:
+    stream = b"".join(map(frame, messages))
+    splitter = FrameSplitter(LIMIT)
+    found = [one for start in range(0, len(stream), piece) for one in splitter.feed(stream[start : start + piece])]
+    splitter.close()
+    assert found == list(map(frame, messages))
+
+
+def test_a_frame_that_announces_too_much_is_refused_before_it_comes() -> None:
+    with pytest.raises(PayloadTooLargeError, match="at most 10 bytes, one announces 11"):
+        FrameSplitter(10).feed(frame(bytes(11))[:5])
+
+
+def test_a_stream_that_ends_within_a_frame_is_refused() -> None:
+    splitter = FrameSplitter(LIMIT)
+    assert splitter.feed(frame(b"whole") + frame(b"cut")[:-1]) == [frame(b"whole")]
+    with pytest.raises(InvalidInputError, match="ends within a frame, after 7 bytes"):
+        splitter.close()

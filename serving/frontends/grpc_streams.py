@@ -1,0 +1,133 @@
+"""Streaming gRPC calls over ASGI: watching health, reflection. None of them is hot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn
+
+from google.protobuf.message import DecodeError
+
+from serving.errors import DeadlineExceededError, InvalidInputError, ServingError
+from serving.frontends.grpc_transport import (
+    CODE_OF_CAUSE,
+    INTERNAL,
+    START,
+    read_call_headers,
+    send_status,
+    status_headers,
+)
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send
+from serving.wire.grpc_framing import FrameSplitter, decode_message, encode_message
+
+log = logging.getLogger("atelier.grpc")
+
+StreamHandler = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+"""Takes the client's messages as they come, gives the answers."""
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+_MAX_WAITING_MESSAGES = 16
+_LOOK_FOR_DISCONNECT_S = 0.25
+
+
+async def serve_stream(scope: Scope, receive: Receive, send: Send, handle: StreamHandler) -> None:
+    """Answers one streaming call until the handler ends, the client leaves or its deadline passes."""
+    incoming: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_MESSAGES)
+    answer = _Answer(send)
+    try:
+        deadline, encoding = read_call_headers(scope)
+        async with _deadline(deadline):
+            reading = asyncio.ensure_future(_read(receive, incoming, encoding))
+            answering = asyncio.ensure_future(answer.send_all(handle(_messages(incoming))))
+            try:
+                # Reading ends by an error only: a client that left, or that sent what is no message.
+                await asyncio.wait({reading, answering}, return_when=asyncio.FIRST_COMPLETED)
+                await (answering if answering.done() else reading)
+            finally:
+                await _cancelled(reading, answering)
+    except ServingError as error:
+        await answer.fail(CODE_OF_CAUSE[type(error)], str(error))
+    except DecodeError:
+        await answer.fail(
+            CODE_OF_CAUSE[InvalidInputError], "the message is not a valid protobuf of the method's request type"
+        )
+    except ClientGoneError:
+        return
+    except Exception:
+        log.exception("a call of %s failed", scope["path"])
+        await answer.fail(INTERNAL, "internal error; the gateway's log has the details")
+    else:
+        await answer.finish()
+
+
+class _Answer:
+    """What goes back: headers with the first message, the status at the end."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._started = False
+
+    async def send_all(self, messages: AsyncIterator[bytes]) -> None:
+        async for message in messages:
+            await self._start()
+            await self._send({"type": "http.response.body", "body": encode_message(message), "more_body": True})
+
+    async def finish(self) -> None:
+        await self._start()
+        await self._end([(b"grpc-status", b"0")])
+
+    async def fail(self, code: int, text: str) -> None:
+        if self._started:
+            await self._end(status_headers(code, text))
+        else:
+            await send_status(self._send, code, text)
+
+    async def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            await self._send(START)
+
+    async def _end(self, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
+
+
+async def _read(receive: Receive, incoming: asyncio.Queue[bytes | None], encoding: str) -> NoReturn:
+    """Passes messages on, then stays to see whether the client leaves."""
+    splitter = FrameSplitter(MAX_MESSAGE_BYTES)
+    more = True
+    while more:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGoneError
+        for frame in splitter.feed(event.get("body", b"")):
+            await incoming.put(decode_message(frame, encoding, MAX_MESSAGE_BYTES))
+        more = event.get("more_body", False)
+    splitter.close()
+    await incoming.put(None)
+    while True:  # pyvoy gives an empty event at once, not the next one when there is one, until the client is gone
+        if (await receive())["type"] == "http.disconnect":
+            raise ClientGoneError
+        await asyncio.sleep(_LOOK_FOR_DISCONNECT_S)
+
+
+async def _messages(incoming: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
+    while (message := await incoming.get()) is not None:
+        yield message
+
+
+@contextlib.asynccontextmanager
+async def _deadline(deadline: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceededError("Deadline exceeded") from error
+
+
+async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,92 @@
+"""Server reflection: a client that knows nothing learns the services from the gateway, and can call them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from tests.support.gateway import RunningGateway
+
+PREDICT = "tensorflow.serving.PredictionService"
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture
+def channel(gateway: RunningGateway) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        yield channel
+
+
+def answers(
+    channel: grpc.Channel, version: str, *questions: reflection_pb2.ServerReflectionRequest
+) -> list[reflection_pb2.ServerReflectionResponse]:
+    call = channel.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    return list(call(iter(questions), timeout=TIMEOUT_S))
+
+
+def test_the_official_client_lists_the_services(channel: grpc.Channel) -> None:
+    services = ProtoReflectionDescriptorDatabase(channel).get_services()
+    assert {PREDICT, "tensorflow.serving.ModelService", "grpc.health.v1.Health"} <= set(services)
+
+
+def test_a_call_can_be_made_with_nothing_but_what_was_reflected(channel: grpc.Channel) -> None:
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+    method = pool.FindServiceByName(PREDICT).FindMethodByName("Predict")
+    request_class, response_class = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    request = request_class()
+    request.model_spec.name = "pair"
+    for name, values in (("a", [1.0, 2.0]), ("b", [3.0, 5.0])):
+        tensor = request.inputs[name]
+        tensor.dtype = 1
+        tensor.tensor_shape.dim.add(size=2)
+        tensor.float_val.extend(values)
+    call = channel.unary_unary(
+        f"/{PREDICT}/Predict",
+        request_serializer=request_class.SerializeToString,
+        response_deserializer=response_class.FromString,
+    )
+    answer = call(request, timeout=TIMEOUT_S)
+    assert list(answer.outputs["sum"].float_val) == [4.0, 7.0]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_questions_of_one_call_are_answered_in_order(version: str, channel: grpc.Channel) -> None:
+    question = reflection_pb2.ServerReflectionRequest
+    listed, unknown, file, empty = answers(
+        channel,
+        version,
+        question(host="here", list_services="*"),
+        question(file_containing_symbol="no.such.Symbol"),
+        question(file_by_filename="google/protobuf/any.proto"),
+        question(),
+    )
+    assert listed.valid_host == "here"
+    assert PREDICT in {service.name for service in listed.list_services_response.service}
+    assert (unknown.error_response.error_code, unknown.error_response.error_message) == (5, "not found: no.such.Symbol")
+    assert len(file.file_descriptor_response.file_descriptor_proto) == 1
+    assert empty.error_response.error_code == 3
+
+
+def test_what_is_no_question_ends_the_call_with_a_sentence(channel: grpc.Channel) -> None:
+    call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(iter([b"\xff\xff\xff"]), timeout=TIMEOUT_S))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "not a valid protobuf" in caught.value.details()
+
+
+def test_a_question_of_megabytes_is_refused(channel: grpc.Channel) -> None:
+    call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+    with pytest.raises(grpc.RpcError) as caught:
+        list(call(iter([bytes(2_000_000)]), timeout=TIMEOUT_S))
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
