@@ -60,6 +60,7 @@ def serve(
     ] = None,
     max_queue_images: Annotated[
         int | None, typer.Option(help="Images that may wait to be decoded.", show_default="1024")
+    ] = None,
     cors_origins: Annotated[
         list[str] | None,
         typer.Option(

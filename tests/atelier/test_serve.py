@@ -73,7 +73,8 @@ def test_every_setting_has_a_flag_and_every_flag_a_setting() -> None:
 
 @pytest.mark.parametrize("name", ServingSettings.model_fields)
 def test_the_default_that_is_shown_is_the_settings(name: str) -> None:
-    assert OPTIONS[name].show_default == str(ServingSettings.model_fields[name].default)
+    default = ServingSettings.model_fields[name].default
+    assert OPTIONS[name].show_default == ("none" if default == () else str(default))
 
 
 def test_the_help_shows_defaults_and_where_else_settings_come_from() -> None:
