@@ -87,7 +87,7 @@ class App:
             else:
                 body = orjson.dumps({"error": f"{path}: expected GET, received {method}"})
                 await send_body(send, 405, body, headers=((b"allow", b"GET, HEAD"),))
-        elif path.startswith(PREFIX):
+        elif path[: len(PREFIX)].lower() == PREFIX:
             address = parse_path(method, scope["raw_path"].decode("ascii", "replace").partition("?")[0])
             if not address.verb:
                 await self._rest.get(address, send)

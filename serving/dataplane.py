@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from serving.errors import InvalidInputError, UnsupportedError
+from serving.errors import DeadlineExceededError, InvalidInputError, UnsupportedError
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
 from serving.metrics import Metrics
+from serving.repository.derivation import Derivation
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.signatures import DEFAULT_SIGNATURE, Signature, format_shape
@@ -86,10 +88,27 @@ class DataPlane:
             figures.served = servable.name
             signature = servable.signature(target.signature_name)
             wanted = _filtered(signature, output_filter) if output_filter else None
-            outputs = await servable.run(target.signature_name, decode(signature), deadline)
+            outputs = await self._run(servable, target.signature_name, decode(signature), deadline)
         if wanted is not None:
             outputs = {name: outputs[name] for name in wanted}
         return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
+
+    async def predict_each(
+        self, target: Target, decoders: Mapping[str, Decode], *, api: str, deadline: float | None = None
+    ) -> list[Prediction]:
+        """Runs several signatures of one version, by name, each on what its decoder makes of the request.
+
+        Nothing runs before all of them are known and decoded.
+
+        Raises:
+            ServingError: every cause of serving/errors.py; one failure fails all.
+        """
+        with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
+            figures.served = servable.name
+            signatures = {name: servable.signature(name) for name in decoders}
+            inputs = {name: decode(signatures[name]) for name, decode in decoders.items()}
+            outputs = {name: await self._run(servable, name, inputs[name], deadline) for name in decoders}
+        return [Prediction(servable.name, servable.version, name, signatures[name], outputs[name]) for name in decoders]
 
     async def classify_images(
         self, target: Target, files: Sequence[ImageFile], top_k: int, *, api: str
@@ -109,6 +128,32 @@ class DataPlane:
         return ImagesAnswer(
             servable.name, servable.version, [best_classes(row, servable.labels, top_k) for row in scores]
         )
+
+    def _run(
+        self, servable: Servable, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
+    ) -> Awaitable[dict[str, np.ndarray]]:
+        derivation = servable.derivations.get(signature_name)
+        if derivation is None:
+            return servable.run(signature_name, inputs, deadline)
+        return self._run_derived(servable, derivation, inputs, deadline)
+
+    async def _run_derived(
+        self, servable: Servable, derivation: Derivation, inputs: Mapping[str, np.ndarray], deadline: float | None
+    ) -> dict[str, np.ndarray]:
+        """Decodes the strings, and runs the signature that they are decoded for."""
+        (strings,) = inputs.values()
+        servable.admit(derivation.source, len(strings))
+        if derivation.image is None:
+            rows = derivation.decode_examples(strings.tolist())
+        else:
+            files = [ImageFile(data, derivation.row_name(row)) for row, data in enumerate(strings.tolist())]
+            try:
+                async with asyncio.timeout_at(deadline):
+                    rows = await self._image_decoder.decode(files, derivation.image)
+            except TimeoutError as error:
+                raise DeadlineExceededError("the deadline passed before the images were decoded") from error
+        answers = await servable.run(derivation.source, {derivation.source_input.name: rows}, deadline)
+        return derivation.outputs(answers)
 
     def _resolve(self, target: Target) -> Servable:
         return self._manager.resolve(target.name, target.version, target.label)

@@ -11,6 +11,10 @@ import numpy as np
 
 DEFAULT_SIGNATURE = "serving_default"
 PREDICT_METHOD = "tensorflow/serving/predict"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+"""One string input `inputs` [N] of serialized tf.Examples; outputs `classes` (string) and/or `scores`, both [N, n]."""
+REGRESS_METHOD = "tensorflow/serving/regress"
+"""One string input `inputs` [N] of serialized tf.Examples; one float32 output `outputs`, [N] or [N, 1]."""
 
 
 @dataclass(frozen=True, slots=True)

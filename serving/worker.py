@@ -112,6 +112,7 @@ class Worker:
             executor=self._run_executor,
             metrics=self._metrics,
             task=loaded.task,
+            derivations=loaded.derivations,
         )
 
 

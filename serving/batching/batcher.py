@@ -125,7 +125,7 @@ class Batcher:
             InferenceError: the model failed.
             UnavailableError: the gateway is stopping.
         """
-        self._admit(rows)
+        self.admit(rows)
         if rows <= self._limits.max_batch_size:
             entry = self._enqueue(inputs, rows, deadline)
             try:
@@ -145,7 +145,13 @@ class Batcher:
                 self._abandon(part)
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
-    def _admit(self, rows: int) -> None:
+    def admit(self, rows: int) -> None:
+        """Refuses what the queue has no room for; `submit` does so too, this is for what takes long to decode first.
+
+        Raises:
+            InvalidInputError: more rows than the queue could ever hold.
+            OverloadedError: the queue is full.
+        """
         limit = self._limits.max_queue_rows
         if rows > limit:
             raise InvalidInputError(f"expected at most {limit} rows in a request, received {rows}")

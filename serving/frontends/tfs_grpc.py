@@ -10,19 +10,27 @@ from types import MappingProxyType
 
 import numpy as np
 
-from serving.dataplane import DataPlane, Target
+from serving.dataplane import DataPlane, Prediction, Target
 from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
+from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
 from serving.repository.manager import Manager, VersionStatus
-from serving.signatures import DEFAULT_SIGNATURE, Signature
+from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature
 from serving.wire.atelier_tfs_pb2 import (
+    ClassificationResponse,
+    ClassificationResult,
+    ExamplesRequest,
     GetModelMetadataRequest,
     GetModelMetadataResponse,
     GetModelStatusRequest,
     GetModelStatusResponse,
     ModelSpec,
+    MultiInferenceRequest,
+    MultiInferenceResponse,
     PredictRequest,
     PredictResponse,
+    RegressionResponse,
+    RegressionResult,
     SignatureDefMap,
     Tensor,
 )
@@ -40,10 +48,14 @@ class TfsGrpc:
     def __init__(self, plane: DataPlane, manager: Manager, max_tensor_bytes: int) -> None:
         self._plane = plane
         self._manager = manager
+        self._examples = ExampleMethods(plane, api=_API)
         self._max_tensor_bytes = max_tensor_bytes
         self.methods: Mapping[str, Handler] = MappingProxyType(
             {
                 "/tensorflow.serving.PredictionService/Predict": self.predict,
+                "/tensorflow.serving.PredictionService/Classify": self.classify,
+                "/tensorflow.serving.PredictionService/Regress": self.regress,
+                "/tensorflow.serving.PredictionService/MultiInference": self.multi_inference,
                 "/tensorflow.serving.PredictionService/GetModelMetadata": self.get_model_metadata,
                 "/tensorflow.serving.ModelService/GetModelStatus": self.get_model_status,
             }
@@ -62,15 +74,42 @@ class TfsGrpc:
             deadline=deadline,
         )
         response = PredictResponse()
-        spec = response.model_spec
-        spec.name = prediction.name
-        spec.version.value = prediction.version
-        spec.signature_name = prediction.signature_name
+        _encode_spec(response.model_spec, prediction)
         outputs = response.outputs
         for output in prediction.signature.outputs:
             array = prediction.outputs.get(output.name)
             if array is not None:
                 encode_tensor(outputs[output.name], array, output.element)
+        return response.SerializeToString()
+
+    async def classify(self, message: bytes, deadline: float | None) -> bytes:
+        """`PredictionService.Classify`."""
+        prediction = await self._run_examples(message, CLASSIFY_METHOD, deadline)
+        response = ClassificationResponse()
+        _encode_spec(response.model_spec, prediction)
+        _encode_classification(response.result, prediction)
+        return response.SerializeToString()
+
+    async def regress(self, message: bytes, deadline: float | None) -> bytes:
+        """`PredictionService.Regress`."""
+        prediction = await self._run_examples(message, REGRESS_METHOD, deadline)
+        response = RegressionResponse()
+        _encode_spec(response.model_spec, prediction)
+        _encode_regression(response.result, prediction)
+        return response.SerializeToString()
+
+    async def multi_inference(self, message: bytes, deadline: float | None) -> bytes:
+        """`PredictionService.MultiInference`: several signatures of one model on the same examples."""
+        request = MultiInferenceRequest.FromString(message)
+        tasks = [Task(_target(task.model_spec), task.method_name) for task in request.tasks]
+        response = MultiInferenceResponse()
+        for prediction in await self._examples.run_all(tasks, request.input, deadline):
+            result = response.results.add()
+            _encode_spec(result.model_spec, prediction)
+            if prediction.signature.method == CLASSIFY_METHOD:
+                _encode_classification(result.classification_result, prediction)
+            else:
+                _encode_regression(result.regression_result, prediction)
         return response.SerializeToString()
 
     async def get_model_metadata(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
@@ -104,6 +143,12 @@ class TfsGrpc:
             _encode_status(response, status)
         return response.SerializeToString()
 
+    async def _run_examples(self, message: bytes, method: str, deadline: float | None) -> Prediction:
+        request = ExamplesRequest.FromString(message)
+        if not request.HasField("model_spec"):
+            raise InvalidInputError("Missing ModelSpec")
+        return await self._examples.run(_target(request.model_spec), method, request.input, deadline)
+
     def _decode(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, np.ndarray]:
         if tensors.keys() != signature.input_names:
             raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
@@ -120,6 +165,25 @@ def _target(spec: ModelSpec) -> Target:
         spec.version_label if spec.HasField("version_label") else None,
         spec.signature_name or DEFAULT_SIGNATURE,
     )
+
+
+def _encode_spec(spec: ModelSpec, prediction: Prediction) -> None:
+    spec.name = prediction.name
+    spec.version.value = prediction.version
+    spec.signature_name = prediction.signature_name
+
+
+def _encode_classification(result: ClassificationResult, prediction: Prediction) -> None:
+    labels, scores = labels_and_scores(prediction)
+    for names, numbers in zip(labels, scores.tolist(), strict=True):
+        classes = result.classifications.add().classes
+        for name, number in zip(names, numbers, strict=True):
+            classes.add(label=name, score=number)
+
+
+def _encode_regression(result: RegressionResult, prediction: Prediction) -> None:
+    for number in values(prediction).tolist():
+        result.regressions.add(value=number)
 
 
 def _input_names_differ(sent: set[str], wanted: frozenset[str]) -> str:

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API: predict, status, metadata; and the list of models, which TensorFlow Serving lacks.
+"""TensorFlow Serving's REST API, and the list of models, which TensorFlow Serving lacks.
 
 Source: https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/model_servers/http_rest_api_handler.cc.
 """
@@ -11,20 +11,24 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from serving.dataplane import DataPlane, Target
-from serving.errors import InvalidInputError, UnsupportedError
+from serving.errors import InvalidInputError
 from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
+from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.repository.manager import Manager, VersionStatus
-from serving.signatures import DTYPES, Signature, TensorSpec
+from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
+from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
 from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body
 
 PREFIX = "/v1/"
 _API = "tfs_rest"
-_MODEL_PATH = re.compile(
-    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d{1,19})|/labels/(?P<label>[^/:]+))?"
-    r"(?:(?P<metadata>/metadata)|:(?P<verb>predict|classify|regress))?",
-    re.IGNORECASE,
-)
+_NAME = "/(?P<name>[^/:]+)"
+_CHOICE = "(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+_GET_PATH = re.compile(f"/v1/models(?:{_NAME})?{_CHOICE}(?P<metadata>/metadata)?", re.IGNORECASE)
+_POST_PATH = re.compile(f"/v1/models{_NAME}{_CHOICE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
+_MAX_VERSION = 2**63 - 1
+_MAX_DIGITS = 40
+"""More are not looked at: turning them into a number would take its time."""
 _TF_DTYPE_NAMES: Mapping[str, str] = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"}
 
 
@@ -44,16 +48,21 @@ def parse_path(method: str, path: str) -> Address:
     Raises:
         InvalidInputError: not one of the API's paths, or not with this method.
     """
-    match = _MODEL_PATH.fullmatch(path)
-    verb = (match["verb"] or "").lower() if match else ""
-    if match is None or method not in ({"POST"} if verb else {"GET", "HEAD"}):
+    match = (_POST_PATH if method == "POST" else _GET_PATH).fullmatch(path)
+    if match is None or method not in {"POST", "GET", "HEAD"}:
         raise InvalidInputError(f"Malformed request: {method} {path}")
+    parts = match.groupdict()
+    if not parts["name"]:
+        raise InvalidInputError("Missing model name in request.")
+    version = int(parts["version"][:_MAX_DIGITS]) if parts["version"] else None
+    if version is not None and version > _MAX_VERSION:
+        raise InvalidInputError(f"Failed to convert version: {parts['version'][:_MAX_DIGITS]} to numeric.")
     return Address(
-        unquote(match["name"]),
-        int(match["version"]) if match["version"] else None,
-        unquote(match["label"]) if match["label"] else None,
-        verb,
-        match["metadata"] is not None,
+        unquote(parts["name"]),
+        version,
+        unquote(parts["label"]) if parts["label"] else None,
+        (parts.get("verb") or "").lower(),
+        parts.get("metadata") is not None,
     )
 
 
@@ -63,22 +72,32 @@ class TfsRest:
     def __init__(self, plane: DataPlane, manager: Manager, max_json_bytes: int) -> None:
         self._plane = plane
         self._manager = manager
+        self._examples = ExampleMethods(plane, api=_API)
         self._max_json_bytes = max_json_bytes
 
     async def post(self, address: Address, receive: Receive, send: Send) -> None:
-        """`:predict`; Classify and Regress need signatures that no bundle has yet."""
-        if address.verb != "predict":
-            raise UnsupportedError(
-                f"':{address.verb}' with JSON examples is not supported: "
-                "use ':predict', or send an image to ':classify'"
-            )
-        body = parse_predict_body(await read_body(receive, self._max_json_bytes))
+        """`:predict`, and `:classify` and `:regress` of JSON examples."""
+        body = await read_body(receive, self._max_json_bytes)
+        answer = self._predict if address.verb == "predict" else self._run_examples
+        await send_body(send, 200, await answer(address, body))
+
+    async def _predict(self, address: Address, body: bytes) -> bytes:
+        request = parse_predict_body(body)
         prediction = await self._plane.predict(
-            Target(address.name, address.version, address.label, body.signature_name),
-            lambda signature: decode_inputs(body, signature),
+            Target(address.name, address.version, address.label, request.signature_name),
+            lambda signature: decode_inputs(request, signature),
             api=_API,
         )
-        await send_body(send, 200, encode_outputs(prediction.outputs, body.form))
+        return encode_outputs(prediction.outputs, request.form)
+
+    async def _run_examples(self, address: Address, body: bytes) -> bytes:
+        request = parse_examples_body(body)
+        target = Target(address.name, address.version, address.label, request.signature_name)
+        if address.verb == "regress":
+            return encode_regression(values(await self._examples.run(target, REGRESS_METHOD, request.input)))
+        return encode_classification(
+            *labels_and_scores(await self._examples.run(target, CLASSIFY_METHOD, request.input))
+        )
 
     async def get(self, address: Address, send: Send) -> None:
         """Status or metadata of a model."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from serving.batching.policy import CostModel
 from serving.bundle import Task, read_labels, read_manifest, verify_files
 from serving.errors import BundleError, InferenceError
 from serving.images import ImageSpec
+from serving.repository.derivation import Derivation, derive
 from serving.signatures import Signature
 
 
@@ -25,6 +28,7 @@ class Loaded(NamedTuple):
     image: ImageSpec | None
     costs: dict[str, CostModel]
     task: Task | None = None
+    derivations: Mapping[str, Derivation] = MappingProxyType({})
 
 
 def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
@@ -50,7 +54,8 @@ def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ..
         raise BundleError(f"the model fails in its warm-up: {error}") from error
     if manifest is None:
         return Loaded(backend, labels, None, costs)
-    return Loaded(backend, labels, manifest.image, costs, manifest.task)
+    derivations = derive(manifest.signatures, backend.signatures, labels, manifest.image)
+    return Loaded(backend, labels, manifest.image, costs, manifest.task, derivations)
 
 
 def _warm_up(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...]) -> CostModel:

@@ -19,9 +19,12 @@ from serving.bundle import Task
 from serving.errors import InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
 from serving.metrics import Metrics
+from serving.repository.derivation import Derivation
 from serving.signatures import Signature
 
 Costs = Mapping[str, CostModel]
+
+_NO_ROWS = "expected at least one row, received none"
 
 
 class Servable:
@@ -40,13 +43,16 @@ class Servable:
         executor: Executor,
         metrics: Metrics,
         task: Task | None = None,
+        derivations: Mapping[str, Derivation] = MappingProxyType({}),
     ) -> None:
         self.name = name
         self.version = version
         self.labels = labels
         self.image = image
         self.task = task
-        self.signatures = MappingProxyType(dict(backend.signatures))
+        self.derivations = derivations
+        derived = {signature_name: derivation.signature for signature_name, derivation in derivations.items()}
+        self.signatures = MappingProxyType({**backend.signatures, **derived})
         self._backend = backend
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -89,7 +95,7 @@ class Servable:
     async def run(
         self, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
     ) -> dict[str, np.ndarray]:
-        """Answers through the batcher; inputs fit the signature.
+        """Answers one of the graph's own signatures through its batcher; inputs fit the signature.
 
         Raises:
             InvalidInputError: the inputs have different numbers of rows, or none.
@@ -100,8 +106,19 @@ class Servable:
             raise InvalidInputError(f"expected the same number of rows in every input, received {_row_counts(inputs)}")
         (count,) = rows
         if not count:
-            raise InvalidInputError("expected at least one row, received none")
+            raise InvalidInputError(_NO_ROWS)
         return await self._batchers[signature_name].submit(inputs, count, deadline)
+
+    def admit(self, signature_name: str, rows: int) -> None:
+        """Refuses rows that `run` would refuse, before they are decoded.
+
+        Raises:
+            InvalidInputError: no rows, or more than could ever wait.
+            OverloadedError: the queue is full.
+        """
+        if not rows:
+            raise InvalidInputError(_NO_ROWS)
+        self._batchers[signature_name].admit(rows)
 
     async def drained(self) -> None:
         """Returns once no request is being answered."""

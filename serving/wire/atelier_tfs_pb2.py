@@ -26,7 +26,7 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11\x61telier_tfs.proto\x12\x10\x61telier.wire.tfs\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\"v\n\x0bTensorShape\x12.\n\x03\x64im\x18\x02 \x03(\x0b\x32!.atelier.wire.tfs.TensorShape.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8f\x02\n\x06Tensor\x12\r\n\x05\x64type\x18\x01 \x01(\x05\x12\x33\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32\x1d.atelier.wire.tfs.TensorShape\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x11\n\tfloat_val\x18\x05 \x03(\x0c\x12\x12\n\ndouble_val\x18\x06 \x03(\x0c\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08\x12\x10\n\x08half_val\x18\r \x03(\x05\x12\x12\n\nuint32_val\x18\x10 \x03(\r\x12\x12\n\nuint64_val\x18\x11 \x03(\x04\"7\n\x0eUnpackedTensor\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xdf\x01\n\x0ePredictRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12<\n\x06inputs\x18\x02 \x03(\x0b\x32,.atelier.wire.tfs.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aG\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.atelier.wire.tfs.Tensor:\x02\x38\x01\"\xcd\x01\n\x0fPredictResponse\x12?\n\x07outputs\x18\x01 \x03(\x0b\x32..atelier.wire.tfs.PredictResponse.OutputsEntry\x12/\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x1aH\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.atelier.wire.tfs.Tensor:\x02\x38\x01\"^\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\x05\x12\x33\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32\x1d.atelier.wire.tfs.TensorShape\"\xb8\x02\n\x0cSignatureDef\x12:\n\x06inputs\x18\x01 \x03(\x0b\x32*.atelier.wire.tfs.SignatureDef.InputsEntry\x12<\n\x07outputs\x18\x02 \x03(\x0b\x32+.atelier.wire.tfs.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aK\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.atelier.wire.tfs.TensorInfo:\x02\x38\x01\x1aL\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.atelier.wire.tfs.TensorInfo:\x02\x38\x01\"\xb2\x01\n\x0fSignatureDefMap\x12J\n\rsignature_def\x18\x01 \x03(\x0b\x32\x33.atelier.wire.tfs.SignatureDefMap.SignatureDefEntry\x1aS\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.atelier.wire.tfs.SignatureDef:\x02\x38\x01\"b\n\x17GetModelMetadataRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xde\x01\n\x18GetModelMetadataResponse\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12J\n\x08metadata\x18\x02 \x03(\x0b\x32\x38.atelier.wire.tfs.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"H\n\x15GetModelStatusRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\"8\n\x0bModelStatus\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"c\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\x05\x12-\n\x06status\x18\x03 \x01(\x0b\x32\x1d.atelier.wire.tfs.ModelStatus\"\\\n\x16GetModelStatusResponse\x12\x42\n\x14model_version_status\x18\x01 \x03(\x0b\x32$.atelier.wire.tfs.ModelVersionStatusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11\x61telier_tfs.proto\x12\x10\x61telier.wire.tfs\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\"v\n\x0bTensorShape\x12.\n\x03\x64im\x18\x02 \x03(\x0b\x32!.atelier.wire.tfs.TensorShape.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\x8f\x02\n\x06Tensor\x12\r\n\x05\x64type\x18\x01 \x01(\x05\x12\x33\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32\x1d.atelier.wire.tfs.TensorShape\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x11\n\tfloat_val\x18\x05 \x03(\x0c\x12\x12\n\ndouble_val\x18\x06 \x03(\x0c\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08\x12\x10\n\x08half_val\x18\r \x03(\x05\x12\x12\n\nuint32_val\x18\x10 \x03(\r\x12\x12\n\nuint64_val\x18\x11 \x03(\x04\"7\n\x0eUnpackedTensor\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\xdf\x01\n\x0ePredictRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12<\n\x06inputs\x18\x02 \x03(\x0b\x32,.atelier.wire.tfs.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aG\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.atelier.wire.tfs.Tensor:\x02\x38\x01\"\xcd\x01\n\x0fPredictResponse\x12?\n\x07outputs\x18\x01 \x03(\x0b\x32..atelier.wire.tfs.PredictResponse.OutputsEntry\x12/\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x1aH\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.atelier.wire.tfs.Tensor:\x02\x38\x01\"^\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\x05\x12\x33\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32\x1d.atelier.wire.tfs.TensorShape\"\xb8\x02\n\x0cSignatureDef\x12:\n\x06inputs\x18\x01 \x03(\x0b\x32*.atelier.wire.tfs.SignatureDef.InputsEntry\x12<\n\x07outputs\x18\x02 \x03(\x0b\x32+.atelier.wire.tfs.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aK\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.atelier.wire.tfs.TensorInfo:\x02\x38\x01\x1aL\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12+\n\x05value\x18\x02 \x01(\x0b\x32\x1c.atelier.wire.tfs.TensorInfo:\x02\x38\x01\"\xb2\x01\n\x0fSignatureDefMap\x12J\n\rsignature_def\x18\x01 \x03(\x0b\x32\x33.atelier.wire.tfs.SignatureDefMap.SignatureDefEntry\x1aS\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.atelier.wire.tfs.SignatureDef:\x02\x38\x01\"b\n\x17GetModelMetadataRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xde\x01\n\x18GetModelMetadataResponse\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12J\n\x08metadata\x18\x02 \x03(\x0b\x32\x38.atelier.wire.tfs.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"H\n\x15GetModelStatusRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\"8\n\x0bModelStatus\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"c\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\x05\x12-\n\x06status\x18\x03 \x01(\x0b\x32\x1d.atelier.wire.tfs.ModelStatus\"\\\n\x16GetModelStatusResponse\x12\x42\n\x14model_version_status\x18\x01 \x03(\x0b\x32$.atelier.wire.tfs.ModelVersionStatus\"\x1a\n\tBytesList\x12\r\n\x05value\x18\x01 \x03(\x0c\"\x1a\n\tFloatList\x12\r\n\x05value\x18\x01 \x03(\x0c\"\"\n\x11UnpackedFloatList\x12\r\n\x05value\x18\x01 \x03(\x02\"\x1a\n\tInt64List\x12\r\n\x05value\x18\x01 \x03(\x03\"\xaa\x01\n\x07\x46\x65\x61ture\x12\x31\n\nbytes_list\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.BytesListH\x00\x12\x31\n\nfloat_list\x18\x02 \x01(\x0b\x32\x1b.atelier.wire.tfs.FloatListH\x00\x12\x31\n\nint64_list\x18\x03 \x01(\x0b\x32\x1b.atelier.wire.tfs.Int64ListH\x00\x42\x06\n\x04kind\"\x8f\x01\n\x08\x46\x65\x61tures\x12\x38\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32\'.atelier.wire.tfs.Features.FeatureEntry\x1aI\n\x0c\x46\x65\x61tureEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.atelier.wire.tfs.Feature:\x02\x38\x01\"7\n\x07\x45xample\x12,\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32\x1a.atelier.wire.tfs.Features\"\x1f\n\x0b\x45xampleList\x12\x10\n\x08\x65xamples\x18\x01 \x03(\x0c\";\n\x16\x45xampleListWithContext\x12\x10\n\x08\x65xamples\x18\x01 \x03(\x0c\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x0c\"\x95\x01\n\x05Input\x12\x35\n\x0c\x65xample_list\x18\x01 \x01(\x0b\x32\x1d.atelier.wire.tfs.ExampleListH\x00\x12M\n\x19\x65xample_list_with_context\x18\x02 \x01(\x0b\x32(.atelier.wire.tfs.ExampleListWithContextH\x00\x42\x06\n\x04kind\"j\n\x0f\x45xamplesRequest\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12&\n\x05input\x18\x02 \x01(\x0b\x32\x17.atelier.wire.tfs.Input\"%\n\x05\x43lass\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\";\n\x0f\x43lassifications\x12(\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x17.atelier.wire.tfs.Class\"R\n\x14\x43lassificationResult\x12:\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32!.atelier.wire.tfs.Classifications\"\x81\x01\n\x16\x43lassificationResponse\x12\x36\n\x06result\x18\x01 \x01(\x0b\x32&.atelier.wire.tfs.ClassificationResult\x12/\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\"\x1b\n\nRegression\x12\r\n\x05value\x18\x01 \x01(\x02\"E\n\x10RegressionResult\x12\x31\n\x0bregressions\x18\x01 \x03(\x0b\x32\x1c.atelier.wire.tfs.Regression\"y\n\x12RegressionResponse\x12\x32\n\x06result\x18\x01 \x01(\x0b\x32\".atelier.wire.tfs.RegressionResult\x12/\n\nmodel_spec\x18\x02 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\"U\n\rInferenceTask\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12\x13\n\x0bmethod_name\x18\x02 \x01(\t\"o\n\x15MultiInferenceRequest\x12.\n\x05tasks\x18\x01 \x03(\x0b\x32\x1f.atelier.wire.tfs.InferenceTask\x12&\n\x05input\x18\x02 \x01(\x0b\x32\x17.atelier.wire.tfs.Input\"\xd6\x01\n\x0fInferenceResult\x12/\n\nmodel_spec\x18\x01 \x01(\x0b\x32\x1b.atelier.wire.tfs.ModelSpec\x12G\n\x15\x63lassification_result\x18\x02 \x01(\x0b\x32&.atelier.wire.tfs.ClassificationResultH\x00\x12?\n\x11regression_result\x18\x03 \x01(\x0b\x32\".atelier.wire.tfs.RegressionResultH\x00\x42\x08\n\x06result\"L\n\x16MultiInferenceResponse\x12\x32\n\x07results\x18\x01 \x03(\x0b\x32!.atelier.wire.tfs.InferenceResult\"\x91\x02\n\rVersionPolicy\x12\x38\n\x06latest\x18\x64 \x01(\x0b\x32&.atelier.wire.tfs.VersionPolicy.LatestH\x00\x12\x32\n\x03\x61ll\x18\x65 \x01(\x0b\x32#.atelier.wire.tfs.VersionPolicy.AllH\x00\x12<\n\x08specific\x18\x66 \x01(\x0b\x32(.atelier.wire.tfs.VersionPolicy.SpecificH\x00\x1a\x1e\n\x06Latest\x12\x14\n\x0cnum_versions\x18\x01 \x01(\r\x1a\x05\n\x03\x41ll\x1a\x1c\n\x08Specific\x12\x10\n\x08versions\x18\x01 \x03(\x03\x42\x0f\n\rpolicy_choice\"\x85\x02\n\x0bModelConfig\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tbase_path\x18\x02 \x01(\t\x12\x16\n\x0emodel_platform\x18\x04 \x01(\t\x12=\n\x14model_version_policy\x18\x07 \x01(\x0b\x32\x1f.atelier.wire.tfs.VersionPolicy\x12H\n\x0eversion_labels\x18\x08 \x03(\x0b\x32\x30.atelier.wire.tfs.ModelConfig.VersionLabelsEntry\x1a\x34\n\x12VersionLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"@\n\x0fModelConfigList\x12-\n\x06\x63onfig\x18\x01 \x03(\x0b\x32\x1d.atelier.wire.tfs.ModelConfig\"\x92\x01\n\x11ModelServerConfig\x12>\n\x11model_config_list\x18\x01 \x01(\x0b\x32!.atelier.wire.tfs.ModelConfigListH\x00\x12\x33\n\x13\x63ustom_model_config\x18\x02 \x01(\x0b\x32\x14.google.protobuf.AnyH\x00\x42\x08\n\x06\x63onfig\"J\n\x13ReloadConfigRequest\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.atelier.wire.tfs.ModelServerConfig\"E\n\x14ReloadConfigResponse\x12-\n\x06status\x18\x01 \x01(\x0b\x32\x1d.atelier.wire.tfs.ModelStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._loaded_options = None
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_FEATURES_FEATUREENTRY']._loaded_options = None
+  _globals['_FEATURES_FEATUREENTRY']._serialized_options = b'8\001'
+  _globals['_MODELCONFIG_VERSIONLABELSENTRY']._loaded_options = None
+  _globals['_MODELCONFIG_VERSIONLABELSENTRY']._serialized_options = b'8\001'
   _globals['_TENSORSHAPE']._serialized_start=98
   _globals['_TENSORSHAPE']._serialized_end=216
   _globals['_TENSORSHAPE_DIM']._serialized_start=183
@@ -89,4 +93,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELVERSIONSTATUS']._serialized_end=2274
   _globals['_GETMODELSTATUSRESPONSE']._serialized_start=2276
   _globals['_GETMODELSTATUSRESPONSE']._serialized_end=2368
+  _globals['_BYTESLIST']._serialized_start=2370
+  _globals['_BYTESLIST']._serialized_end=2396
+  _globals['_FLOATLIST']._serialized_start=2398
+  _globals['_FLOATLIST']._serialized_end=2424
+  _globals['_UNPACKEDFLOATLIST']._serialized_start=2426
+  _globals['_UNPACKEDFLOATLIST']._serialized_end=2460
+  _globals['_INT64LIST']._serialized_start=2462
+  _globals['_INT64LIST']._serialized_end=2488
+  _globals['_FEATURE']._serialized_start=2491
+  _globals['_FEATURE']._serialized_end=2661
+  _globals['_FEATURES']._serialized_start=2664
+  _globals['_FEATURES']._serialized_end=2807
+  _globals['_FEATURES_FEATUREENTRY']._serialized_start=2734
+  _globals['_FEATURES_FEATUREENTRY']._serialized_end=2807
+  _globals['_EXAMPLE']._serialized_start=2809
+  _globals['_EXAMPLE']._serialized_end=2864
+  _globals['_EXAMPLELIST']._serialized_start=2866
+  _globals['_EXAMPLELIST']._serialized_end=2897
+  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_start=2899
+  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_end=2958
+  _globals['_INPUT']._serialized_start=2961
+  _globals['_INPUT']._serialized_end=3110
+  _globals['_EXAMPLESREQUEST']._serialized_start=3112
+  _globals['_EXAMPLESREQUEST']._serialized_end=3218
+  _globals['_CLASS']._serialized_start=3220
+  _globals['_CLASS']._serialized_end=3257
+  _globals['_CLASSIFICATIONS']._serialized_start=3259
+  _globals['_CLASSIFICATIONS']._serialized_end=3318
+  _globals['_CLASSIFICATIONRESULT']._serialized_start=3320
+  _globals['_CLASSIFICATIONRESULT']._serialized_end=3402
+  _globals['_CLASSIFICATIONRESPONSE']._serialized_start=3405
+  _globals['_CLASSIFICATIONRESPONSE']._serialized_end=3534
+  _globals['_REGRESSION']._serialized_start=3536
+  _globals['_REGRESSION']._serialized_end=3563
+  _globals['_REGRESSIONRESULT']._serialized_start=3565
+  _globals['_REGRESSIONRESULT']._serialized_end=3634
+  _globals['_REGRESSIONRESPONSE']._serialized_start=3636
+  _globals['_REGRESSIONRESPONSE']._serialized_end=3757
+  _globals['_INFERENCETASK']._serialized_start=3759
+  _globals['_INFERENCETASK']._serialized_end=3844
+  _globals['_MULTIINFERENCEREQUEST']._serialized_start=3846
+  _globals['_MULTIINFERENCEREQUEST']._serialized_end=3957
+  _globals['_INFERENCERESULT']._serialized_start=3960
+  _globals['_INFERENCERESULT']._serialized_end=4174
+  _globals['_MULTIINFERENCERESPONSE']._serialized_start=4176
+  _globals['_MULTIINFERENCERESPONSE']._serialized_end=4252
+  _globals['_VERSIONPOLICY']._serialized_start=4255
+  _globals['_VERSIONPOLICY']._serialized_end=4528
+  _globals['_VERSIONPOLICY_LATEST']._serialized_start=4444
+  _globals['_VERSIONPOLICY_LATEST']._serialized_end=4474
+  _globals['_VERSIONPOLICY_ALL']._serialized_start=4476
+  _globals['_VERSIONPOLICY_ALL']._serialized_end=4481
+  _globals['_VERSIONPOLICY_SPECIFIC']._serialized_start=4483
+  _globals['_VERSIONPOLICY_SPECIFIC']._serialized_end=4511
+  _globals['_MODELCONFIG']._serialized_start=4531
+  _globals['_MODELCONFIG']._serialized_end=4792
+  _globals['_MODELCONFIG_VERSIONLABELSENTRY']._serialized_start=4740
+  _globals['_MODELCONFIG_VERSIONLABELSENTRY']._serialized_end=4792
+  _globals['_MODELCONFIGLIST']._serialized_start=4794
+  _globals['_MODELCONFIGLIST']._serialized_end=4858
+  _globals['_MODELSERVERCONFIG']._serialized_start=4861
+  _globals['_MODELSERVERCONFIG']._serialized_end=5007
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=5009
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=5083
+  _globals['_RELOADCONFIGRESPONSE']._serialized_start=5085
+  _globals['_RELOADCONFIGRESPONSE']._serialized_end=5154
 # @@protoc_insertion_point(module_scope)

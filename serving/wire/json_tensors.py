@@ -6,10 +6,7 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/u
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
 import itertools
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +14,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-import orjson
 
 from serving.errors import InvalidInputError
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
+from serving.signatures import Signature, TensorSpec, format_shape
+from serving.wire.json_bodies import decode_string, dump, is_b64, kind_of, parse_object, shorten, signature_name_of
 
-_SHOWN_CHARACTERS = 80
 _ACCEPTED_TYPES: Mapping[str, set[type]] = MappingProxyType({"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}})
 """Types that JSON values may arrive as, by the kind of numpy dtype that the model expects: integers reject 1.0."""
 _NAMES_OF_TYPES = MappingProxyType(
@@ -45,25 +41,21 @@ def parse_predict_body(body: bytes) -> PredictBody:
     Raises:
         InvalidInputError: not JSON, not an object, or not exactly one of `instances` and `inputs`.
     """
-    document = _parse_json(body)
-    if not isinstance(document, dict):
-        raise InvalidInputError(f"JSON body: expected an object, received {_kind(document)}")
-    signature_name = document.get("signature_name", DEFAULT_SIGNATURE)
-    if not isinstance(signature_name, str):
-        raise InvalidInputError(f"'signature_name': expected a string, received {_kind(signature_name)}")
+    document = parse_object(body)
+    signature_name = signature_name_of(document)
     forms = [key for key in ("instances", "inputs") if key in document]
     if len(forms) != 1:
         received = "both" if forms else (", ".join(sorted(document)) or "an empty object")
         raise InvalidInputError(
-            f"JSON body: expected exactly one of 'instances' and 'inputs', received {_shorten(received)}"
+            f"JSON body: expected exactly one of 'instances' and 'inputs', received {shorten(received)}"
         )
     if forms[0] == "inputs":
-        return PredictBody(signature_name or DEFAULT_SIGNATURE, "columns", document["inputs"])
+        return PredictBody(signature_name, "columns", document["inputs"])
     rows = document["instances"]
     if not isinstance(rows, list) or not rows:
-        received = "an empty list" if isinstance(rows, list) else _kind(rows)
+        received = "an empty list" if isinstance(rows, list) else kind_of(rows)
         raise InvalidInputError(f"'instances': expected a list of at least one row, received {received}")
-    return PredictBody(signature_name or DEFAULT_SIGNATURE, "rows", rows)
+    return PredictBody(signature_name, "rows", rows)
 
 
 def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarray]:
@@ -97,38 +89,22 @@ def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "col
             if len(values) > 1
             else next(iter(values.values()))
         }
-    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in outputs.values()):
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(document, default=_shortest_floats, separators=(",", ":")).encode()
-
-
-def _parse_json(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        # Bare NaN and Infinity are accepted by TensorFlow Serving, but are no JSON.
-        if b"NaN" in body or b"Infinity" in body:
-            with contextlib.suppress(ValueError, RecursionError):
-                return json.loads(body)
-        start = body[:20].decode("utf-8", "replace")
-        raise InvalidInputError(
-            f"JSON Parse error: {error.msg} at line {error.lineno} column {error.colno}; "
-            f"received {len(body):,} bytes that start with {start!r}"
-        ) from error
+    finite = all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in outputs.values())
+    return dump(document, finite=finite)
 
 
 def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
     names = [spec.name for spec in signature.inputs]
-    if not isinstance(rows[0], dict) or _is_b64(rows[0]):
+    if not isinstance(rows[0], dict) or is_b64(rows[0]):
         if len(names) != 1:
             raise InvalidInputError(
-                f"'instances': expected objects with the inputs {_list(names)}, received {_kind(rows[0])}"
+                f"'instances': expected objects with the inputs {_list(names)}, received {kind_of(rows[0])}"
             )
         return {names[0]: rows}
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
             raise InvalidInputError(
-                f"'instances': expected an object in row {index} as in row 0, received {_kind(row)}"
+                f"'instances': expected an object in row {index} as in row 0, received {kind_of(row)}"
             )
         if row.keys() != set(names):
             raise InvalidInputError(
@@ -139,12 +115,12 @@ def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
 
 def _columns(data: Any, signature: Signature) -> dict[str, Any]:
     names = [spec.name for spec in signature.inputs]
-    if isinstance(data, dict) and not _is_b64(data):
+    if isinstance(data, dict) and not is_b64(data):
         if data.keys() != set(names):
             raise InvalidInputError(f"'inputs': expected {_list(names)}, received {_list(data)}")
         return data
     if len(names) != 1:
-        raise InvalidInputError(f"'inputs': expected an object with {_list(names)}, received {_kind(data)}")
+        raise InvalidInputError(f"'inputs': expected an object with {_list(names)}, received {kind_of(data)}")
     return {names[0]: data}
 
 
@@ -232,7 +208,7 @@ def _out_of_range(values: Any, spec: TensorSpec) -> InvalidInputError:
     outside = next(value for value in numbers if value < lowest or value > highest)
     return InvalidInputError(
         f'input "{spec.name}": expected {spec.dtype} values from {limits.min} to {limits.max}, '
-        f"received {_shorten(str(outside))}"
+        f"received {shorten(str(outside))}"
     )
 
 
@@ -245,20 +221,14 @@ def _decode_strings(values: Any, spec: TensorSpec) -> np.ndarray:
 
 
 def _collect_strings(values: Any, flat: list[bytes], spec: TensorSpec, depth: int) -> tuple[int, ...]:
-    if isinstance(values, str):
+    if isinstance(values, str) or is_b64(values):
         try:
-            flat.append(values.encode())
-        except UnicodeEncodeError as error:
-            raise InvalidInputError(f'input "{spec.name}": expected text, received half of a surrogate pair') from error
-        return ()
-    if _is_b64(values):
-        try:
-            flat.append(base64.b64decode(values["b64"], validate=True))
-        except (binascii.Error, ValueError, TypeError) as error:
-            raise InvalidInputError(f'input "{spec.name}": "b64" does not hold base64: {error}') from error
+            flat.append(decode_string(values))
+        except InvalidInputError as error:
+            raise InvalidInputError(f'input "{spec.name}": {error}') from error
         return ()
     if not isinstance(values, list) or not depth:
-        raise InvalidInputError(f'input "{spec.name}": expected strings or {{"b64": …}}, received {_kind(values)}')
+        raise InvalidInputError(f'input "{spec.name}": expected strings or {{"b64": …}}, received {kind_of(values)}')
     shapes = {_collect_strings(value, flat, spec, depth - 1) for value in values}
     if len(shapes) > 1:
         raise _ragged(spec)
@@ -280,30 +250,5 @@ def _json_string(value: bytes | str, *, as_base64: bool) -> Any:
     return {"b64": base64.b64encode(content).decode()} if as_base64 else content.decode("utf-8", "replace")
 
 
-def _shortest_floats(array: np.ndarray) -> Any:
-    """Lists for the standard library's encoder, which has NaN and Infinity, but knows only float64."""
-    return array.astype(str).astype(np.float64).tolist() if array.dtype == np.float32 else array.tolist()
-
-
-def _is_b64(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"b64"}
-
-
-def _kind(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a string",
-        bool: "a boolean",
-        int: "an integer",
-        float: "a decimal",
-    }
-    return names.get(type(value), "null")
-
-
 def _list(names: Iterable[str]) -> str:
-    return _shorten(", ".join(sorted(names)) or "none")
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return shorten(", ".join(sorted(names)) or "none")

@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from serving.bundle import Manifest, record_files
 from serving.images import ImageSpec
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature, TensorSpec
 from tests.support.onnx_models import LABELS, write_brightness_model, write_identity_model
 
 SIGNATURE = Signature((TensorSpec("pixels", "uint8", (None, 2, 2)),), (TensorSpec("scores", "float32", (None, 3)),))
@@ -17,6 +17,23 @@ SIGNATURE = Signature((TensorSpec("pixels", "uint8", (None, 2, 2)),), (TensorSpe
 REGRESSION = Signature(
     (TensorSpec("features", "float32", (None, 1)),), (TensorSpec("predictions", "float32", (None, 1)),)
 )
+
+EXAMPLES = TensorSpec("inputs", "string", (None,))
+
+CLASSIFIER_SIGNATURES = {
+    DEFAULT_SIGNATURE: SIGNATURE,
+    "image_bytes": Signature((TensorSpec("image_bytes", "string", (None,)),), SIGNATURE.outputs),
+    "classify": Signature(
+        (EXAMPLES,), (TensorSpec("classes", "string", (None, 3)), *SIGNATURE.outputs), CLASSIFY_METHOD
+    ),
+}
+"""What export declares for every classifier."""
+
+REGRESSION_SIGNATURES = {
+    DEFAULT_SIGNATURE: REGRESSION,
+    "regress": Signature((EXAMPLES,), (TensorSpec("outputs", "float32", (None, 1)),), REGRESS_METHOD),
+}
+"""What export declares for every regression."""
 
 
 def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
@@ -27,7 +44,7 @@ def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
         name=version_dir.parent.name,
         task="classification",
         labels=LABELS,
-        signatures={DEFAULT_SIGNATURE: SIGNATURE},
+        signatures=CLASSIFIER_SIGNATURES,
         image=ImageSpec(height=2, width=2, colour="grayscale"),
         training=None,
         metrics={},
@@ -47,7 +64,7 @@ def write_regression(version_dir: Path) -> Path:
         name=version_dir.parent.name,
         task="regression",
         labels=(),
-        signatures={DEFAULT_SIGNATURE: REGRESSION},
+        signatures=REGRESSION_SIGNATURES,
         image=None,
         training=None,
         metrics={},

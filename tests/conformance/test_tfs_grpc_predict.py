@@ -1,39 +1,18 @@
-"""TensorFlow Serving's own gRPC client against a gateway process."""
+"""Predict, asked by TensorFlow Serving's own client."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.support.gateway import RunningGateway
 from tests.support.onnx_models import expected_scores
 from tests.support.tfs import failure, outputs, predict_request
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
 PIXELS = np.array([[[10, 20], [30, 40]], [[1, 2], [3, 4]]], np.uint8)
-
-
-@pytest.fixture(scope="module")
-def channel(gateway: RunningGateway) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(gateway.grpc_address) as channel:
-        yield channel
-
-
-@pytest.fixture(scope="module")
-def stub(channel: grpc.Channel) -> Stub:
-    return Stub(channel)
 
 
 def test_predict_answers_each_row_with_the_newest_version(stub: Stub) -> None:
@@ -75,36 +54,6 @@ def test_the_output_filter_leaves_only_what_was_asked_for(stub: Stub) -> None:
 def test_strings_pass_unchanged(stub: Stub) -> None:
     answer = outputs(stub.Predict(predict_request("text", x=np.array([b"a", b"\xc3\xbc"])), timeout=10.0))
     assert answer["y"].tolist() == [b"a", b"\xc3\xbc"]
-
-
-def test_a_gzip_compressed_request_is_read(gateway: RunningGateway) -> None:
-    with grpc.insecure_channel(gateway.grpc_address, compression=grpc.Compression.Gzip) as channel:
-        response = Stub(channel).Predict(predict_request("brightness", pixels=PIXELS), timeout=10.0)
-    np.testing.assert_array_equal(outputs(response)["scores"], expected_scores(PIXELS, scale=4.0))
-
-
-def test_metadata_holds_the_signature(stub: Stub) -> None:
-    request = get_model_metadata_pb2.GetModelMetadataRequest()
-    request.model_spec.name = "brightness"
-    request.metadata_field.append("signature_def")
-    response = stub.GetModelMetadata(request, timeout=10.0)
-    signatures = get_model_metadata_pb2.SignatureDefMap()
-    assert response.metadata["signature_def"].Unpack(signatures)
-    signature = signatures.signature_def["serving_default"]
-    assert signature.method_name == "tensorflow/serving/predict"
-    assert signature.inputs["pixels"].dtype == tf.uint8.as_datatype_enum
-    assert [dim.size for dim in signature.inputs["pixels"].tensor_shape.dim] == [-1, 2, 2]
-    assert [dim.size for dim in signature.outputs["scores"].tensor_shape.dim] == [-1, 3]
-    assert response.model_spec.version.value == 4
-
-
-def test_status_lists_the_available_version(channel: grpc.Channel) -> None:
-    request = get_model_status_pb2.GetModelStatusRequest()
-    request.model_spec.name = "brightness"
-    response = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=10.0)
-    (status,) = response.model_version_status
-    assert (status.version, status.state) == (4, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
-    assert status.status.error_code == 0
 
 
 SPEC_FAILURES = {
@@ -194,20 +143,6 @@ def test_a_broken_message_is_refused_and_the_gateway_goes_on(channel: grpc.Chann
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert text == "the message is not a valid protobuf of the method's request type"
     assert stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=10.0)
-
-
-def test_a_message_over_the_limit_is_refused(stub: Stub) -> None:
-    code, text = failure(stub.Predict, predict_request("brightness", pixels=np.zeros((300_000, 2, 2), np.uint8)))
-    assert (code, text) == (
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "request body: expected at most 1,000,005 bytes, received more",
-    )
-
-
-def test_a_method_that_is_not_there_is_unimplemented(stub: Stub) -> None:
-    code, text = failure(stub.Classify, classification_pb2.ClassificationRequest())
-    assert code is grpc.StatusCode.UNIMPLEMENTED
-    assert "unknown gRPC method /tensorflow.serving.PredictionService/Classify" in text
 
 
 def test_strings_that_are_not_utf8_are_refused_before_they_could_be_garbled(stub: Stub) -> None:

@@ -1,0 +1,157 @@
+"""TensorFlow Serving's Classify, Regress and MultiInference, for gRPC and REST alike.
+
+Behaviour and message texts follow tensorflow_serving/servables/tensorflow/{classifier,regressor,multi_inference}.cc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from serving.dataplane import DataPlane, Decode, Prediction, Target
+from serving.errors import InvalidInputError, SignatureNotFoundError, UnsupportedError
+from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, format_shape
+from serving.wire.atelier_tfs_pb2 import Input
+from serving.wire.examples import examples_of
+
+INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
+_MATRIX_RANK = 2
+_KIND_OF_METHOD: Mapping[str, str] = MappingProxyType({CLASSIFY_METHOD: "classification", REGRESS_METHOD: "regression"})
+
+
+class Task(NamedTuple):
+    """One inference of a MultiInference: `method` is what the signature has to be made for."""
+
+    target: Target
+    method: str
+
+
+class ExampleMethods:
+    """Runs a signature on examples and checks that its answer is one of classes or of numbers."""
+
+    def __init__(self, plane: DataPlane, *, api: str) -> None:
+        self._plane = plane
+        self._api = api
+
+    async def run(self, target: Target, method: str, examples: Input, deadline: float | None = None) -> Prediction:
+        """Answers examples by the target, which has to be a signature of `method`.
+
+        Raises:
+            InvalidInputError: no such signature, or one of another method or form.
+            ServingError: every cause of serving/errors.py.
+        """
+        try:
+            return await self._plane.predict(target, _decoder(method, examples), api=self._api, deadline=deadline)
+        except SignatureNotFoundError as error:
+            raise InvalidInputError(f"No signature was found with the name: {error.signature_name}") from error
+
+    async def run_all(self, tasks: Sequence[Task], examples: Input, deadline: float | None = None) -> list[Prediction]:
+        """Answers the same examples by several signatures of one version, in the order of the tasks.
+
+        Raises:
+            InvalidInputError: the tasks do not go together.
+            UnsupportedError: a method that is neither Classify nor Regress.
+            ServingError: every cause of serving/errors.py.
+        """
+        check_tasks(tasks)
+        decoders = {task.target.signature_name: _decoder(task.method, examples) for task in tasks}
+        target = tasks[0].target if tasks else Target("")
+        try:
+            return await self._plane.predict_each(target, decoders, api=self._api, deadline=deadline)
+        except SignatureNotFoundError as error:
+            name = error.signature_name
+            raise InvalidInputError(f"Requested signature not found in model graph: {name}") from error
+
+
+def check_tasks(tasks: Sequence[Task]) -> None:
+    """Whether one MultiInference can answer them all.
+
+    Raises:
+        InvalidInputError: no name, several models, or one signature twice.
+        UnsupportedError: a method that is neither Classify nor Regress.
+    """
+    seen: set[str] = set()
+    for task in tasks:
+        if not task.target.name:
+            raise InvalidInputError("Found ModelSpec with an empty model name.")
+        if task.target.name != tasks[0].target.name:
+            raise InvalidInputError("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+        if task.target.signature_name in seen:
+            raise InvalidInputError(f"Duplicate evaluation of signature: {task.target.signature_name}")
+        seen.add(task.target.signature_name)
+        if task.method not in _KIND_OF_METHOD:
+            raise UnsupportedError(f"Unsupported signature method_name: {task.method}")
+
+
+def labels_and_scores(prediction: Prediction) -> tuple[list[list[str]], np.ndarray]:
+    """A classification's labels and float32 scores, both by row and class; what it lacks is empty, or zero.
+
+    Raises:
+        InvalidInputError: the outputs are no [batch, classes] of strings and float32.
+    """
+    classes, scores = prediction.outputs.get(CLASSES), prediction.outputs.get(SCORES)
+    for name, array, dtype in ((CLASSES, classes, object), (SCORES, scores, np.float32)):
+        if array is not None and array.ndim != _MATRIX_RANK:
+            received = format_shape(array.shape)
+            raise InvalidInputError(f"Expected Tensor shape: [batch_size num_classes] but got {received}")
+        if array is not None and array.dtype != dtype:
+            expected = "DT_STRING" if dtype is object else "DT_FLOAT"
+            raise InvalidInputError(f"Expected {name} Tensor of {expected}. Got: {array.dtype}")
+    if scores is None:
+        scores = np.zeros(classes.shape if classes is not None else (0, 0), np.float32)
+    if classes is None:
+        return [[""] * scores.shape[1]] * len(scores), scores
+    if classes.shape != scores.shape:
+        raise InvalidInputError(
+            f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
+        )
+    return [[label.decode("utf-8", "replace") for label in row] for row in classes.tolist()], scores
+
+
+def values(prediction: Prediction) -> np.ndarray:
+    """A regression's float32 numbers, one a row.
+
+    Raises:
+        InvalidInputError: the output is no [batch] or [batch, 1] of float32.
+    """
+    array = prediction.outputs[OUTPUTS]
+    if array.shape not in {(len(array),), (len(array), 1)}:
+        raise InvalidInputError(
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
+            f"but got {format_shape(array.shape)}"
+        )
+    if array.dtype != np.float32:
+        raise InvalidInputError(f"Expected output Tensor of DT_FLOAT.  Got: {array.dtype}")
+    return array.reshape(-1)
+
+
+def _decoder(method: str, examples: Input) -> Decode:
+    def decode(signature: Signature) -> dict[str, np.ndarray]:
+        _check(signature, method)
+        serialized = examples_of(examples)
+        strings = np.empty(len(serialized), dtype=object)
+        strings[:] = serialized
+        return {INPUTS: strings}
+
+    return decode
+
+
+def _check(signature: Signature, method: str) -> None:
+    """Whether the signature is one of the method's form."""
+    kind = _KIND_OF_METHOD[method]
+    if signature.method != method:
+        raise InvalidInputError(f"Expected {kind} signature method_name to be {method}. Was: {signature.method}")
+    if len(signature.inputs) != 1:
+        raise InvalidInputError("Expected one input Tensor.")
+    inputs, outputs = [spec.name for spec in signature.inputs], [spec.name for spec in signature.outputs]
+    known = {CLASSES, SCORES} if method == CLASSIFY_METHOD else {OUTPUTS}
+    if not 1 <= len(outputs) <= len(known):
+        expected = "one or two output Tensors" if method == CLASSIFY_METHOD else "one output Tensor"
+        raise InvalidInputError(f"Expected {expected}, found {len(outputs)}")
+    if inputs != [INPUTS]:
+        raise InvalidInputError(f"No {kind} inputs found in SignatureDef: {', '.join(inputs)}")
+    if known.isdisjoint(outputs):
+        raise InvalidInputError(f"No {kind} outputs found in SignatureDef: {', '.join(outputs)}")
