@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-import orjson
-
 from serving.errors import ServingError
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
 from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
 from serving.frontends.health import Health
-from serving.frontends.http import ClientGoneError, Receive, Scope, Send, send_body, send_error, send_json
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send, refuse_method, send_error, send_json
 from serving.frontends.images import Images
+from serving.frontends.oip_grpc import OipGrpc
+from serving.frontends.oip_rest import PREFIX as OIP_PREFIX
+from serving.frontends.oip_rest import OipRest
 from serving.frontends.page import send_page
 from serving.frontends.reflection import Reflection
 from serving.frontends.tfs_grpc import TfsGrpc
@@ -29,15 +30,18 @@ class App:
         self,
         grpc: TfsGrpc,
         rest: TfsRest,
+        oip_grpc: OipGrpc,
+        oip_rest: OipRest,
         images: Images,
         health: Health,
         grpc_health: GrpcHealth,
         reflection: Reflection,
         max_request_bytes: int,
     ) -> None:
-        self._methods = {**grpc.methods, **grpc_health.methods}
+        self._methods = {**grpc.methods, **oip_grpc.methods, **grpc_health.methods}
         self._streams = {**grpc_health.streams, **reflection.streams}
         self._rest = rest
+        self._oip_rest = oip_rest
         self._images = images
         self._max_request_bytes = max_request_bytes
         self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
@@ -85,8 +89,7 @@ class App:
             if method in {"GET", "HEAD"}:
                 await page(scope, receive, send)
             else:
-                body = orjson.dumps({"error": f"{path}: expected GET, received {method}"})
-                await send_body(send, 405, body, headers=((b"allow", b"GET, HEAD"),))
+                await refuse_method(send, method, path, "GET")
         elif path[: len(PREFIX)].lower() == PREFIX:
             address = parse_path(method, scope["raw_path"].decode("ascii", "replace").partition("?")[0])
             if not address.verb:
@@ -95,6 +98,8 @@ class App:
                 await self._images.classify(address, scope, receive, send)
             else:
                 await self._rest.post(address, receive, send)
+        elif path == OIP_PREFIX or path.startswith(f"{OIP_PREFIX}/"):
+            await self._oip_rest.serve(scope, receive, send)
         else:
-            known = ", ".join([*self._pages, "/v1/models/NAME"])
+            known = ", ".join([*self._pages, "/v1/models/NAME", OIP_PREFIX])
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})

@@ -21,14 +21,15 @@ REGRESS_METHOD = "tensorflow/serving/regress"
 class DType:
     """One element type under the names that each protocol gives it.
 
-    `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name. `numpy` is `object` for
-    strings (elements are `bytes`).
+    `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name, `oip` the Open Inference
+    Protocol's. `numpy` is `object` for strings (elements are `bytes`).
     """
 
     name: str
     numpy: np.dtype[np.generic]
     tensorflow: int
     onnx: str
+    oip: str
 
     @property
     def is_string(self) -> bool:
@@ -40,19 +41,19 @@ DTYPES: Mapping[str, DType] = MappingProxyType(
     {
         dtype.name: dtype
         for dtype in (
-            DType("float32", np.dtype(np.float32), 1, "tensor(float)"),
-            DType("float64", np.dtype(np.float64), 2, "tensor(double)"),
-            DType("int32", np.dtype(np.int32), 3, "tensor(int32)"),
-            DType("uint8", np.dtype(np.uint8), 4, "tensor(uint8)"),
-            DType("int16", np.dtype(np.int16), 5, "tensor(int16)"),
-            DType("int8", np.dtype(np.int8), 6, "tensor(int8)"),
-            DType("string", np.dtype(object), 7, "tensor(string)"),
-            DType("int64", np.dtype(np.int64), 9, "tensor(int64)"),
-            DType("bool", np.dtype(np.bool_), 10, "tensor(bool)"),
-            DType("uint16", np.dtype(np.uint16), 17, "tensor(uint16)"),
-            DType("float16", np.dtype(np.float16), 19, "tensor(float16)"),
-            DType("uint32", np.dtype(np.uint32), 22, "tensor(uint32)"),
-            DType("uint64", np.dtype(np.uint64), 23, "tensor(uint64)"),
+            DType("float32", np.dtype(np.float32), 1, "tensor(float)", "FP32"),
+            DType("float64", np.dtype(np.float64), 2, "tensor(double)", "FP64"),
+            DType("int32", np.dtype(np.int32), 3, "tensor(int32)", "INT32"),
+            DType("uint8", np.dtype(np.uint8), 4, "tensor(uint8)", "UINT8"),
+            DType("int16", np.dtype(np.int16), 5, "tensor(int16)", "INT16"),
+            DType("int8", np.dtype(np.int8), 6, "tensor(int8)", "INT8"),
+            DType("string", np.dtype(object), 7, "tensor(string)", "BYTES"),
+            DType("int64", np.dtype(np.int64), 9, "tensor(int64)", "INT64"),
+            DType("bool", np.dtype(np.bool_), 10, "tensor(bool)", "BOOL"),
+            DType("uint16", np.dtype(np.uint16), 17, "tensor(uint16)", "UINT16"),
+            DType("float16", np.dtype(np.float16), 19, "tensor(float16)", "FP16"),
+            DType("uint32", np.dtype(np.uint32), 22, "tensor(uint32)", "UINT32"),
+            DType("uint64", np.dtype(np.uint64), 23, "tensor(uint64)", "UINT64"),
         )
     }
 )

@@ -23,6 +23,9 @@ from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
 from serving.frontends.http import Receive, Scope, Send
 from serving.frontends.images import Images
+from serving.frontends.oip_grpc import OipGrpc
+from serving.frontends.oip_models import OipModels
+from serving.frontends.oip_rest import OipRest
 from serving.frontends.reflection import Reflection
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
@@ -63,11 +66,14 @@ class Worker:
         plane = DataPlane(self.manager, self._metrics, decoder)
         self.health = Health(self.manager, self._metrics)
         descriptions = Descriptions()
+        oip = OipModels(plane, self.manager, self.health)
         limit = settings.max_request_bytes
         rest = TfsRest(plane, self.manager, settings.max_json_bytes)
         self.app = App(
             TfsGrpc(plane, self.manager, limit),
             rest,
+            OipGrpc(oip),
+            OipRest(oip, limit, settings.max_json_bytes),
             Images(plane, rest, self._image_executor, limit, settings.max_json_bytes, settings.max_request_images),
             self.health,
             GrpcHealth(self.health, self.manager, descriptions.services),

@@ -16,6 +16,11 @@ class Backend(Protocol):
     """One loaded version of one model. `run` may be called from any thread, one call at a time."""
 
     @property
+    def platform(self) -> str:
+        """Runtime and model format as Triton names them, such as `onnxruntime_onnx`."""
+        ...
+
+    @property
     def signatures(self) -> Mapping[str, Signature]:
         """The functions of the model by name."""
         ...

@@ -19,6 +19,8 @@ _DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}
 class OnnxBackend:
     """A version's `model.onnx` in one session."""
 
+    platform = "onnxruntime_onnx"
+
     def __init__(self, session: onnxruntime.InferenceSession, signature: Signature) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._output_names = [spec.name for spec in signature.outputs]

@@ -127,6 +127,13 @@ async def send_json(send: Send, status: int, document: Any) -> None:
     await send_body(send, status, orjson.dumps(document))
 
 
+async def refuse_method(send: Send, method: str, path: str, expected: str) -> None:
+    """The answer to a path asked with another method than `expected`, GET or POST."""
+    allowed = b"GET, HEAD" if expected == "GET" else expected.encode()
+    body = orjson.dumps({"error": f"{path}: expected {expected}, received {method}"})
+    await send_body(send, 405, body, headers=((b"allow", allowed),))
+
+
 async def send_error(send: Send, error: ServingError) -> None:
     """A cause as TensorFlow Serving's `{"error": …}`."""
     if isinstance(error, SignatureNotFoundError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
@@ -20,6 +21,7 @@ from serving.errors import InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
 from serving.metrics import Metrics
 from serving.repository.derivation import Derivation
+from serving.repository.usage import Usage
 from serving.signatures import Signature
 
 Costs = Mapping[str, CostModel]
@@ -50,6 +52,7 @@ class Servable:
         self.labels = labels
         self.image = image
         self.task = task
+        self.platform = backend.platform
         self.derivations = derivations
         derived = {signature_name: derivation.signature for signature_name, derivation in derivations.items()}
         self.signatures = MappingProxyType({**backend.signatures, **derived})
@@ -57,7 +60,14 @@ class Servable:
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        observe = metrics.batch_observer(name, version)
+        self._limits = limits
+        self.usage = Usage()
+        observe_batch = metrics.batch_observer(name, version)
+
+        def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:
+            observe_batch(rows=rows, requests=requests, oldest_wait_s=oldest_wait_s, run_s=run_s)
+            self.usage.ran(requests, run_s)
+
         self._batchers = {
             signature_name: Batcher(
                 functools.partial(backend.run, signature_name),
@@ -92,6 +102,14 @@ class Servable:
         except KeyError:
             raise SignatureNotFoundError(name) from None
 
+    def max_batch_size(self, signature_name: str) -> int:
+        """Rows that one run of the signature takes at most.
+
+        Raises:
+            SignatureNotFoundError: there is none of that name.
+        """
+        return _max_batch_size(self.signature(signature_name), self._limits)
+
     async def run(
         self, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
     ) -> dict[str, np.ndarray]:
@@ -107,7 +125,14 @@ class Servable:
         (count,) = rows
         if not count:
             raise InvalidInputError(_NO_ROWS)
-        return await self._batchers[signature_name].submit(inputs, count, deadline)
+        started_at = time.perf_counter()
+        try:
+            outputs = await self._batchers[signature_name].submit(inputs, count, deadline)
+        except Exception:
+            self.usage.failed(time.perf_counter() - started_at)
+            raise
+        self.usage.answered(count, time.perf_counter() - started_at)
+        return outputs
 
     def admit(self, signature_name: str, rows: int) -> None:
         """Refuses rows that `run` would refuse, before they are decoded.

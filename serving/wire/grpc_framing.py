@@ -6,15 +6,14 @@ Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
 from __future__ import annotations
 
 import struct
-import zlib
 from types import MappingProxyType
 from urllib.parse import quote
 
 from serving.errors import InvalidInputError, PayloadTooLargeError, UnsupportedError
+from serving.wire.compression import ENCODINGS, inflate
 
 _HEADER = struct.Struct(">BI")
 _SECONDS_OF_UNIT = MappingProxyType({"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9})
-_WINDOW_BITS = MappingProxyType({"gzip": 31, "deflate": 15})
 _TIMEOUT_DIGITS = 8
 
 
@@ -37,24 +36,11 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
         )
     if not compressed:
         return body[_HEADER.size :]
-    if compressed != 1 or encoding not in _WINDOW_BITS:
+    if compressed != 1 or encoding not in ENCODINGS:
         raise UnsupportedError(
             f"expected gRPC message encoding identity, gzip or deflate, received {encoding or 'none'}"
         )
-    inflater = zlib.decompressobj(_WINDOW_BITS[encoding])
-    try:
-        message = inflater.decompress(body[_HEADER.size :], max_bytes + 1)
-    except zlib.error as error:
-        raise InvalidInputError(f"the {encoding} gRPC message is damaged: {error}") from error
-    if len(message) > max_bytes:
-        raise PayloadTooLargeError(f"expected at most {max_bytes:,} bytes once inflated, received more")
-    if not inflater.eof:
-        raise InvalidInputError(f"the {encoding} gRPC message is damaged: it ends too early")
-    if inflater.unused_data:
-        raise InvalidInputError(
-            f"the {encoding} gRPC message is damaged: {len(inflater.unused_data)} bytes follow its end"
-        )
-    return message
+    return inflate(body[_HEADER.size :], encoding, max_bytes, what="gRPC message")
 
 
 class FrameSplitter:

@@ -1,4 +1,4 @@
-"""What every JSON body of TensorFlow Serving's REST API shares: NaN, base64 strings, `signature_name`, shortest floats.
+"""What the JSON bodies of all REST APIs share: NaN, base64 strings, `signature_name`, shortest floats.
 
 Source: tensorflow_serving/util/json_tensor.cc.
 """

@@ -65,7 +65,7 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
         InvalidInputError: names, shapes or values do not fit the signature.
     """
     columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
-    return {spec.name: _decode_values(columns[spec.name], spec) for spec in signature.inputs}
+    return {spec.name: decode_values(columns[spec.name], spec) for spec in signature.inputs}
 
 
 def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "columns"]) -> bytes:
@@ -124,7 +124,12 @@ def _columns(data: Any, signature: Signature) -> dict[str, Any]:
     return {names[0]: data}
 
 
-def _decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
+def decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
+    """Nested lists as an array of `spec`'s dtype and shape.
+
+    Raises:
+        InvalidInputError: another shape, ragged lists, or values of another type.
+    """
     array = _decode_strings(values, spec) if spec.element.is_string else _decode_numbers(values, spec)
     if not spec.accepts(array.shape):
         raise _wrong_shape(spec, array.shape)

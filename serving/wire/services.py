@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.message import Message
 
 from serving.wire import atelier_health_pb2 as health
+from serving.wire import atelier_oip_pb2 as oip
 from serving.wire import atelier_reflection_pb2 as reflection
 from serving.wire import atelier_tfs_pb2 as tfs
 
@@ -22,6 +23,8 @@ PACKED_AS_BYTES: Mapping[str, FieldDescriptorProto.Type.ValueType] = MappingProx
     {
         "atelier.wire.tfs.Tensor.float_val": FieldDescriptorProto.TYPE_FLOAT,
         "atelier.wire.tfs.Tensor.double_val": FieldDescriptorProto.TYPE_DOUBLE,
+        "atelier.wire.oip.InferTensorContents.fp32_contents": FieldDescriptorProto.TYPE_FLOAT,
+        "atelier.wire.oip.InferTensorContents.fp64_contents": FieldDescriptorProto.TYPE_DOUBLE,
     }
 )
 """Fields of fixed-width numbers that our messages declare as bytes, with what they are."""
@@ -46,6 +49,17 @@ SERVICES: Mapping[str, Mapping[str, Method]] = MappingProxyType(
         },
         "tensorflow.serving.ModelService": {
             "GetModelStatus": Method(tfs.GetModelStatusRequest, tfs.GetModelStatusResponse),
+        },
+        "inference.GRPCInferenceService": {
+            "ServerLive": Method(oip.ServerRequest, oip.ServerLiveResponse),
+            "ServerReady": Method(oip.ServerRequest, oip.ServerReadyResponse),
+            "ServerMetadata": Method(oip.ServerRequest, oip.ServerMetadataResponse),
+            "ModelReady": Method(oip.ModelRequest, oip.ModelReadyResponse),
+            "ModelMetadata": Method(oip.ModelRequest, oip.ModelMetadataResponse),
+            "ModelInfer": Method(oip.ModelInferRequest, oip.ModelInferResponse),
+            "ModelConfig": Method(oip.ModelRequest, oip.ModelConfigResponse),
+            "ModelStatistics": Method(oip.ModelRequest, oip.ModelStatisticsResponse),
+            "RepositoryIndex": Method(oip.RepositoryIndexRequest, oip.RepositoryIndexResponse),
         },
         "grpc.health.v1.Health": {
             "Check": Method(health.HealthCheckRequest, health.HealthCheckResponse),

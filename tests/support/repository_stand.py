@@ -30,6 +30,7 @@ class EchoBackend:
 
     signatures: Mapping[str, Signature] = field(default_factory=lambda: {DEFAULT_SIGNATURE: ECHO})
     closed: int = 0
+    platform: str = "echo"
 
     def run(self, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
         assert not self.closed, f"{signature_name} runs after it was closed"

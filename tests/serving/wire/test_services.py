@@ -50,7 +50,7 @@ def test_numbers_have_the_types_that_clients_write() -> None:
 def test_every_field_that_is_given_back_its_type_exists() -> None:
     described = {
         f"{file.package}.{message.name}.{field.name}"
-        for symbol in ("atelier.wire.tfs.Tensor",)
+        for symbol in ("atelier.wire.tfs.Tensor", "atelier.wire.oip.InferTensorContents")
         for serialized in DESCRIPTIONS.by_symbol(symbol) or []
         for file in (FileDescriptorProto.FromString(serialized),)
         for message in file.message_type

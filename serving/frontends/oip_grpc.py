@@ -1,0 +1,153 @@
+"""The Open Inference Protocol over gRPC (KServe, Triton): `inference.GRPCInferenceService`.
+
+Source: https://kserve.github.io/website/latest/modelserving/data_plane/v2_protocol/ and Triton's grpc_service.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from google.protobuf.message import Message
+
+from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.frontends.grpc_transport import Handler
+from serving.frontends.oip_models import OipModels
+from serving.signatures import Signature, TensorSpec
+from serving.wire.atelier_oip_pb2 import (
+    ModelConfigResponse,
+    ModelInferRequest,
+    ModelInferResponse,
+    ModelMetadataResponse,
+    ModelReadyResponse,
+    ModelRequest,
+    ModelStatisticsResponse,
+    RepositoryIndexRequest,
+    RepositoryIndexResponse,
+    ServerLiveResponse,
+    ServerMetadataResponse,
+    ServerReadyResponse,
+)
+from serving.wire.oip_parameters import parameters_of, refuse_unsupported
+from serving.wire.oip_tensors import (
+    TYPED_FIELD,
+    check_names,
+    check_tensor,
+    decode_contents,
+    decode_raw,
+    encode_contents,
+    encode_raw,
+    find_outputs,
+)
+
+SERVICE = "inference.GRPCInferenceService"
+_API = "oip_grpc"
+
+
+class OipGrpc:
+    """The methods by their paths, in `methods`."""
+
+    def __init__(self, models: OipModels) -> None:
+        self._models = models
+        self.methods: Mapping[str, Handler] = MappingProxyType(
+            {
+                f"/{SERVICE}/ModelInfer": self.model_infer,
+                f"/{SERVICE}/ServerLive": _method(lambda _: ServerLiveResponse(live=True)),
+                f"/{SERVICE}/ServerReady": _method(lambda _: ServerReadyResponse(ready=models.server_ready())),
+                f"/{SERVICE}/ServerMetadata": _method(lambda _: ServerMetadataResponse(**models.server_metadata())),
+                f"/{SERVICE}/ModelReady": _method(self._model_ready),
+                f"/{SERVICE}/ModelMetadata": _method(self._model_metadata),
+                f"/{SERVICE}/ModelConfig": _method(self._model_config),
+                f"/{SERVICE}/ModelStatistics": _method(self._model_statistics),
+                f"/{SERVICE}/RepositoryIndex": _method(self._repository_index),
+            }
+        )
+
+    async def model_infer(self, message: bytes, deadline: float | None) -> bytes:
+        """`ModelInfer`: answers raw when asked raw, and where an output is FP16, which has no typed list."""
+        request = ModelInferRequest.FromString(message)
+        name = request.model_name
+        if not name:
+            raise InvalidInputError("model_name: expected the name of a model, received none")
+        parameters = parameters_of(request.parameters)
+        wanted: list[TensorSpec] = []
+
+        def decode(signature: Signature) -> dict[str, np.ndarray]:
+            wanted.extend(find_outputs([output.name for output in request.outputs], signature, name))
+            return _decode_inputs(request, signature)
+
+        for tensor in request.inputs:
+            refuse_unsupported(tensor.parameters, f'input "{tensor.name}"')
+        for output in request.outputs:
+            refuse_unsupported(output.parameters, f'output "{output.name}"')
+        prediction = await self._models.predict(
+            name, request.model_version, decode, parameters, api=_API, deadline=deadline
+        )
+        response = ModelInferResponse(model_name=prediction.name, model_version=str(prediction.version), id=request.id)
+        raw = bool(request.raw_input_contents) or any(spec.dtype not in TYPED_FIELD for spec in wanted)
+        for spec in wanted:
+            array = prediction.outputs[spec.name]
+            tensor = response.outputs.add(name=spec.name, datatype=spec.element.oip, shape=array.shape)
+            if raw:
+                response.raw_output_contents.append(encode_raw(array))
+            else:
+                encode_contents(tensor.contents, array, spec.element)
+        return response.SerializeToString()
+
+    def _model_ready(self, message: bytes) -> Message:
+        """An unknown model is one that is not ready, as for Triton: its clients ask until it is."""
+        request = ModelRequest.FromString(message)
+        try:
+            ready = self._models.model_ready(request.name, request.version)
+        except ModelNotFoundError:
+            ready = False
+        return ModelReadyResponse(ready=ready)
+
+    def _model_metadata(self, message: bytes) -> Message:
+        request = ModelRequest.FromString(message)
+        return ModelMetadataResponse(**self._models.model_metadata(request.name, request.version))
+
+    def _model_config(self, message: bytes) -> Message:
+        request = ModelRequest.FromString(message)
+        return ModelConfigResponse(config=self._models.model_config(request.name, request.version))
+
+    def _model_statistics(self, message: bytes) -> Message:
+        request = ModelRequest.FromString(message)
+        return ModelStatisticsResponse(**self._models.statistics(request.name, request.version))
+
+    def _repository_index(self, message: bytes) -> Message:
+        request = RepositoryIndexRequest.FromString(message)
+        return RepositoryIndexResponse(models=self._models.index(ready=request.ready))
+
+
+def _method(answer: Callable[[bytes], Message]) -> Handler:
+    """A method that has its answer at once."""
+
+    async def handle(message: bytes, deadline: float | None) -> bytes:  # noqa: ARG001
+        return answer(message).SerializeToString()
+
+    return handle
+
+
+def _decode_inputs(request: ModelInferRequest, signature: Signature) -> dict[str, np.ndarray]:
+    names = [tensor.name for tensor in request.inputs]
+    check_names(names, signature)
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(names):
+        raise InvalidInputError(
+            f"raw_input_contents: expected one for each of {len(names)} inputs, received {len(raw)}"
+        )
+    arrays = {}
+    for spec in signature.inputs:
+        position = names.index(spec.name)
+        tensor = request.inputs[position]
+        shape = tuple(tensor.shape)
+        check_tensor(spec, tensor.datatype, shape)
+        if not raw:
+            arrays[spec.name] = decode_contents(tensor.contents, spec, shape)
+        elif tensor.HasField("contents"):
+            raise InvalidInputError(f'input "{spec.name}": expected raw_input_contents or contents, received both')
+        else:
+            arrays[spec.name] = decode_raw(raw[position], spec, shape)
+    return arrays

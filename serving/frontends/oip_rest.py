@@ -1,0 +1,152 @@
+"""The Open Inference Protocol over REST (KServe, Triton), under /v2.
+
+Sources: https://kserve.github.io/website/latest/modelserving/data_plane/v2_protocol/, and Triton's extensions "binary
+tensor data", "model configuration", "statistics" and "model repository" (its index).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from serving.errors import InvalidInputError, PayloadTooLargeError
+from serving.frontends.http import Receive, Scope, Send, read_body, refuse_method, send_body, send_json
+from serving.frontends.oip_models import OipModels
+from serving.signatures import Signature, TensorSpec
+from serving.wire.compression import ENCODINGS, inflate
+from serving.wire.json_bodies import kind_of, parse_object
+from serving.wire.oip_json import RAW_BODY, decode_inputs, decode_raw_body, encode_response, parse_infer_body
+from serving.wire.oip_tensors import find_outputs
+
+PREFIX = "/v2"
+_API = "oip_rest"
+_HEADER_LENGTH = b"inference-header-content-length"
+_BINARY = b"application/octet-stream"
+_MAX_DIGITS = 12
+_MODEL_PATH = re.compile(
+    r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>infer|ready|config|stats))?"
+)
+_PATHS = (
+    "/v2, /v2/health/live, /v2/health/ready, /v2/models/stats, /v2/repository/index, "
+    "/v2/models/NAME[/versions/N][/infer|/ready|/config|/stats]"
+)
+
+
+class OipRest:
+    """Answers every path under /v2."""
+
+    def __init__(self, models: OipModels, max_request_bytes: int, max_json_bytes: int) -> None:
+        self._models = models
+        self._max_request_bytes = max_request_bytes
+        self._max_json_bytes = min(max_json_bytes, max_request_bytes)
+        self._pages: Mapping[str, Callable[[], tuple[int, Any]]] = {
+            "/v2": lambda: (200, models.server_metadata()),
+            "/v2/health/live": lambda: (200, {"live": True}),
+            "/v2/health/ready": self._server_ready,
+            "/v2/models/stats": lambda: (200, models.statistics("", "")),
+        }
+        self._model_pages: Mapping[str | None, Callable[[str, str], tuple[int, Any]]] = {
+            None: lambda name, version: (200, models.model_metadata(name, version)),
+            "ready": self._model_ready,
+            "config": lambda name, version: (200, models.model_config(name, version)),
+            "stats": lambda name, version: (200, models.statistics(name, version)),
+        }
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request.
+
+        Raises:
+            ServingError: every cause of serving/errors.py.
+        """
+        path = scope["raw_path"].decode("ascii", "replace").partition("?")[0]
+        match = _MODEL_PATH.fullmatch(path)
+        posts = path == "/v2/repository/index" or (match is not None and match["what"] == "infer")
+        if scope["method"] not in ({"POST"} if posts else {"GET", "HEAD"}):
+            await refuse_method(send, scope["method"], path, "POST" if posts else "GET")
+        elif match is not None and match["what"] == "infer":
+            await self._infer(unquote(match["name"]), match["version"] or "", scope, receive, send)
+        elif path == "/v2/repository/index":
+            await self._index(scope, receive, send)
+        else:
+            status, document = self._get(path, match)
+            await send_json(send, status, document)
+
+    def _get(self, path: str, match: re.Match[str] | None) -> tuple[int, Any]:
+        page = self._pages.get(path)
+        if page is not None:
+            return page()
+        if match is None:
+            return 404, {"error": f"Not found: {path}; known: {_PATHS}"}
+        return self._model_pages[match["what"]](unquote(match["name"]), match["version"] or "")
+
+    def _server_ready(self) -> tuple[int, Any]:
+        ready = self._models.server_ready()
+        return 200 if ready else 503, {"ready": ready}
+
+    def _model_ready(self, name: str, version: str) -> tuple[int, Any]:
+        ready = self._models.model_ready(name, version)
+        return 200 if ready else 503, {"name": name, "ready": ready}
+
+    async def _infer(self, name: str, version: str, scope: Scope, receive: Receive, send: Send) -> None:
+        body, json_bytes = await self._read(scope, receive)
+        is_raw = json_bytes == 0
+        request = RAW_BODY if is_raw else parse_infer_body(body, len(body) if json_bytes is None else json_bytes)
+        wanted: list[TensorSpec] = []
+
+        def decode(signature: Signature) -> dict[str, np.ndarray]:
+            wanted.extend(find_outputs(request.outputs or (), signature, name))
+            return decode_raw_body(body, signature) if is_raw else decode_inputs(request, signature)
+
+        prediction = await self._models.predict(name, version, decode, request.parameters, api=_API)
+        as_binary = request.outputs or dict.fromkeys((spec.name for spec in wanted), request.binary_outputs)
+        answer, header_bytes = encode_response(
+            prediction.name,
+            prediction.version,
+            request.request_id,
+            [(spec, prediction.outputs[spec.name], as_binary[spec.name]) for spec in wanted],
+        )
+        if header_bytes is None:
+            await send_body(send, 200, answer)
+        else:
+            length = ((_HEADER_LENGTH, str(header_bytes).encode()),)
+            await send_body(send, 200, answer, _BINARY, headers=length)
+
+    async def _read(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None]:
+        """The body, and how many of its bytes are JSON, where the client says that not all of them are."""
+        encoding = header_length = ""
+        for name, value in scope["headers"]:
+            if name == _HEADER_LENGTH:
+                header_length = value.decode("latin-1")
+            elif name == b"content-encoding":
+                encoding = value.decode("latin-1").strip().lower()
+        limit = self._max_request_bytes if header_length else self._max_json_bytes
+        body = await read_body(receive, limit)
+        if encoding in ENCODINGS:  # what Envoy has inflated does not say so any more
+            body = inflate(body, encoding, limit, what="request body")
+        elif encoding not in {"", "identity"}:
+            raise InvalidInputError(f"content-encoding: expected gzip or deflate, received {encoding[:20]}")
+        if not header_length:
+            return body, None
+        if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= _MAX_DIGITS):
+            raise InvalidInputError(
+                f"Inference-Header-Content-Length: expected a whole number, received {header_length[:20]!r}"
+            )
+        json_bytes = int(header_length)
+        if json_bytes > len(body):
+            raise InvalidInputError(
+                f"Inference-Header-Content-Length: expected at most the body's {len(body)} bytes, received {json_bytes}"
+            )
+        if json_bytes > self._max_json_bytes:
+            raise PayloadTooLargeError(f"JSON: expected at most {self._max_json_bytes:,} bytes, received more")
+        return body, json_bytes
+
+    async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, _ = await self._read(scope, receive)
+        ready = parse_object(body).get("ready", False) if body.strip() else False
+        if not isinstance(ready, bool):
+            raise InvalidInputError(f"ready: expected true or false, received {kind_of(ready)}")
+        await send_json(send, 200, self._models.index(ready=ready))

@@ -1,0 +1,56 @@
+"""The parameters of a request, of its inputs and of its outputs, as far as they mean something here.
+
+Any others are accepted and change nothing, as the protocol has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from serving.errors import InvalidInputError, UnsupportedError
+from serving.wire.atelier_oip_pb2 import InferParameter
+
+Parameters = Mapping[str, object]
+
+_UNSUPPORTED = MappingProxyType(
+    {
+        "shared_memory_region": "shared memory, which reaches no further than one machine: send the data",
+        "classification": "Triton's classification extension: ask for the scores, or send an image to ':classify'",
+    }
+)
+_MAX_TIMEOUT_US = 2**63 - 1
+
+
+def parameters_of(message: Mapping[str, InferParameter]) -> Parameters:
+    """gRPC's parameters as plain values; one without a value is None."""
+    found = {}
+    for name, parameter in message.items():
+        choice = parameter.WhichOneof("parameter_choice")
+        found[name] = getattr(parameter, choice) if choice else None
+    return found
+
+
+def refuse_unsupported(parameters: Parameters, where: str) -> None:
+    """Nobody should believe that a parameter was heeded that was not.
+
+    Raises:
+        UnsupportedError: one that asks for something this gateway does not do.
+    """
+    for name in parameters:
+        if name in _UNSUPPORTED:
+            raise UnsupportedError(f"{where}: this gateway does not offer {_UNSUPPORTED[name]}")
+
+
+def timeout_s(parameters: Parameters) -> float | None:
+    """The request's `timeout`, which travels in microseconds; without one, or with 0, there is none.
+
+    Raises:
+        InvalidInputError: not a whole number from 0.
+    """
+    value = parameters.get("timeout")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_TIMEOUT_US:
+        raise InvalidInputError(f"timeout: expected a whole number of microseconds from 0, received {str(value)[:40]}")
+    return value / 1e6 if value else None
