@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import WrongUseError
-from export.publish import published_versions
+from export.versions import published_versions
 from serving.bundle import MANIFEST, ONNX_MODEL, SAVED_MODEL, read_manifest, verify_files
 from serving.errors import BundleError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from export.description import Description
 from export.errors import ExportError, WrongUseError
 from export.keras_model import KerasModel
-from export.publish import is_model_name
 from export.sources.base import Examples, Original, Progress
+from export.versions import is_model_name
 from serving.bundle import TrainingFacts
 from training.datasets import Dataset, load_dataset
 from training.datasets.base import LoadOptions

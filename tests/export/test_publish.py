@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from export import publish
 from export.errors import ExportError, WrongUseError
-from export.publish import next_version, published_versions, stage
+from export.publish import stage
+from export.versions import next_version, published_versions
 from serving.bundle import MANIFEST, read_manifest, verify_files
 from serving.errors import BundleError
 
