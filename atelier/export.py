@@ -33,7 +33,12 @@ VersionPath = Annotated[
 def export(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder that `atelier train` wrote.")],
     models: Annotated[
-        Path, typer.Option(metavar="DIR", help="The repository to publish in; made where it does not exist.")
+        str,
+        typer.Option(
+            metavar="DIR",
+            help="The repository to publish in, made where it does not exist: a folder, or an address in a store "
+            "such as s3://bucket/models.",
+        ),
     ],
     name: Annotated[
         str | None,
@@ -57,8 +62,10 @@ def export(
     started = time.perf_counter()
     with _sentences():
         from export.exporter import ParityError, export_run
+        from export.location import parse_location
         from training.run import read_run
 
+        repository = parse_location(models)
         # The reference is what the CPU answers: a GPU's reduced precision alone could exceed the bound.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         run = read_run(run_dir)
@@ -66,7 +73,7 @@ def export(
             with plain_console(stderr=True).status("starting") as status:
                 exported = export_run(
                     run,
-                    models,
+                    repository,
                     name=name,
                     version=version,
                     data_dir=data,

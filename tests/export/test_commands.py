@@ -60,6 +60,16 @@ def test_export_answers_machines_in_json(digits_run: Run, tmp_path: Path) -> Non
     assert {row["inputs"] for row in answer["parity_by_inputs"]} == {"test split", "all 0", "all 255", "random"}
 
 
+def test_export_publishes_into_a_store(digits_run: Run) -> None:
+    result = run("export", digits_run.path, "--models", "memory://export-command/models")
+    verified = run("verify", "memory://export-command/models/digits")
+
+    assert result.exit_code == 0, result.output
+    assert "Published version 1 of digits in memory://export-command/models/digits/1 (" in result.stdout
+    assert verified.exit_code == 0, verified.output
+    assert verified.stdout.startswith("memory://export-command/models/digits/1: 6 files, ")
+
+
 def test_a_regression_is_shown_with_its_own_figures(celsius_run: Run, tmp_path: Path) -> None:
     result = run("export", celsius_run.path, "--models", tmp_path)
     inspected = run("inspect", tmp_path / "celsius")
