@@ -1,7 +1,8 @@
 """The gRPC services of the gateway, described for clients that ask a server what it speaks (reflection).
 
-Our decoding messages declare packed numbers as bytes, so that they reach numpy without a loop. Here every such field
-gets back the type that a client has to write; the names and numbers of fields stay.
+Our decoding messages declare packed numbers as bytes, so that they reach numpy without a loop, and examples, which are
+passed on as they are. Here every such field gets back the type that a client has to write; the names and numbers of
+fields stay.
 """
 
 from __future__ import annotations
@@ -19,15 +20,19 @@ from serving.wire import atelier_oip_pb2 as oip
 from serving.wire import atelier_reflection_pb2 as reflection
 from serving.wire import atelier_tfs_pb2 as tfs
 
-PACKED_AS_BYTES: Mapping[str, FieldDescriptorProto.Type.ValueType] = MappingProxyType(
+DECLARED_AS_BYTES: Mapping[str, FieldDescriptorProto.Type.ValueType | type[Message]] = MappingProxyType(
     {
         "atelier.wire.tfs.Tensor.float_val": FieldDescriptorProto.TYPE_FLOAT,
         "atelier.wire.tfs.Tensor.double_val": FieldDescriptorProto.TYPE_DOUBLE,
+        "atelier.wire.tfs.FloatList.value": FieldDescriptorProto.TYPE_FLOAT,
+        "atelier.wire.tfs.ExampleList.examples": tfs.Example,
+        "atelier.wire.tfs.ExampleListWithContext.examples": tfs.Example,
+        "atelier.wire.tfs.ExampleListWithContext.context": tfs.Example,
         "atelier.wire.oip.InferTensorContents.fp32_contents": FieldDescriptorProto.TYPE_FLOAT,
         "atelier.wire.oip.InferTensorContents.fp64_contents": FieldDescriptorProto.TYPE_DOUBLE,
     }
 )
-"""Fields of fixed-width numbers that our messages declare as bytes, with what they are."""
+"""Fields that our messages declare as bytes, with the numbers or messages that they really hold."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ SERVICES: Mapping[str, Mapping[str, Method]] = MappingProxyType(
     {
         "tensorflow.serving.PredictionService": {
             "Predict": Method(tfs.PredictRequest, tfs.PredictResponse),
+            "Classify": Method(tfs.ExamplesRequest, tfs.ClassificationResponse),
+            "Regress": Method(tfs.ExamplesRequest, tfs.RegressionResponse),
+            "MultiInference": Method(tfs.MultiInferenceRequest, tfs.MultiInferenceResponse),
             "GetModelMetadata": Method(tfs.GetModelMetadataRequest, tfs.GetModelMetadataResponse),
         },
         "tensorflow.serving.ModelService": {
@@ -144,9 +152,11 @@ def _type_name(message: type[Message]) -> str:
 
 def _give_types_back(full_name: str, message: DescriptorProto) -> None:
     for field in message.field:
-        number_type = PACKED_AS_BYTES.get(f"{full_name}.{field.name}")
-        if number_type is not None:
-            field.type = number_type
+        held = DECLARED_AS_BYTES.get(f"{full_name}.{field.name}")
+        if isinstance(held, type):
+            field.type, field.type_name = FieldDescriptorProto.TYPE_MESSAGE, _type_name(held)
+        elif held is not None:
+            field.type = held
     for nested in message.nested_type:
         _give_types_back(f"{full_name}.{nested.name}", nested)
 

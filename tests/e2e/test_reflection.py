@@ -59,6 +59,21 @@ def test_a_call_can_be_made_with_nothing_but_what_was_reflected(channel: grpc.Ch
     assert list(answer.outputs["sum"].float_val) == [4.0, 7.0]
 
 
+def test_every_method_that_is_answered_is_described(channel: grpc.Channel) -> None:
+    call = channel.unary_unary("/no.such.Service/Method")
+    with pytest.raises(grpc.RpcError) as caught:
+        call(b"", timeout=TIMEOUT_S)
+    known = caught.value.details().partition("known: ")[2].split(", ")
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+    described = {
+        f"/{service}/{method.name}"
+        for service in ProtoReflectionDescriptorDatabase(channel).get_services()
+        for method in pool.FindServiceByName(service).methods
+    }
+    assert "...TRUNCATED" not in known[-1]
+    assert described == set(known)
+
+
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 def test_questions_of_one_call_are_answered_in_order(version: str, channel: grpc.Channel) -> None:
     question = reflection_pb2.ServerReflectionRequest
