@@ -142,6 +142,7 @@ def _signature_def(signature: Signature) -> dict[str, Any]:
         "inputs": {spec.name: _tensor_info(spec) for spec in signature.inputs},
         "outputs": {spec.name: _tensor_info(spec) for spec in signature.outputs},
         "method_name": signature.method,
+        "defaults": {},
     }
 
 

@@ -100,6 +100,8 @@ def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
             raise InvalidInputError(
                 f"'instances': expected objects with the inputs {_list(names)}, received {kind_of(rows[0])}"
             )
+        if dict in set(map(type, rows)):
+            _check_bare(rows)
         return {names[0]: rows}
     for index, row in enumerate(rows):
         if not isinstance(row, dict):
@@ -111,6 +113,14 @@ def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
                 f"'instances': expected the inputs {_list(names)} in row {index}, received {_list(row)}"
             )
     return {name: [row[name] for row in rows] for name in names}
+
+
+def _check_bare(rows: list[Any]) -> None:
+    for index, row in enumerate(rows):
+        if isinstance(row, dict) and not is_b64(row):
+            raise InvalidInputError(
+                f"'instances': expected a bare value in row {index} as in row 0, received an object"
+            )
 
 
 def _columns(data: Any, signature: Signature) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The REST API of a gateway process: answers, and a sentence for everything that is wrong."""
+"""What a gateway process answers over HTTP beside TensorFlow Serving's REST API, which is in tests/conformance."""
 
 from __future__ import annotations
 
@@ -63,170 +63,11 @@ class Case(NamedTuple):
 
 ANSWERS = {
     "rows": Case("POST", PREDICT, {"instances": [ROW]}, 200, {"predictions": [SCORES]}),
-    "rows as objects": Case("POST", PREDICT, {"instances": [{"pixels": ROW}]}, 200, {"predictions": [SCORES]}),
-    "columns": Case("POST", PREDICT, {"inputs": [ROW, ROW]}, 200, {"outputs": [SCORES, SCORES]}),
-    "columns by name": Case("POST", PREDICT, {"inputs": {"pixels": [ROW]}}, 200, {"outputs": [SCORES]}),
-    "a version": Case(
-        "POST", "/v1/models/brightness/versions/4:predict", {"instances": [ROW]}, 200, {"predictions": [SCORES]}
-    ),
-    "a named signature": Case(
-        "POST", PREDICT, {"signature_name": "serving_default", "instances": [ROW]}, 200, {"predictions": [SCORES]}
-    ),
-    "several inputs by rows": Case(
-        "POST",
-        "/v1/models/pair:predict",
-        {"instances": [{"a": 5, "b": 2.5}, {"a": 1, "b": 1}]},
-        200,
-        {"predictions": [{"sum": 7.5, "difference": 2.5}, {"sum": 2.0, "difference": 0.0}]},
-    ),
-    "several inputs by columns": Case(
-        "POST",
-        "/v1/models/pair:predict",
-        {"inputs": {"a": [5], "b": [2.5]}},
-        200,
-        {"outputs": {"sum": [7.5], "difference": [2.5]}},
-    ),
-    "strings": Case(
-        "POST", "/v1/models/text:predict", {"instances": ["ü", {"b64": "YQ=="}]}, 200, {"predictions": ["ü", "a"]}
-    ),
-    "status": Case(
-        "GET",
-        "/v1/models/brightness",
-        None,
-        200,
-        {
-            "model_version_status": [
-                {"version": "4", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-            ]
-        },
-    ),
-    "a percent-encoded name": Case(
-        "POST", "/v1/models/bright%6Eess:predict", {"instances": [ROW]}, 200, {"predictions": [SCORES]}
-    ),
     "liveness": Case("GET", "/healthz", None, 200, {"live": True}),
     "readiness": Case("GET", "/readyz", None, 200, {"ready": True, "reasons": []}),
 }
 
 REFUSALS = {
-    "an unknown model": Case(
-        "POST", "/v1/models/nobody:predict", {"instances": [ROW]}, 404, "Servable not found for request: Latest(nobody)"
-    ),
-    "an unknown version": Case(
-        "POST",
-        "/v1/models/brightness/versions/9:predict",
-        {"instances": [ROW]},
-        404,
-        "Servable not found for request: Specific(brightness, 9)",
-    ),
-    "an unknown label": Case(
-        "POST",
-        "/v1/models/brightness/labels/canary:predict",
-        {"instances": [ROW]},
-        400,
-        "Unrecognized servable version label: canary",
-    ),
-    "an unknown signature": Case(
-        "POST",
-        PREDICT,
-        {"signature_name": "other", "instances": [ROW]},
-        400,
-        'Serving signature name: "other" not found in signature def',
-    ),
-    "not JSON": Case(
-        "POST",
-        PREDICT,
-        b"pixels=1",
-        400,
-        "JSON Parse error: unexpected character, expected a JSON value at line 1 column 1; "
-        "received 8 bytes that start with 'pixels=1'",
-    ),
-    "an empty body": Case(
-        "POST",
-        PREDICT,
-        b"",
-        400,
-        "JSON Parse error: Input is a zero-length, empty document at line 1 column 1; "
-        "received 0 bytes that start with ''",
-    ),
-    "a body that is no object": Case("POST", PREDICT, [ROW], 400, "JSON body: expected an object, received a list"),
-    "rows and columns together": Case(
-        "POST",
-        PREDICT,
-        {"instances": [ROW], "inputs": [ROW]},
-        400,
-        "JSON body: expected exactly one of 'instances' and 'inputs', received both",
-    ),
-    "neither rows nor columns": Case(
-        "POST",
-        PREDICT,
-        {"rows": [ROW]},
-        400,
-        "JSON body: expected exactly one of 'instances' and 'inputs', received rows",
-    ),
-    "no rows": Case(
-        "POST",
-        PREDICT,
-        {"instances": []},
-        400,
-        "'instances': expected a list of at least one row, received an empty list",
-    ),
-    "ragged rows": Case(
-        "POST",
-        PREDICT,
-        {"instances": [ROW, [[1, 2], [3]]]},
-        400,
-        'input "pixels": expected rows of one shape [?, 2, 2], received ragged lists',
-    ),
-    "a wrong shape": Case(
-        "POST", PREDICT, {"instances": [[1, 2, 3]]}, 400, 'input "pixels": expected shape [?, 2, 2], received [1, 3]'
-    ),
-    "decimals for integers": Case(
-        "POST",
-        PREDICT,
-        {"instances": [[[1.0, 2], [3, 4]]]},
-        400,
-        'input "pixels": expected uint8 values, received decimals',
-    ),
-    "a number out of range": Case(
-        "POST",
-        PREDICT,
-        {"instances": [[[1, 2], [3, 256]]]},
-        400,
-        'input "pixels": expected uint8 values from 0 to 255, received 256',
-    ),
-    "strings for numbers": Case(
-        "POST",
-        PREDICT,
-        {"instances": [[["1", "2"], ["3", "4"]]]},
-        400,
-        'input "pixels": expected uint8 values, received strings',
-    ),
-    "a missing input": Case(
-        "POST",
-        "/v1/models/pair:predict",
-        {"instances": [{"a": 1}]},
-        400,
-        "'instances': expected the inputs a, b in row 0, received a",
-    ),
-    "an extra input": Case(
-        "POST",
-        "/v1/models/pair:predict",
-        {"inputs": {"a": [1], "b": [1], "c": [1]}},
-        400,
-        "'inputs': expected a, b, received a, b, c",
-    ),
-    "an unknown verb": Case(
-        "POST",
-        "/v1/models/brightness:guess",
-        {"instances": [ROW]},
-        400,
-        "Malformed request: POST /v1/models/brightness:guess",
-    ),
-    "GET of a verb": Case("GET", PREDICT, None, 400, "Malformed request: GET /v1/models/brightness:predict"),
-    "POST of a status": Case("POST", "/v1/models/brightness", {}, 400, "Malformed request: POST /v1/models/brightness"),
-    "the status of an unknown model": Case(
-        "GET", "/v1/models/nobody", None, 404, "Could not find any versions of model nobody"
-    ),
     "an unknown path": Case(
         "GET",
         "/favicon.ico",
@@ -332,15 +173,6 @@ def test_the_model_list_names_every_model(gateway: RunningGateway) -> None:
         "pair",
         "text",
     ]
-
-
-def test_metadata_nests_as_in_tensorflow_serving(gateway: RunningGateway) -> None:
-    document = gateway.rest.get("/v1/models/brightness/metadata").json()
-    signature = document["metadata"]["signature_def"]["signature_def"]["serving_default"]
-    assert document["model_spec"] == {"name": "brightness", "signature_name": "", "version": "4"}
-    assert signature["method_name"] == "tensorflow/serving/predict"
-    assert signature["inputs"]["pixels"]["dtype"] == "DT_UINT8"
-    assert [dim["size"] for dim in signature["inputs"]["pixels"]["tensor_shape"]["dim"]] == ["-1", "2", "2"]
 
 
 def test_metrics_count_requests_batches_and_states(gateway: RunningGateway) -> None:
