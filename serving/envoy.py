@@ -11,6 +11,7 @@ APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
 _MAX_CONCURRENT_STREAMS = 1024
 _WINDOW_BYTES = 1024 * 1024
+_MIN_COMPRESSED_BYTES = 16 * 1024
 _TYPES = "type.googleapis.com/envoy"
 _CORS_REQUEST_HEADERS = (
     "content-type, content-encoding, authorization, inference-header-content-length, "
@@ -65,6 +66,7 @@ def build_config(
         *([_filter("cors", "Cors")] if cors_origins else []),
         _filter("grpc_web", "GrpcWeb"),
         _inflate_requests(),
+        _compress_large_answers(),
         *manager["http_filters"],
     ]
     if cors_origins:
@@ -150,6 +152,29 @@ def _inflate_requests() -> dict[str, Any]:
             },
             "response_direction_config": {
                 "common_config": {"enabled": {"default_value": False, "runtime_key": "unused"}}
+            },
+        },
+    }
+
+
+def _compress_large_answers() -> dict[str, Any]:
+    """For clients that accept gzip; most do unasked, so answers that travel fast anyway stay as they are."""
+    return {
+        "name": "envoy.filters.http.compressor",
+        "typed_config": {
+            "@type": f"{_TYPES}.extensions.filters.http.compressor.v3.Compressor",
+            "compressor_library": {
+                "name": "gzip",
+                "typed_config": {
+                    "@type": f"{_TYPES}.extensions.compression.gzip.compressor.v3.Gzip",
+                    "compression_level": "BEST_SPEED",
+                },
+            },
+            "response_direction_config": {
+                "common_config": {
+                    "min_content_length": _MIN_COMPRESSED_BYTES,
+                    "content_type": ["application/json", "application/octet-stream"],
+                }
             },
         },
     }

@@ -18,7 +18,7 @@ from serving.repository.manager import Manager, VersionStatus
 from serving.repository.servable import Servable
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, TensorSpec
-from serving.wire.oip_parameters import Parameters, timeout_s
+from serving.wire.oip_parameters import Parameters, signature_name, timeout_s
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics")
 _MAX_DIGITS = 19
@@ -65,18 +65,19 @@ class OipModels:
         api: str,
         deadline: float | None = None,
     ) -> Prediction:
-        """Answers an inference; a `timeout` among the parameters bounds it as the client's deadline does.
+        """Answers an inference; of its parameters, `signature_name` and `timeout` mean something.
 
         Raises:
             ServingError: every cause of serving/errors.py.
         """
         number = parse_version(version)
-        timeout = timeout_s(parameters) if parameters else None
+        signature = signature_name(parameters)
+        timeout = timeout_s(parameters)
         if timeout is not None:
             ends_at = loop_time() + timeout
             deadline = ends_at if deadline is None else min(deadline, ends_at)
         try:
-            return await self._plane.predict(Target(name, number), decode, api=api, deadline=deadline)
+            return await self._plane.predict(Target(name, number, None, signature), decode, api=api, deadline=deadline)
         except ModelNotFoundError as error:
             raise self._unknown(name, number) from error
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from serving.errors import InvalidInputError, UnsupportedError
+from serving.signatures import DEFAULT_SIGNATURE
 from serving.wire.atelier_oip_pb2 import InferParameter
 
 Parameters = Mapping[str, object]
@@ -40,6 +41,18 @@ def refuse_unsupported(parameters: Parameters, where: str) -> None:
     for name in parameters:
         if name in _UNSUPPORTED:
             raise UnsupportedError(f"{where}: this gateway does not offer {_UNSUPPORTED[name]}")
+
+
+def signature_name(parameters: Parameters) -> str:
+    """The request's `signature_name`, which the protocol does not know: `serving_default` without one.
+
+    Raises:
+        InvalidInputError: not a string.
+    """
+    name = parameters.get("signature_name", DEFAULT_SIGNATURE)
+    if not isinstance(name, str):
+        raise InvalidInputError(f"signature_name: expected a string, received {str(name)[:40]}")
+    return name or DEFAULT_SIGNATURE
 
 
 def timeout_s(parameters: Parameters) -> float | None:

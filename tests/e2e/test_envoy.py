@@ -60,3 +60,15 @@ def test_a_body_that_only_says_it_is_gzip_is_refused(gateway: RunningGateway) ->
     response = gateway.rest.post(PREDICT, content=BODY, headers={"content-encoding": "gzip"})
     assert response.status_code == 400
     assert gateway.rest.post(PREDICT, content=BODY).status_code == 200
+
+
+@pytest.mark.parametrize(("rows", "encoding"), [(5, None), (4_000, "gzip")])
+def test_large_answers_are_compressed_for_those_who_accept_that(
+    rows: int, encoding: str | None, gateway: RunningGateway
+) -> None:
+    body = {"instances": [[[1, 2], [3, 4]]] * rows}
+    plain = gateway.rest.post(PREDICT, json=body, headers={"accept-encoding": "identity"})
+    accepting = gateway.rest.post(PREDICT, json=body, headers={"accept-encoding": "gzip"})
+    assert plain.headers.get("content-encoding") is None
+    assert accepting.headers.get("content-encoding") == encoding
+    assert accepting.json() == plain.json()

@@ -6,10 +6,12 @@ import queue
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
 from tests.support.gateway import RunningGateway
@@ -86,6 +88,54 @@ def test_every_datatype_passes_unchanged(datatype: str, client: triton.Inference
     response = answer.get_response()
     assert (response.id, response.model_name, response.model_version) == ("42", f"echo-{datatype}", "7")
     assert response.outputs[0].datatype == datatype
+
+
+@pytest.mark.parametrize("datatype", ONNX_TYPES)
+def test_typed_contents_are_answered_with_typed_contents(datatype: str, gateway: RunningGateway) -> None:
+    """As KServe's clients send them; FP16 has none, so it is only ever raw."""
+    array = extremes(datatype)
+    field = {
+        **dict.fromkeys(("INT8", "INT16", "INT32"), "int_contents"),
+        **dict.fromkeys(("UINT8", "UINT16", "UINT32"), "uint_contents"),
+    }.get(datatype, f"{datatype.lower()}_contents")
+    request = service_pb2.ModelInferRequest(model_name=f"echo-{datatype}", id="42")
+    sent = request.inputs.add(name="x", datatype=datatype, shape=array.shape)
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        infer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
+        if datatype == "FP16":
+            with pytest.raises(grpc.RpcError, match="expected FP16 in raw_input_contents, received none"):
+                infer(request, timeout=30.0)
+            return
+        getattr(sent.contents, field).extend(array.ravel().tolist())
+        response = infer(request, timeout=30.0)
+    (output,) = response.outputs
+    assert (output.name, output.datatype, list(output.shape)) == ("y", datatype, [2, 3])
+    assert list(getattr(output.contents, field)) == array.ravel().tolist()
+    assert not response.raw_output_contents
+    assert response.id == "42"
+
+
+@pytest.mark.parametrize(
+    ("raw", "contents", "message"),
+    [
+        ([bytes(4)], True, 'input "a": expected raw_input_contents or contents, received both'),
+        ([bytes(4)], False, "raw_input_contents: expected one for each of 2 inputs, received 1"),
+        ([bytes(4)] * 3, False, "raw_input_contents: expected one for each of 2 inputs, received 3"),
+        ([bytes(4), bytes(5)], False, 'input "b": expected 4 bytes for shape [1] of FP32, received 5'),
+        ([], False, 'input "a": expected 1 values in fp32_contents for shape [1], received 0'),
+    ],
+)
+def test_contents_that_do_not_add_up_are_refused(
+    raw: list[bytes], contents: bool, message: str, gateway: RunningGateway
+) -> None:
+    request = service_pb2.ModelInferRequest(model_name="pair", raw_input_contents=raw * (2 if contents else 1))
+    for name in ("a", "b"):
+        sent = request.inputs.add(name=name, datatype="FP32", shape=[1])
+        if contents:
+            sent.contents.fp32_contents.append(1.0)
+    with grpc.insecure_channel(gateway.grpc_address) as channel, pytest.raises(grpc.RpcError) as raised:
+        service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=30.0)
+    assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
 def test_a_version_may_be_asked_for(client: triton.InferenceServerClient) -> None:
