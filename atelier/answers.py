@@ -32,6 +32,12 @@ class VersionStatus(_Answer):
     status: Reason
 
 
+class ModelStatus(_Answer):
+    """The answer of `GET /v1/models/NAME`, which TensorFlow Serving gives too."""
+
+    model_version_status: tuple[VersionStatus, ...]
+
+
 class ServedModel(_Answer):
     """One model with all versions that the gateway knows, newest first; the task where it is known."""
 

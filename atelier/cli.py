@@ -14,6 +14,7 @@ from atelier.compare import compare
 from atelier.console import INTERRUPTED
 from atelier.demo import demo
 from atelier.export import export, inspect, verify
+from atelier.prune import prune
 from atelier.recipes import recipes
 from atelier.serve import serve
 from atelier.sweep import sweep
@@ -32,7 +33,7 @@ def options(
         raise typer.Exit
 
 
-for command in (train, recipes, sweep, compare, export, inspect, verify, serve, predict, models, demo):
+for command in (train, recipes, sweep, compare, export, inspect, verify, prune, serve, predict, models, demo):
     app.command()(command)
 
 

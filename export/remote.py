@@ -25,6 +25,7 @@ from pathlib import Path
 from export.claims import can_refuse, claim, claimed_numbers, owner_of
 from export.errors import ExportError, WrongUseError
 from export.location import store_sentences
+from export.removal import finish_removals_in
 from export.staging import BUNDLE, STAGING_PREFIX, staging_folder, verified_manifest
 from export.store import Store
 from export.versions import is_number, is_taken, next_version, numbers_among
@@ -83,6 +84,7 @@ def is_claimed(model_dir: Path, version: int) -> bool:
 
 def recover(store: Store) -> None:
     """Makes decided versions wholly visible, removes abandoned uploads, and finishes removals."""
+    finish_removals_in(store)
     for name in store.children():
         if name.startswith(STAGING_PREFIX):
             number = _decided_number(store, name)

@@ -119,6 +119,7 @@ class Worker:
             metrics=self._metrics,
             task=loaded.task,
             derivations=loaded.derivations,
+            lease=loaded.lease,
         )
 
 

@@ -17,6 +17,7 @@ from serving.bundle import Task, read_labels, read_manifest, verify_files
 from serving.errors import BundleError, InferenceError
 from serving.images import ImageSpec
 from serving.repository.derivation import Derivation, derive
+from serving.repository.lease import Lease
 from serving.signatures import Signature
 
 
@@ -29,14 +30,27 @@ class Loaded(NamedTuple):
     costs: dict[str, CostModel]
     task: Task | None = None
     derivations: Mapping[str, Derivation] = MappingProxyType({})
+    lease: Lease | None = None
 
 
 def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
     """Loads one version and runs it once for each of `warm_up_rows`, so that no client pays for the first run.
 
     Raises:
-        BundleError: the files are damaged, no back end reads them, or the model fails to run.
+        BundleError: the files are damaged or being removed, no back end reads them, or the model fails to run.
     """
+    try:
+        lease = Lease.take(version_dir)
+    except OSError as error:
+        raise _unreadable(error) from error
+    try:
+        return _load(version_dir, threads, warm_up_rows)._replace(lease=lease)
+    except BaseException:
+        lease.close()
+        raise
+
+
+def _load(version_dir: Path, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
     try:
         manifest = read_manifest(version_dir)
         if manifest is not None:
@@ -44,7 +58,7 @@ def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ..
         labels = read_labels(version_dir, manifest)
         backend = OnnxBackend.load(version_dir, manifest, threads=threads)
     except OSError as error:
-        raise BundleError(f"the version's files cannot be read: {error.strerror or type(error).__name__}") from error
+        raise _unreadable(error) from error
     try:
         costs = {
             name: _warm_up(backend, name, signature, warm_up_rows) for name, signature in backend.signatures.items()
@@ -56,6 +70,10 @@ def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ..
         return Loaded(backend, labels, None, costs)
     derivations = derive(manifest.signatures, backend.signatures, labels, manifest.image)
     return Loaded(backend, labels, manifest.image, costs, manifest.task, derivations)
+
+
+def _unreadable(error: OSError) -> BundleError:
+    return BundleError(f"the version's files cannot be read: {error.strerror or type(error).__name__}")
 
 
 def _warm_up(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...]) -> CostModel:

@@ -21,6 +21,7 @@ from serving.errors import InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
 from serving.metrics import Metrics
 from serving.repository.derivation import Derivation
+from serving.repository.lease import Lease
 from serving.repository.usage import Usage
 from serving.signatures import Signature
 
@@ -46,6 +47,7 @@ class Servable:
         metrics: Metrics,
         task: Task | None = None,
         derivations: Mapping[str, Derivation] = MappingProxyType({}),
+        lease: Lease | None = None,
     ) -> None:
         self.name = name
         self.version = version
@@ -57,6 +59,7 @@ class Servable:
         derived = {signature_name: derivation.signature for signature_name, derivation in derivations.items()}
         self.signatures = MappingProxyType({**backend.signatures, **derived})
         self._backend = backend
+        self._lease = lease
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -150,8 +153,10 @@ class Servable:
         await self._idle.wait()
 
     def close(self) -> None:
-        """Gives the back end's memory back; only after `drained`."""
+        """Gives the back end's memory back and lets the version's folder go; only after `drained`."""
         self._backend.close()
+        if self._lease is not None:
+            self._lease.close()
 
 
 def _max_batch_size(signature: Signature, limits: BatchLimits) -> int:

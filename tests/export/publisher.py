@@ -5,11 +5,13 @@ Every process is forked from this one, which has loaded nothing heavy, so that a
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -17,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from export.claims import CLAIMS
-from export.errors import WrongUseError
+from export.errors import ExportError, WrongUseError
 from export.inspection import check_version, version_folders
 from export.location import parse_location
+from export.prune import prune
 from export.publish import stage
 from export.staging import STAGING_PREFIX
 from export.store import Store
@@ -276,8 +279,70 @@ def same_number(models: Path) -> dict[str, Any]:
     return {**describe(models), "codes": codes}
 
 
+def pruning_and_dying(models: Path) -> list[dict[str, Any]]:
+    """Of six versions five are removed by removers that are killed before their n-th operation, until one survives."""
+    for _ in range(6):
+        publish_one(models)
+    seen = []
+    for number in range(1, 1000):
+
+        def work(number: int = number) -> None:
+            die_at_operation(number)
+            prune(models / NAME, 1)
+
+        _, status = os.waitpid(fork(work), 0)
+        seen.append({"killed": os.WIFSIGNALED(status), **describe(models), "entries": len(list(models.glob("*/*")))})
+        if status == 0:
+            break
+    return seen
+
+
+def filling_the_disk(models: Path) -> dict[str, Any]:
+    """On a small disk: a version, then attempts with 0, 1, 2 … free pages, until one has room enough."""
+    page = 4096
+    publish_one(models)
+    attempts = []
+    for pages in range(100):
+        filler = models.parent / "filler"
+        free = os.statvfs(models).f_bavail * os.statvfs(models).f_frsize
+        filler.write_bytes(bytes(max(0, free - pages * page)))
+        try:
+            publish_one(models)
+            error = None
+        except OSError as refused:
+            error = errno.errorcode[refused.errno or 0]
+        filler.unlink()
+        attempts.append({"error": error, **describe(models)})
+        if error is None:
+            break
+    return {"attempts": attempts, "entries": sorted(path.name for path in (models / NAME).iterdir())}
+
+
+def read_only(models: Path) -> dict[str, Any]:
+    """A version, then attempts while the file system takes no writes, then one more when it does again."""
+    publish_one(models)
+    errors = []
+    for options in ("remount,ro", "remount,rw"):
+        subprocess.run(["mount", "-o", options, str(models.parent)], check=True)
+        for work in (lambda: publish_one(models), lambda: prune(models / NAME, 1)):
+            try:
+                work()
+            except (OSError, ExportError) as error:
+                errors.append(str(error))
+    return {"errors": errors, **describe(models)}
+
+
 HERE: dict[str, Callable[[Path], Any]] = {
-    scenario.__name__: scenario for scenario in (dying_at_every_operation, dying_at_random, together, same_number)
+    scenario.__name__: scenario
+    for scenario in (
+        dying_at_every_operation,
+        dying_at_random,
+        filling_the_disk,
+        pruning_and_dying,
+        read_only,
+        same_number,
+        together,
+    )
 }
 IN_A_STORE: dict[str, Callable[[str], Any]] = {
     scenario.__name__: scenario for scenario in (dying_at_random_requests, together_in_a_store, same_number_in_a_store)

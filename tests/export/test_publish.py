@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import runpy
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,28 +17,14 @@ from export.publish import stage
 from export.versions import next_version, published_versions
 from serving.bundle import MANIFEST, read_manifest, verify_files
 from serving.errors import BundleError
-
-PUBLISHER = Path(__file__).with_name("publisher.py")
-ROOT = PUBLISHER.parents[2]
-write_bundle = runpy.run_path(str(PUBLISHER))["write_bundle"]
+from tests.export.publisher import write_bundle
+from tests.support.publishers import play
 
 
 def publish_one(models: Path, version: int | None = None) -> Path:
     with stage(models, "clothes") as staging:
         write_bundle(staging.bundle)
         return staging.publish(version)
-
-
-def play(scenario: str, models: Path) -> Any:
-    done = subprocess.run(
-        [sys.executable, str(PUBLISHER), scenario, str(models)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return json.loads(done.stdout)
 
 
 def entries(models: Path) -> list[str]:
@@ -214,3 +196,37 @@ def test_of_eight_publishers_that_want_the_same_number_one_gets_it(tmp_path: Pat
 
     assert sorted(after["codes"]) == [0] + [2] * 7
     assert (after["versions"], after["damaged"], after["staging_folders"]) == ([7], [], 0)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> tuple[Path, tuple[str, ...]]:
+    """A repository on a disk of 256 KiB, and in front of what command that disk is there; it ends with the command."""
+    script = 'mount -t tmpfs -o size=256k tmpfs "$0" && mkdir "$0/models" && exec "$@"'
+    own_mounts = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
+    wrapper = (*own_mounts, "sh", "-c", script, str(tmp_path))
+    tried = subprocess.run([*wrapper, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"no file system can be mounted here: {tried.stderr.strip()}")
+    return tmp_path / "models", wrapper
+
+
+def test_a_full_disk_refuses_and_leaves_nothing_behind(small_disk: tuple[Path, tuple[str, ...]]) -> None:
+    models, wrapper = small_disk
+    after = play("filling_the_disk", models, wrapper=wrapper)
+
+    *refused, last = after["attempts"]
+    assert len(refused) > 5
+    for attempt in refused:
+        assert (attempt["error"], attempt["versions"], attempt["damaged"]) == ("ENOSPC", [1], [])
+        assert attempt["staging_folders"] == 0
+    assert (last["error"], len(last["versions"]), last["damaged"]) == (None, 2, [])
+    assert len(after["entries"]) == 3
+
+
+def test_a_read_only_disk_refuses_and_nothing_is_lost(small_disk: tuple[Path, tuple[str, ...]]) -> None:
+    models, wrapper = small_disk
+    after = play("read_only", models, wrapper=wrapper)
+
+    assert len(after["errors"]) == 1
+    assert "Read-only file system" in after["errors"][0]
+    assert (after["versions"], after["damaged"], after["staging_folders"]) == ([2], [], 0)

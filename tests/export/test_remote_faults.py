@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.publishers import play
 from tests.support.s3_server import S3Server, s3_server
-
-PUBLISHER = Path(__file__).with_name("publisher.py")
-ROOT = PUBLISHER.parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +19,14 @@ def s3() -> Iterator[S3Server]:
         yield server
 
 
-def play(scenario: str, s3: S3Server, scratch: Path) -> Any:
-    done = subprocess.run(
-        [sys.executable, str(PUBLISHER), scenario, f"{s3.address}/{scenario}"],
-        env={**os.environ, **s3.environment, "PYTHONPATH": str(ROOT), "TMPDIR": str(scratch)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        timeout=600,
-    )
-    return json.loads(done.stdout)
+def play_in(s3: S3Server, scenario: str, scratch: Path) -> Any:
+    return play(scenario, f"{s3.address}/{scenario}", environment={**s3.environment, "TMPDIR": str(scratch)})
 
 
 def test_a_publisher_killed_at_any_of_twenty_random_requests_leaves_only_whole_versions(
     s3: S3Server, tmp_path: Path
 ) -> None:
-    after = play("dying_at_random_requests", s3, tmp_path)
+    after = play_in(s3, "dying_at_random_requests", tmp_path)
 
     deaths = after["deaths"]
     assert len(deaths) == 20
@@ -53,13 +40,13 @@ def test_a_publisher_killed_at_any_of_twenty_random_requests_leaves_only_whole_v
 
 
 def test_two_publishers_at_once_share_the_numbers_of_a_store(s3: S3Server, tmp_path: Path) -> None:
-    after = play("together_in_a_store", s3, tmp_path)
+    after = play_in(s3, "together_in_a_store", tmp_path)
 
     assert after == {"versions": [1, 2, 3, 4], "damaged": [], "staging_folders": 0, "claimed": 4, "statuses": [0, 0]}
 
 
 def test_of_three_publishers_that_want_the_same_number_of_a_store_one_gets_it(s3: S3Server, tmp_path: Path) -> None:
-    after = play("same_number_in_a_store", s3, tmp_path)
+    after = play_in(s3, "same_number_in_a_store", tmp_path)
 
     assert sorted(after["codes"]) == [0, 2, 2]
     assert (after["versions"], after["damaged"], after["staging_folders"]) == ([7], [], 0)
