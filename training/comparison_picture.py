@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,15 +46,18 @@ def draw_comparison(runs: Sequence[Run], names: Sequence[str], path: Path) -> No
         figure.axes[0].set_yscale("log")
         figure.axes[0].tick_params(which="minor", length=0)
     handles = [
-        Line2D([], [], color=series_look(index)[0], marker=series_look(index)[1], markersize=5, linewidth=2, label=name)
-        for index, name in enumerate(names)
+        Line2D([], [], color=series_look(index)[0], marker=series_look(index)[1], markersize=5, linewidth=2)
+        for index, _ in enumerate(names)
     ]
-    handles += [
-        Line2D([], [], color=FAINT, linewidth=2, label="validation"),
-        Line2D([], [], color=FAINT, linewidth=1, linestyle="--", label="training"),
-    ]
-    figure.legend(handles=handles, loc="outside lower left", frameon=False, fontsize=9, labelcolor=INK)
-    figure.savefig(path, format="png")
+    handles += [Line2D([], [], color=FAINT, linewidth=2), Line2D([], [], color=FAINT, linewidth=1, linestyle="--")]
+    # Given apart from the lines, whose own labels are left out where they start with "_".
+    labels = [*names, "validation", "training"]
+    legend = figure.legend(handles, labels, loc="outside lower left", frameon=False, fontsize=9, labelcolor=INK)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar sign in a folder's name is not the beginning of a formula
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a box stands for what the font has not
+        figure.savefig(path, format="png")
 
 
 def _draw_panel(axes: Axes, runs: Sequence[Run], figures: Callable[[Epoch], tuple[float, float | None]]) -> None:

@@ -172,3 +172,15 @@ def test_curves_of_different_lengths_share_a_picture(validated: bool, tmp_path: 
 
     with Image.open(tmp_path / "compare.png") as picture:
         assert picture.width > picture.height
+
+
+def test_a_picture_takes_whatever_name_a_run_has(tmp_path: Path) -> None:
+    names = ("_a$b_{$", "日本語", "a\nb")
+    runs = [run(tmp_path / str(index)) for index, _ in enumerate(names)]
+
+    draw_comparison(runs, names, tmp_path / "compare.png")
+    draw_comparison(runs[:1], ("_a",), tmp_path / "a.png")
+    draw_comparison(runs[:1], ("_b",), tmp_path / "b.png")
+
+    assert (tmp_path / "compare.png").is_file()
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes(), "the names are not shown"
