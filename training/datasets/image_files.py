@@ -7,8 +7,10 @@ without a word, and so is anything hidden: names that start with a dot, and what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -34,6 +36,25 @@ class Listing:
     images: tuple[Parts, ...]
     folders: frozenset[Parts]
     others: tuple[Parts, ...] = ()
+
+    def folders_in(self, folder: Parts) -> Sequence[Parts]:
+        """The folders directly in that one, sorted."""
+        return self._folders_by_parent.get(folder, ())
+
+    def has_images_in(self, folder: Parts) -> bool:
+        """Whether an image lies directly in the folder."""
+        return folder in self._folders_of_images
+
+    @cached_property
+    def _folders_by_parent(self) -> Mapping[Parts, Sequence[Parts]]:
+        by_parent = defaultdict[Parts, list[Parts]](list)
+        for folder in sorted(self.folders - {()}):
+            by_parent[folder[:-1]].append(folder)
+        return dict(by_parent)
+
+    @cached_property
+    def _folders_of_images(self) -> frozenset[Parts]:
+        return frozenset(path[:-1] for path in self.images)
 
 
 class ImageFiles(Protocol):

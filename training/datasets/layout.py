@@ -83,7 +83,7 @@ def read_splits(files: ImageFiles, warn: Callable[[str], None]) -> dict[SplitFol
     if not folders:
         _refuse_unknown_splits(files, listing, root)
         return {"train": read_classes(files, warn, listing=listing)}
-    beside = {shown(child) for child in _children(listing, root)} - {shown(folder) for folder in folders.values()}
+    beside = {shown(child) for child in listing.folders_in(root)} - {shown(folder) for folder in folders.values()}
     if beside:
         warn(f"{files.name}: left out what is in {some_of(sorted(beside))}, beside {', '.join(sorted(folders))}")
     _warn_of_images_outside(files, [path for path in listing.images if path[:-1] in _above(root)], warn)
@@ -113,13 +113,14 @@ def read_classes(
     inside = [path for path in below if len(path) > depth + 1]
     if not below:
         raise DatasetError(f"{where} has no images: expected one folder with images for each class")
-    classes = [folder[-1] for folder in _children(listing, root)]
+    classes = [folder[-1] for folder in listing.folders_in(root)]
     if len(classes) < 2:  # noqa: PLR2004
         found = _only(listing, (*root, classes[0])) if classes else f"{len(below):,} images and no folders"
         raise DatasetError(f"{where} has fewer than two classes: expected a folder for each class, found {found}")
     index_of = {name: index for index, name in enumerate(classes)}
     targets = np.array([index_of[path[depth]] for path in inside], dtype=np.int64)
-    empty = [name for name in classes if index_of[name] not in set(targets.tolist())]
+    counts = np.bincount(targets, minlength=len(classes))
+    empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
         raise DatasetError(
             f"{where} has no images of {some_of([shown((name,)) for name in empty])}: the folder is empty"
@@ -154,18 +155,9 @@ def _list(files: ImageFiles, warn: Callable[[str], None]) -> Listing:
     return listing
 
 
-def _children(listing: Listing, parent: Parts) -> list[Parts]:
-    depth = len(parent)
-    return sorted(folder for folder in listing.folders if len(folder) == depth + 1 and folder[:depth] == parent)
-
-
-def _has_images_directly(listing: Listing, folder: Parts) -> bool:
-    return any(path[:-1] == folder for path in listing.images)
-
-
 def _only(listing: Listing, folder: Parts) -> str:
     """What is said of the one class folder that there is."""
-    children = [shown(child[-1:]) for child in _children(listing, folder)]
+    children = [shown(child[-1:]) for child in listing.folders_in(folder)]
     beside = f", which has images beside its folders {some_of(children)}" if children else ""
     return f"only {shown(folder[-1:])}{beside}"
 
@@ -183,8 +175,8 @@ def _warn_of_images_outside(files: ImageFiles, outside: Sequence[Parts], warn: C
 
 def _below_leading_folders(listing: Listing, folder: Parts) -> Parts:
     """Down to where folders branch, or to where a single folder has images itself and so is a class."""
-    while len(children := _children(listing, folder)) == 1:
-        if _has_images_directly(listing, children[0]) or not _children(listing, children[0]):
+    while len(children := listing.folders_in(folder)) == 1:
+        if listing.has_images_in(children[0]) or not listing.folders_in(children[0]):
             break
         folder = children[0]
     return folder
@@ -192,12 +184,12 @@ def _below_leading_folders(listing: Listing, folder: Parts) -> Parts:
 
 def _refuse_unknown_splits(files: ImageFiles, listing: Listing, root: Parts) -> None:
     """A collection that is not known to have splits must not look as if it had: most classes with the same folders."""
-    classes = _children(listing, root)
+    classes = listing.folders_in(root)
     with_the_same = defaultdict[tuple[str, ...], list[str]](list)
     for folder in classes:
         inner = _below_leading_folders(listing, folder)
-        if not _has_images_directly(listing, inner):
-            names = tuple(shown(child[-1:]) for child in _children(listing, inner))
+        if not listing.has_images_in(inner):
+            names = tuple(shown(child[-1:]) for child in listing.folders_in(inner))
             with_the_same[names].append(shown(folder[-1:]))
     for names, alike in with_the_same.items():
         if len(names) > 1 and len(alike) > 1 and 2 * len(alike) > len(classes):
@@ -210,17 +202,17 @@ def _refuse_unknown_splits(files: ImageFiles, listing: Listing, root: Parts) -> 
 def _split_folders(files: ImageFiles, listing: Listing, root: Parts) -> dict[SplitFolder, Parts]:
     """The folder of each split that has class folders; none where the collection has no splits."""
     found: dict[SplitFolder, Parts] = {}
-    named = [folder for folder in _children(listing, root) if folder[-1].casefold() in SPLIT_OF_FOLDER]
+    named = [folder for folder in listing.folders_in(root) if folder[-1].casefold() in SPLIT_OF_FOLDER]
     for folder in named:
-        if not _children(listing, folder):
+        if not listing.folders_in(folder):
             continue
         split = SPLIT_OF_FOLDER[folder[-1].casefold()]
         if split in found:
             raise DatasetError(f"{files.name} has two folders for {split}: {found[split][-1]} and {folder[-1]}")
         found[split] = folder
     if "train" in found:
-        return {} if len(named) == 1 and _has_images_directly(listing, found["train"]) else found
-    if len(named) > 1 and len(named) == len(_children(listing, root)):
+        return {} if len(named) == 1 and listing.has_images_in(found["train"]) else found
+    if len(named) > 1 and len(named) == len(listing.folders_in(root)):
         raise DatasetError(
             f"{files.name} has {some_of([folder[-1] for folder in named])}, but no train with classes in it"
         )
