@@ -252,7 +252,10 @@ def test_images_of_one_size_are_not_resized(image: ImageSpec) -> None:
     expected = f"{image.height} x {image.width} pixels in {image.colour}"
     with pytest.raises(DatasetError) as caught:
         load_dataset("digits", LoadOptions(image=image))
-    assert str(caught.value) == (f"digits has images of 8 x 8 pixels in grayscale, but the recipe expects {expected}")
+    assert str(caught.value) == (
+        f"digits has images of 8 x 8 pixels in grayscale, but the recipe expects {expected}"
+        "; --set image_size=8 --set colour=grayscale takes them as they are"
+    )
 
 
 def test_a_folder_of_idx_files_is_not_resized_either(tmp_path: Path) -> None:

@@ -136,6 +136,11 @@ def test_too_little_room_on_disk_is_said_before_anything_is_decoded(
     )
 
 
+def test_more_than_memory_has_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"the decoded images need .* GB, more than memory has: expected a limit"):
+        choose_storage(2**62, max_memory_bytes=2**63)((2**31, 2**31))
+
+
 def test_a_disk_that_fills_up_meanwhile_is_said_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

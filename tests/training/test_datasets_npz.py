@@ -131,6 +131,7 @@ def test_a_zip_of_images_is_told_what_was_expected(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("cats/1.png", plain(1))
     with pytest.raises(
-        DatasetError, match=r"images\.zip has no x_train and y_train: expected an npz file with x_train"
+        DatasetError,
+        match=r"images\.zip has no x_train and y_train: expected .* have to be unpacked",
     ):
         load(path)

@@ -174,12 +174,24 @@ def require_native_size(name: str, shape: tuple[int, ...], image: ImageSpec | No
         DatasetError: the two differ in size or colour.
     """
     if image is not None and image.shape != shape:
-        raise DatasetError(f"{name} has images of {_size(shape)}, but the recipe expects {_size(image.shape)}")
+        raise DatasetError(
+            f"{name} has images of {_size(shape)}, but the recipe expects {_size(image.shape)}{_as_settings(shape)}"
+        )
+
+
+def _as_settings(shape: tuple[int, ...]) -> str:
+    """What to set for images of this shape, where a recipe can have it."""
+    if shape[0] != shape[1]:
+        return ""
+    return f"; --set image_size={shape[0]} --set colour={_colour(shape)} takes them as they are"
 
 
 def _size(shape: tuple[int, ...]) -> str:
-    colour = "grayscale" if len(shape) == 2 else "rgb"  # noqa: PLR2004
-    return f"{shape[0]} x {shape[1]} pixels in {colour}"
+    return f"{shape[0]} x {shape[1]} pixels in {_colour(shape)}"
+
+
+def _colour(shape: tuple[int, ...]) -> str:
+    return "grayscale" if len(shape) == 2 else "rgb"  # noqa: PLR2004
 
 
 class DatasetSource(Protocol):

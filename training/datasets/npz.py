@@ -37,7 +37,8 @@ def read_npz(name: str, path: Path, image: ImageSpec | None) -> Dataset:
     given = _read_arrays(path)
     train = _split(path, given, "train")
     if train is None:
-        raise DatasetError(f"{path} has no x_train and y_train: expected an npz file with {', '.join(ARRAYS)}")
+        hint = "" if path.suffix == ".npz" else "; images in a zip file have to be unpacked, or packed as a tar file"
+        raise DatasetError(f"{path} has no x_train and y_train: expected an npz file with {', '.join(ARRAYS)}{hint}")
     test, validation = _split(path, given, "test"), _split(path, given, "val")
     for split in (train, validation, test):
         if split is not None:

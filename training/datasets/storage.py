@@ -39,8 +39,18 @@ def choose_storage(needed_bytes: int, max_memory_bytes: int) -> Allocate:
 
 
 def in_memory(shape: tuple[int, ...]) -> np.ndarray:
-    """An uninitialised uint8 array."""
-    return np.empty(shape, dtype=np.uint8)
+    """An uninitialised uint8 array.
+
+    Raises:
+        DatasetError: memory is not enough for it.
+    """
+    try:
+        return np.empty(shape, dtype=np.uint8)
+    except (MemoryError, ValueError) as error:  # ValueError: more than addresses can count
+        raise DatasetError(
+            f"the decoded images need {_gigabytes(math.prod(shape))}, more than memory has: "
+            "expected a limit from which on they are kept on disk, as --max-memory-gib 2"
+        ) from error
 
 
 def on_disk(shape: tuple[int, ...]) -> np.ndarray:
