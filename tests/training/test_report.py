@@ -21,6 +21,7 @@ from training.report.classification import describe_calibration
 from training.report.evaluation import calibration
 from training.report.html import Html, duration, joined, number, percent, shortened, tag
 from training.report.pixels import data_uri, spread_over
+from training.report.regression import straight_line
 from training.run import Epoch, History, RunConfig, RunMetrics
 
 NAMES = tuple(f"name {index}" for index in range(1000))
@@ -157,6 +158,7 @@ def test_a_regressions_report_shows_its_errors_and_nothing_of_classes(tmp_path: 
 
     assert _sections(page) == ["curves", "predictions", "errors", "configuration"]
     assert "<td>-40</td><td>-40</td><td>-39.5</td><td>0.5</td>" in page
+    assert "The model is a straight line: 1.8 × input + 32.5." in page
     assert "Nothing was validated" in page
 
 
@@ -165,6 +167,23 @@ def test_a_long_regression_lists_only_its_largest_errors(tmp_path: Path) -> None
 
     assert "The 50 largest of 3,000" in page
     assert page.count("<tr>") == 51
+
+
+@pytest.mark.parametrize(
+    ("given", "predicted", "expected"),
+    [
+        ([0, 1, 2, 4], [-1, 1, 3, 7], "2 × input − 1"),
+        ([0, 1, 2, 4], [5, 5, 5, 5], "0 × input + 5"),
+        ([0, 1, 2, 4], [0, 1, 4, 16], None),
+        ([3, 3], [1, 2], None),
+        ([3], [1], None),
+        ([0, 1], [1, 2], None),
+    ],
+)
+def test_a_straight_line_is_called_one_where_more_than_two_points_lie_on_it(
+    given: list[float], predicted: list[float], expected: str | None
+) -> None:
+    assert straight_line(np.array(given, float), np.array(predicted, float)) == expected
 
 
 def test_nothing_is_fetched_and_nothing_runs(tmp_path: Path) -> None:
@@ -258,11 +277,11 @@ def test_answers_that_are_no_numbers_do_not_cost_the_report(tmp_path: Path) -> N
 
 
 def test_the_weights_epoch_and_an_early_end_are_told(tmp_path: Path) -> None:
-    history = _history(4).model_copy(update={"stopped_early": "Stopped after epoch 4: no better for 3 epochs."})
+    history = _history(4).model_copy(update={"stopped_early": "epoch 4 reached accuracy=0.5"})
 
     page = _classified(tmp_path / "report.html", history=history, weights_of_epoch=1)
 
-    assert "Stopped after epoch 4: no better for 3 epochs." in page
+    assert "Stopped early: epoch 4 reached accuracy=0.5." in page
     assert "The model has the weights of epoch 1 of 4." in page
 
 

@@ -48,7 +48,7 @@ def _verdict(history: History, metrics: RunMetrics) -> Html:
     verdict = judge_fit(history, metrics.metric)
     lines = [verdict.sentence]
     if history.stopped_early:
-        lines.append(history.stopped_early)
+        lines.append(f"Stopped early: {history.stopped_early}.")
     if metrics.weights_of_epoch != len(history.epochs):
         lines.append(f"The model has the weights of epoch {metrics.weights_of_epoch} of {len(history.epochs):,}.")
     return tag("div", *(tag("p", line) for line in lines), class_=f"verdict {verdict.fit}")

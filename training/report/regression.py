@@ -12,6 +12,8 @@ from training.report.html import Html, number, tag
 from training.report.page import figure, note, section, table
 
 MAX_ROWS = 50
+ROUNDING = 1e-5
+"""Of a float32 that went through a few layers, beside the largest of them."""
 
 
 def regression_sections(split: Split, predictions: np.ndarray) -> Iterator[Html]:
@@ -19,8 +21,23 @@ def regression_sections(split: Split, predictions: np.ndarray) -> Iterator[Html]
     given, expected, predicted = (
         array[:, 0].astype(np.float64) for array in (split.inputs, split.targets, predictions)
     )
-    yield section("predictions", "Predictions", _plots(given, expected, predicted))
+    line = straight_line(given, predicted)
+    formula = [] if line is None else [note(f"The model is a straight line: {line}.")]
+    yield section("predictions", "Predictions", *formula, _plots(given, expected, predicted))
     yield section("errors", "Errors", *_errors(given, expected, predicted))
+
+
+def straight_line(given: np.ndarray, predicted: np.ndarray) -> str | None:
+    """`1.8 × input + 32`, where the predictions lie on a line to rounding; None where not, or where any two would."""
+    if len(np.unique(given)) < 3:  # noqa: PLR2004
+        return None
+    around = given - given.mean()
+    slope = float(around @ predicted / (around @ around))
+    start = float(predicted.mean() - slope * given.mean())
+    off = np.abs(slope * given + start - predicted).max()
+    if not off <= ROUNDING * np.abs(predicted).max():
+        return None
+    return f"{number(slope)} × input {'−' if start < 0 else '+'} {number(abs(start))}"
 
 
 def _plots(given: np.ndarray, expected: np.ndarray, predicted: np.ndarray) -> Html:
