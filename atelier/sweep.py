@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atelier.console import FAILED, plain_console
-from atelier.train import training_errors
+from atelier.train import GIB, Data, MaxMemory, Strict, training_errors
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from training.datasets import Dataset
+    from training.datasets import Dataset, LoadOptions
     from training.recipes import Recipe
     from training.run import Run
     from training.sweeps.record import Sweep
@@ -44,7 +45,9 @@ def sweep(
     common: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of all points; may come again.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with the data set's files.")] = None,
+    data: Data = None,
+    strict: Strict = False,
+    max_memory_gib: MaxMemory = 2.0,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the sweep, a run folder in it for each point; runs/<recipe>-sweep if not given."),
@@ -63,6 +66,7 @@ def sweep(
         lambda: f"interrupted; what is finished is in {folder}, and the same command goes on from there"
     ):
         from training.cluster import TF_CONFIG, read_cluster
+        from training.datasets import LoadOptions
         from training.errors import RunError, UsageError
         from training.recipes import find_recipe
         from training.sweeps.grid import parse_grid
@@ -77,7 +81,13 @@ def sweep(
         plan = plan_sweep(base, parsed, folder)
         console = plain_console(stderr=as_json)
         console.print(_intention(plan), soft_wrap=True)
-        train_one = _trainer(plan, data, console)
+        loading = LoadOptions(
+            data_dir=data,
+            strict=strict,
+            max_memory_bytes=round(max_memory_gib * GIB),
+            warn=lambda text: console.print(text, soft_wrap=True),
+        )
+        train_one = _trainer(plan, loading, console)
         done = run_sweep(plan, train_one, lambda line: console.print(line, soft_wrap=True))
         try:
             draw_sweep(done.results, f"{recipe}: {', '.join(done.results[0].settings)}", folder / PICTURE)
@@ -105,14 +115,15 @@ def _intention(plan: Plan) -> str:
     return said
 
 
-def _trainer(plan: Plan, data: Path | None, console: Console) -> Callable[[Recipe, Path], Run]:
+def _trainer(plan: Plan, loading: LoadOptions, console: Console) -> Callable[[Recipe, Path], Run]:
     """How one point is trained; the data for the first of them is loaded now, so that what it lacks is said now."""
-    from training.datasets import LoadOptions, load_dataset
+    from training.datasets import load_dataset
     from training.environment import quiet_tensorflow
     from training.progress import progress_on
     from training.run_folder import is_interrupted
     from training.sweeps.runner import check_same_data, data_form
     from training.trainer import train
+    from training.without_effect import without_effect
 
     loaded: dict[str, Dataset] = {}
 
@@ -120,10 +131,7 @@ def _trainer(plan: Plan, data: Path | None, console: Console) -> Callable[[Recip
         form = data_form(recipe.image)
         if form not in loaded:
             loaded.clear()  # one form at a time: photographs fill the memory
-            options = LoadOptions(
-                data_dir=data, image=recipe.image, warn=lambda text: console.print(text, soft_wrap=True)
-            )
-            dataset = load_dataset(recipe.dataset, options)
+            dataset = load_dataset(recipe.dataset, dataclasses.replace(loading, image=recipe.image))
             check_same_data(plan.dataset_sha256, form, dataset.sha256)
             loaded[form] = dataset
         return loaded[form]
@@ -141,11 +149,15 @@ def _trainer(plan: Plan, data: Path | None, console: Console) -> Callable[[Recip
             out=path,
             progress=progress_on(console),
             resume=is_interrupted(path),
-            data_dir=data,
+            data_dir=loading.data_dir,
         )
 
     if plan.waiting:
-        dataset_for(plan.waiting[0].recipe)
+        dataset = dataset_for(plan.waiting[0].recipe)
+        given = {*plan.grid.axes, *plan.grid.common}
+        in_vain = [set(without_effect(point.recipe, given, dataset)) for point in plan.points]
+        for sentence in sorted(set.intersection(*in_vain)):
+            console.print(sentence, soft_wrap=True)
     return train_one
 
 

@@ -158,6 +158,7 @@ def train(
         from training.run_folder import is_interrupted
         from training.trainer import assist
         from training.trainer import train as train_recipe
+        from training.without_effect import without_effect
 
         settings = find_recipe(recipe)
         cluster = read_cluster()
@@ -175,6 +176,8 @@ def train(
             warn=note,
         )
         dataset = load_dataset(settings.dataset, loading)
+        for sentence in without_effect(settings, given, dataset):
+            note(sentence)
         if path is None or not cluster.is_chief:
             assist(settings, dataset, progress=SentencesOnly(console), cluster=cluster)
             _say_assisted(settings, cluster, console, as_json=as_json)

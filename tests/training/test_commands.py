@@ -42,9 +42,12 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_train_says_where_the_data_is_from_how_it_goes_and_what_came_of_it(tmp_path: Path) -> None:
     out = tmp_path / "run"
 
-    result = run("train", "digits-dense", "--epochs", 12, "--batch-size", 16, "--seed", 3, "--out", out)
+    result = run(
+        "train", "digits-dense", "--epochs", 12, "--batch-size", 16, "--seed", 3, "--set", "zoom=0.3", "--out", out
+    )
 
     assert result.exit_code == 0, result.output
+    assert result.stderr == "zoom has no effect: augment is false\n"
     lines = result.stdout.splitlines()
     assert lines[0] == "digits-dense: 1,437 training, 360 test images, from scikit-learn's built-in digits"
     assert [line.split("  ")[0] for line in lines[1:13]] == [f"epoch {number}/12" for number in range(1, 13)]

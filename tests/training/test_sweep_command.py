@@ -30,25 +30,37 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_grid_of_several_settings_ends_in_a_table_a_sentence_and_a_picture(tmp_path: Path) -> None:
     out = tmp_path / "sweep"
-    command = ("digits-dense", "--grid", "units=4,32", "normalize=true", "--set", "epochs=2", "--out", out)
+    command = (
+        "digits-dense",
+        "--grid",
+        "units=4,32",
+        "normalize=true",
+        "--set",
+        "epochs=2",
+        "--set",
+        "zoom=0",
+        "--out",
+        out,
+    )
 
     result = run(*command)
 
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "digits-dense: 2 points"
+    assert "zoom has no effect: augment is false" in lines
     assert "point 2 of 2: units=32" in lines
     assert next(line for line in lines if "← best" in line).split()[0] == "32"
     assert "units 4 → 32: accuracy " in result.stdout
     assert lines[-1] == f"sweep folder: {out}"
     assert {path.name for path in out.iterdir()} == {
-        "epochs=2,normalize=true,units=32",
-        "epochs=2,normalize=true,units=4",
+        "epochs=2,normalize=true,units=32,zoom=0",
+        "epochs=2,normalize=true,units=4,zoom=0",
         "results.csv",
         "sweep.json",
         "sweep.png",
     }
-    assert read_run(out / "epochs=2,normalize=true,units=4").config.settings["layers"] == [4]
+    assert read_run(out / "epochs=2,normalize=true,units=4,zoom=0").config.settings["layers"] == [4]
 
     again = run(*command)
 
