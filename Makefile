@@ -56,8 +56,10 @@ format: $(VENV)/.dev ## format, and repair what ruff can repair
 type: $(VENV)/.dev ## check types
 	$(VENV)/bin/mypy
 
-protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire
-	$(PY) -m grpc_tools.protoc -I serving/wire/protos --python_out=serving/wire --pyi_out=serving/wire serving/wire/protos/*.proto
+protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire and export
+	for package in serving/wire export; do \
+	  $(PY) -m grpc_tools.protoc -I $$package/protos --python_out=$$package --pyi_out=$$package $$package/protos/*.proto; \
+	done
 
 train-all: $(VENV)/.dev ## train every recipe, and write docs/models.md (hours; goes on where it was interrupted)
 	$(PY) -m training.catalogue $(ARGS)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from export.exporter import Exported
     from serving.bundle import Manifest, Parity
 
+Task = Literal["classification", "regression"]
+Colour = Literal["grayscale", "rgb"]
+PixelRange = Literal["0..1", "-1..1", "0..255"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 VersionPath = Annotated[
     str,
@@ -31,7 +34,13 @@ VersionPath = Annotated[
 
 
 def export(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder that `atelier train` wrote.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="The folder that `atelier train` wrote, a .keras file, a SavedModel's folder, or an ONNX file.",
+        ),
+    ],
     models: Annotated[
         str,
         typer.Option(
@@ -43,7 +52,8 @@ def export(
     name: Annotated[
         str | None,
         typer.Option(
-            help="The model's name in the repository.", show_default="the data set, or the folder of own images"
+            help="The model's name in the repository.",
+            show_default="a run's data set, its folder of own images, or the file's name",
         ),
     ] = None,
     version: Annotated[
@@ -51,34 +61,53 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where the data set is.", show_default="where the run found it"),
+        typer.Option(metavar="DIR", help="Where a run's data set is.", show_default="where the run found it"),
     ] = None,
+    task: Annotated[
+        Task | None, typer.Option(help="What the model does.", show_default="classification if it has labels or images")
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAMES", help="The names of its classes: a file with one a line, or a comma between them."
+        ),
+    ] = None,
+    image_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Its images in pixels: 28, or height x width as 24x32.")
+    ] = None,
+    colour: Annotated[Colour, typer.Option(help="Its images' colour.")] = "grayscale",
+    pixels: Annotated[
+        PixelRange | None,
+        typer.Option(help="What a .keras model has black and white for: publish it as taking uint8 pixels, 0 to 255."),
+    ] = None,
+    onnx: Annotated[bool, typer.Option(help="Convert to ONNX where that is possible, or not at all.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a run as a SavedModel and an ONNX model, after proving that both answer alike.
+    """Publish a model as a SavedModel and an ONNX model, after proving that both answer alike.
 
-    Exit code 1: they do not, or the run cannot be exported; nothing is published then.
+    A run says itself what it is; of other models say it with --task, --labels, --image-size and --colour. Exit code 1:
+    the two do not answer alike, or the model cannot be exported; nothing is published then.
     """
     started = time.perf_counter()
     with _sentences():
-        from export.exporter import ParityError, export_run
+        from export.description import describe
+        from export.exporter import ParityError, export_model
         from export.location import parse_location
-        from training.run import read_run
+        from export.sources.opening import open_source
 
         repository = parse_location(models)
         # The reference is what the CPU answers: a GPU's reduced precision alone could exceed the bound.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-        run = read_run(run_dir)
+        opened = open_source(
+            source,
+            given=describe(task=task, labels=labels, image_size=image_size, colour=colour),
+            pixels=pixels,
+            data_dir=data,
+            with_onnx=onnx,
+        )
         try:
             with plain_console(stderr=True).status("starting") as status:
-                exported = export_run(
-                    run,
-                    repository,
-                    name=name,
-                    version=version,
-                    data_dir=data,
-                    progress=status.update,
-                )
+                exported = export_model(opened, repository, name=name, version=version, progress=status.update)
         except ParityError as error:
             _print_refused(error.evidence, str(error), as_json=as_json)
             raise
@@ -187,6 +216,7 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
                 "path": str(exported.path),
                 "size_bytes": size_bytes,
                 "seconds": round(seconds, 3),
+                "notes": list(exported.notes),
                 **_evidence_json(evidence),
             }
         )
@@ -196,6 +226,8 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
         f"Published version {exported.version} of {manifest.name} in {exported.path} "
         f"({_size(size_bytes)}, {seconds:.1f} s)"
     )
+    for note in exported.notes:
+        typer.echo(f"Note: {note}")
 
 
 def _evidence_json(evidence: Evidence) -> dict[str, Any]:

@@ -9,3 +9,15 @@ class ExportError(Exception):
 
 class WrongUseError(ExportError):
     """What was asked for is impossible: a model name that is none, a version that is there already."""
+
+
+def first_line(error: Exception) -> str:
+    """What a library's error says, without what surrounds it: the operators and source lines where it came up."""
+    text = str(error)
+    if text.startswith(_GRAPH_ERROR):
+        text = text.partition("[[")[0].strip().rpartition("\n")[2]
+    return text.strip().partition("\n")[0] or type(error).__name__
+
+
+_GRAPH_ERROR = "Graph execution error"
+"""How TensorFlow begins when it is not the first to fail: the cause follows after the places, before the nodes."""

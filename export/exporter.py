@@ -33,12 +33,13 @@ class ParityError(ExportError):
 
 @dataclass(frozen=True)
 class Exported:
-    """A published version and the evidence for it."""
+    """A published version and the evidence for it; `notes` are sentences on what it lacks, and why."""
 
     path: Path
     version: int
     manifest: Manifest
     evidence: Evidence
+    notes: tuple[str, ...] = ()
 
 
 def export_model(
@@ -70,8 +71,8 @@ def export_model(
     check_target(models_dir, name, version)
     try:
         with stage(models_dir, name) as staging:
-            original = source.load(progress)
-            original.model.write(staging.bundle, original, progress)
+            original = _load(source, progress)
+            notes = original.model.write(staging.bundle, original, progress)
             evidence = _pass_gate(staging.bundle, original, limits, progress)
             progress("publishing")
             manifest = _make_manifest(name, original, evidence, staging.bundle)
@@ -81,7 +82,7 @@ def export_model(
         raise ExportError(f"{error.filename or models_dir} cannot be written: {error.strerror or error}") from error
     except BundleError as error:
         raise ExportError(f"nothing was published: the written bundle is damaged: {error}") from error
-    return Exported(path, int(path.name), manifest, evidence)
+    return Exported(path, int(path.name), manifest, evidence, notes)
 
 
 def export_run(
@@ -97,6 +98,15 @@ def export_run(
     """`export_model` of a finished training; `data_dir` is where to look for its data set first."""
     source = RunSource(run, data_dir)
     return export_model(source, models_dir, name=name, version=version, limits=limits, progress=progress)
+
+
+def _load(source: Source, progress: Progress) -> Original:
+    try:
+        return source.load(progress)
+    except OSError as error:
+        raise ExportError(f"{error.filename or 'the model'} cannot be read: {error.strerror or error}") from error
+    except BundleError as error:
+        raise ExportError(f"the model's own files are damaged: {error}") from error
 
 
 def _pass_gate(bundle: Path, original: Original, limits: Limits, progress: Progress) -> Evidence:
@@ -119,6 +129,7 @@ def _make_manifest(name: str, original: Original, evidence: Evidence, bundle: Pa
         labels=original.description.labels,
         signatures=dict(original.model.signatures),
         image=original.description.image,
+        provenance=original.provenance,
         training=original.training,
         metrics=evidence.metrics,
         parity=evidence.parities,

@@ -4,43 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from export.description import Description
-from export.onnx_model import write_onnx
-from export.saved_model import make_servable, write_saved_model
+from export.onnx_beside import OnnxPolicy, write_onnx_beside
+from export.saved_model import Servable, write_saved_model
 from export.sources.base import Original, Progress
-from serving.bundle import ONNX_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature
-
-if TYPE_CHECKING:
-    import keras
 
 
 class KerasModel:
-    """A trained model in memory.
+    """A model in memory, as the functions that it is served by."""
 
-    Raises:
-        ExportError: it takes or gives something else than its description says.
-    """
-
-    def __init__(self, model: keras.Model, description: Description) -> None:
-        self._servable = make_servable(model, description)
+    def __init__(self, servable: Servable, onnx: OnnxPolicy = "required") -> None:
+        self._servable = servable
+        self._onnx = onnx
 
     @property
     def signatures(self) -> Mapping[str, Signature]:
         """Those that the SavedModel has."""
         return self._servable.signatures
 
-    def write(self, bundle: Path, original: Original, progress: Progress) -> None:
+    def write(self, bundle: Path, original: Original, progress: Progress) -> tuple[str, ...]:
         """Writes the SavedModel with its labels, then `serving_default` as ONNX."""
         progress("writing the SavedModel")
         write_saved_model(self._servable, original.description.labels, bundle)
-        progress("converting to ONNX")
-        write_onnx(
-            self._servable.functions[DEFAULT_SIGNATURE],
-            self._servable.signatures[DEFAULT_SIGNATURE],
-            bundle / ONNX_MODEL,
-            name=original.title,
-            metadata=original.metadata,
-        )
+        return write_onnx_beside(self._servable.functions[DEFAULT_SIGNATURE], bundle, original, self._onnx, progress)

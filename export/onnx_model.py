@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.errors import ExportError
+from export.errors import ExportError, first_line
 from export.onnx_canonical import canonicalize
+from export.onnx_file import METADATA_PREFIX
 from serving.signatures import Signature
 
 if TYPE_CHECKING:
@@ -18,13 +21,11 @@ OPSET = 17
 """Has every operator that our models need, LayerNormalization included, and per-channel quantization (since
 13). A higher one would shut out runtimes for nothing: ONNX Runtime reads 17 since release 1.12 of 2022."""
 
-METADATA_PREFIX = "atelier."
-
 
 def write_onnx(function: Any, signature: Signature, path: Path, *, name: str, metadata: Mapping[str, object]) -> None:
     """Converts a `tf.function` with an input signature and writes it.
 
-    The batch dimension is free and called `batch`; inputs and outputs carry the signature's names.
+    Inputs and outputs carry the signature's names and shapes; a free first dimension is called `batch`.
     `metadata` goes into the file as JSON values under `atelier.…`; the same metadata and weights give the
     same bytes, in any process.
 
@@ -35,7 +36,7 @@ def write_onnx(function: Any, signature: Signature, path: Path, *, name: str, me
 
     model = _convert(function)
     try:
-        _name_batch(model, signature)
+        _set_shapes(model, signature)
         model = canonicalize(model)
         model.graph.name = name
         model.graph.doc_string = ""
@@ -44,34 +45,53 @@ def write_onnx(function: Any, signature: Signature, path: Path, *, name: str, me
         )
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ExportError(f"the converted ONNX model is not valid: {_first_line(error)}") from error
+        raise ExportError(f"the converted ONNX model is not valid: {first_line(error)}") from error
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _convert(function: Any) -> onnx.ModelProto:
+    import onnx
     import tf2onnx.convert
 
     try:
-        model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
-    except (ValueError, RuntimeError, NotImplementedError, KeyError) as error:
-        raise ExportError(f"the model cannot be converted to ONNX: {_first_line(error)}") from error
-    unknown = sorted({node.op_type for node in model.graph.node if node.domain not in {"", "ai.onnx.ml"}})
+        with _silence("tf2onnx", "tensorflow"):
+            model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=OPSET)
+    except Exception as error:  # whatever its many converters stumble on
+        raise ExportError(f"the model cannot be converted to ONNX: {first_line(error)}") from error
+    # What it cannot convert it leaves in the graph.
+    unknown = sorted({node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)})
     if unknown:
         raise ExportError(f"the model cannot be converted to ONNX: it has no {', '.join(unknown)}")
     return model
 
 
-def _name_batch(model: onnx.ModelProto, signature: Signature) -> None:
+@contextmanager
+def _silence(*names: str) -> Iterator[None]:
+    """Keeps loggers quiet: what they have to say of a conversion comes back as its outcome."""
+    loggers = [(logger := logging.getLogger(name), logger.level) for name in names]
+    for logger, _ in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in loggers:
+            logger.setLevel(level)
+
+
+def _set_shapes(model: onnx.ModelProto, signature: Signature) -> None:
     for kind, values, specs in (
         ("inputs", model.graph.input, signature.inputs),
         ("outputs", model.graph.output, signature.outputs),
     ):
-        received, expected = sorted(value.name for value in values), sorted(spec.name for spec in specs)
+        by_name = {value.name: value for value in values}
+        received, expected = sorted(by_name), sorted(spec.name for spec in specs)
         if received != expected:
             raise ExportError(f"the converted ONNX model has {kind} {received}, expected {expected}")
-        for value in values:
-            value.type.tensor_type.shape.dim[0].dim_param = "batch"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        for spec in specs:
+            shape = by_name[spec.name].type.tensor_type.shape
+            shape.Clear()
+            for axis, size in enumerate(spec.shape):
+                if size is None:
+                    shape.dim.add(dim_param="batch" if axis == 0 else f"{spec.name}_{axis}")
+                else:
+                    shape.dim.add(dim_value=size)

@@ -9,7 +9,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from export.errors import ExportError
+from export.errors import ExportError, first_line
+from export.loading import load_saved_model
 from export.probes import Tensors
 from serving.bundle import ONNX_MODEL, SAVED_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature
@@ -46,7 +47,7 @@ class TensorFlowRuntime:
         import tensorflow as tf
 
         # A function does not keep the object alive whose variables it reads.
-        self._loaded = tf.saved_model.load(str(bundle))
+        self._loaded = load_saved_model(bundle)
         self._function = self._loaded.signatures[DEFAULT_SIGNATURE]
         self._as_tensor = tf.constant
         self._errors = tf.errors.OpError
@@ -58,7 +59,7 @@ class TensorFlowRuntime:
         try:
             answer = self._function(**given)
         except self._errors as error:
-            raise NoAnswerError(f"{self.name} refuses the input: {_first_line(error)}") from error
+            raise NoAnswerError(f"{self.name} refuses the input: {first_line(error)}") from error
         return {name: np.asarray(tensor.numpy()) for name, tensor in answer.items()}
 
 
@@ -83,7 +84,7 @@ class OnnxRuntime:
                 str(bundle / self.file), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its own errors share no narrower base
-            raise ExportError(f"ONNX Runtime cannot load {self.file}: {_first_line(error)}") from error
+            raise ExportError(f"ONNX Runtime cannot load {self.file}: {first_line(error)}") from error
         self._outputs = [spec.name for spec in signature.outputs]
 
     def run(self, inputs: Tensors) -> Tensors:
@@ -91,7 +92,7 @@ class OnnxRuntime:
         try:
             answer = self._session.run(self._outputs, {name: _to_text(array) for name, array in inputs.items()})
         except Exception as error:  # as above
-            raise NoAnswerError(f"{self.name} refuses the input: {_first_line(error)}") from error
+            raise NoAnswerError(f"{self.name} refuses the input: {first_line(error)}") from error
         return {name: _to_bytes(np.asarray(array)) for name, array in zip(self._outputs, answer, strict=True)}
 
 
@@ -111,7 +112,3 @@ def _to_text(array: np.ndarray) -> np.ndarray:
 
 def _to_bytes(array: np.ndarray) -> np.ndarray:
     return np.vectorize(str.encode, [object])(array) if array.dtype == object and array.size else array
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

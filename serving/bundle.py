@@ -60,6 +60,14 @@ class TrainingFacts(_Record):
     library_versions: dict[str, str]
 
 
+class Provenance(_Record):
+    """The file that the model was exported from, by its name without a folder."""
+
+    kind: Literal["run", "keras", "saved_model", "onnx"]
+    file: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class Parity(_Record):
     """How closely one runtime answers like the reference on the same `examples` inputs.
 
@@ -89,6 +97,7 @@ class Manifest(_Record):
     labels: tuple[str, ...]
     signatures: dict[str, Signature]
     image: ImageSpec | None
+    provenance: Provenance | None = None
     training: TrainingFacts | None
     metrics: dict[str, float]
     parity: tuple[Parity, ...]
@@ -162,7 +171,11 @@ def verify_files(version_dir: Path, manifest: Manifest) -> None:
             raise BundleError(f"{name} has checksum {received[:12]}…, but {MANIFEST} expects {expected.sha256[:12]}…")
 
 
-def _record(path: Path) -> FileRecord:
+def file_sha256(path: Path) -> str:
+    """The checksum of one file, in hexadecimal digits."""
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileRecord(size_bytes=path.stat().st_size, sha256=digest)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _record(path: Path) -> FileRecord:
+    return FileRecord(size_bytes=path.stat().st_size, sha256=file_sha256(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from export.description import Description
-from serving.bundle import TrainingFacts
+from serving.bundle import Provenance, TrainingFacts
 from serving.signatures import Signature
 from training.datasets import Dataset
 from training.run import MetricName
@@ -25,8 +25,11 @@ class Model(Protocol):
         """Its functions by name; `serving_default` is among them."""
         ...
 
-    def write(self, bundle: Path, original: Original, progress: Progress) -> None:
-        """Writes the SavedModel and `model.onnx`.
+    def write(self, bundle: Path, original: Original, progress: Progress) -> tuple[str, ...]:
+        """Writes the SavedModel and `model.onnx`, as far as the model has them.
+
+        Returns:
+            What the bundle lacks, and why: a sentence without an end for each.
 
         Raises:
             ExportError: the model cannot be written, or not in this format.
@@ -51,13 +54,14 @@ class Examples:
 class Original:
     """A model as its source gave it: what every file of the bundle has to equal.
 
-    `title` names the graph inside of the ONNX file, whatever the model is called in a repository. What only our own
-    runs know is None for others.
+    `title` names the graph inside of the ONNX file, whatever the model is called in a repository. `provenance` is the
+    file that it came from; what only our own runs know is None for others.
     """
 
     title: str
     description: Description
     model: Model
+    provenance: Provenance
     training: TrainingFacts | None = None
     examples: Examples | None = None
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from export.description import Description
 from export.errors import ExportError, WrongUseError
 from export.keras_model import KerasModel
+from export.saved_model import make_servable
 from export.sources.base import Examples, Original, Progress
 from export.versions import is_model_name
-from serving.bundle import TrainingFacts
+from serving.bundle import Provenance, TrainingFacts, file_sha256
 from training.datasets import Dataset, load_dataset
 from training.datasets.base import LoadOptions
 from training.environment import quiet_tensorflow
-from training.run import Run, RunConfig
+from training.run import MODEL, Run, RunConfig
 
 FOLDER_DATASET = "folder"
 """The data set that is any user's own images, whose name says nothing."""
@@ -42,7 +43,8 @@ class RunSource:
         return Original(
             title=config.recipe,
             description=description,
-            model=KerasModel(self._run.load_model(), description),
+            model=KerasModel(make_servable(self._run.load_model(), description)),
+            provenance=Provenance(kind="run", file=MODEL, sha256=file_sha256(self._run.model_path)),
             training=_facts(config),
             examples=Examples(dataset, config.metric, self._run.metrics.value),
         )

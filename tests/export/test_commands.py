@@ -132,7 +132,13 @@ def test_a_refused_export_shows_the_figures_and_the_reason(digits_run: Run, tmp_
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["export", "no-such-run", "--models", "m"], "atelier: no-such-run is not a run folder: it does not exist\n"),
+        (
+            ["export", "no-such-run", "--models", "m"],
+            (
+                "atelier: no-such-run is no model: expected a run folder, a .keras file, a SavedModel's folder or an "
+                ".onnx file, found nothing\n"
+            ),
+        ),
         (
             ["inspect", "nowhere"],
             "atelier: nowhere is neither a version nor a model's folder of versions: there is no such folder\n",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from export import keras_model
+from export import onnx_beside
 from export.errors import ExportError, WrongUseError
 from export.exporter import Exported, ParityError, export_run
 from export.onnx_model import write_onnx
@@ -45,7 +45,7 @@ def test_a_model_whose_weights_changed_in_the_conversion_is_refused(
         write_onnx(function, signature, path, **others)
         nudge_a_weight(path, by)
 
-    monkeypatch.setattr(keras_model, "write_onnx", write_wrong_onnx)
+    monkeypatch.setattr(onnx_beside, "write_onnx", write_wrong_onnx)
 
     with pytest.raises(
         ParityError, match=f"nothing was published: onnx does not answer like tensorflow.*{reason}"

@@ -1,0 +1,152 @@
+"""Models that Atelier did not train, each built and written by the library that people write them with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from training.environment import quiet_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+
+CLASSES = 3
+
+
+def write_float_classifier(path: Path) -> Path:
+    """The course's net as people save it: float images `[N, 8, 8, 1]` in 0..1 to 3 probabilities; a `.keras` file."""
+    quiet_tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.save(path)
+    return path
+
+
+def write_two_by_two(path: Path) -> Path:
+    """Two inputs and two outputs: uint8 `picture` and int64 `shelf` to `price` and `kind`; a `.keras` file."""
+    quiet_tensorflow()
+    import keras
+
+    keras.utils.set_random_seed(6)
+    picture = keras.Input((4, 4), dtype="uint8", name="picture")
+    shelf = keras.Input((), dtype="int64", name="shelf")
+    seen = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(picture))
+    known = keras.layers.Flatten()(keras.layers.Embedding(10, 4)(shelf))
+    both = keras.layers.Concatenate()([seen, known])
+    price = keras.layers.Dense(1, name="price")(both)
+    kind = keras.layers.Dense(CLASSES, activation="softmax", name="kind")(both)
+    keras.Model({"picture": picture, "shelf": shelf}, {"price": price, "kind": kind}).save(path)
+    return path
+
+
+def write_text_model(path: Path) -> Path:
+    """Reviews to a score: `text`, string `[N, 1]`, by a table of words, which ONNX has not; a `.keras` file."""
+    quiet_tensorflow()
+    import keras
+
+    words = keras.layers.TextVectorization(max_tokens=20, output_sequence_length=5, name="words")
+    words.adapt(["a quick brown fox", "the lazy dog", "a fox and a dog"])
+    text = keras.Input((1,), dtype="string", name="text")
+    averaged = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(20, 4)(words(text)))
+    keras.Model(text, keras.layers.Dense(1, activation="sigmoid", name="liked")(averaged)).save(path)
+    return path
+
+
+def write_tensorflow_1_model(folder: Path) -> Path:
+    """As TensorFlow 1's builder writes it, with a graph and variables: `x` float32 `[N, 2]` to `y` and `class`."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], name="x")
+        weights = v1.get_variable("weights", initializer=tf.constant([[1.0, -1.0, 0.5], [2.0, 0.25, 1.0]]))
+        y = tf.nn.softmax(tf.matmul(x, weights))
+        chosen = tf.argmax(y, axis=1)
+        session.run(v1.global_variables_initializer())
+        builder = v1.saved_model.Builder(str(folder))
+        info = v1.saved_model.build_tensor_info
+        signature = v1.saved_model.build_signature_def(
+            {"x": info(x)}, {"y": info(y), "class": info(chosen)}, "tensorflow/serving/predict"
+        )
+        doubled = v1.saved_model.build_signature_def({"x": info(x)}, {"z": info(2 * y)}, "tensorflow/serving/predict")
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature, "doubled": doubled}, strip_default_attrs=True
+        )
+        builder.save()
+    return folder
+
+
+def write_free_shapes(folder: Path) -> Path:
+    """TensorFlow 2, shapes free in every dimension: int64 `[N, ?]` to its `doubled`, and the scalar `count`."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    class Doubler(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int64, name="numbers")])  # type: ignore[untyped-decorator]
+        def __call__(self, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"doubled": numbers * 2, "count": tf.size(numbers)}
+
+    module = Doubler()
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.__call__})
+    return folder
+
+
+def write_echo(folder: Path, *, signature: str = "serving_default") -> Path:
+    """TensorFlow 2, strings in and out, in lower case: `text` to `lower`, both string `[N]`."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    class Echo(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])  # type: ignore[untyped-decorator]
+        def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"lower": tf.strings.lower(text)}
+
+    module = Echo()
+    tf.saved_model.save(module, str(folder), signatures={signature: module.__call__})
+    return folder
+
+
+def write_model_with_a_layer_of_its_own(path: Path) -> Path:
+    """A layer that only its author has the code of; a `.keras` file."""
+    quiet_tensorflow()
+    import keras
+
+    class Secret(keras.layers.Layer):  # type: ignore[misc]
+        def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+            return inputs
+
+    keras.Sequential([keras.Input((2,)), Secret()]).save(path)
+    return path
+
+
+def write_onnx_with_data_file(folder: Path) -> Path:
+    """A linear classifier, float32 `x` `[N, 4]` to `scores` `[N, 3]`, whose weights are in `weights/model.bin`."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder.joinpath("weights").mkdir(parents=True)
+    weights = np.random.default_rng(7).normal(size=(4, CLASSES)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["scores"])],
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", CLASSES])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = folder / "linear.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights/model.bin", size_threshold=0)
+    return path
