@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos train-all soak bench bench-training lock clean
+.PHONY: help demo test e2e lint format type protos train-all soak bench bench-training kserve lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -67,6 +67,8 @@ train-all: $(VENV)/.dev ## train every recipe, and write docs/models.md (hours; 
 bench-training: $(VENV)/.dev ## measure the trainer beside the course's own script
 	$(PY) -m benchmarks.training $(ARGS)
 
+kserve: $(VENV)/.kserve ## install KServe's clients beside, for the tests that use them
+
 soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
 	$(PY) -m pytest -m soak $(ARGS)
 
@@ -84,7 +86,7 @@ lock: $(VENV)/.uv ## write requirements/*.txt, hashed
 	for extra in training export serving client s3 gs loadtest docs; do \
 	  $(LOCK) pyproject.toml --extra $$extra --group build --constraint requirements/dev.txt --output-file requirements/$$extra.txt $(ARGS); \
 	done
-	echo uv | $(LOCK) - --output-file requirements/uv.txt $(ARGS)
+	for package in uv kserve; do echo $$package | $(LOCK) - --output-file requirements/$$package.txt $(ARGS); done
 
 # --- set-up, one stamp per step --------------------------------------------------------------------------------------
 
@@ -110,6 +112,12 @@ $(VENV)/.demo: $(VENV)/.uv requirements/training.txt requirements/export.txt req
 $(VENV)/.dev: $(VENV)/.uv requirements/dev.txt pyproject.toml
 	$(UV) pip install --python $(PY) --require-hashes -r requirements/dev.txt
 	$(UV) pip install --python $(PY) --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# KServe wants an older protobuf than the gateway, so it has an environment of its own.
+$(VENV)/.kserve: $(VENV)/.uv requirements/kserve.txt
+	$(UV) venv --quiet --allow-existing --python $(PY) $(VENV)/kserve
+	$(UV) pip install --python $(VENV)/kserve/bin/python --require-hashes -r requirements/kserve.txt
 	@touch $@
 
 clean: ## remove the environment, caches and outputs
