@@ -14,6 +14,9 @@ from training.run import Epoch, MetricName
 
 MAX_BARS = 30
 """With more epochs than this, one bar stands for all of them."""
+BAR_WIDTH, MIN_BAR_WIDTH = 24, 4
+BESIDE_A_BAR = 76
+"""So many characters of a line are the epoch, the time and the figures."""
 MAX_LINES = 50
 """With more epochs than this, only every so many have a line."""
 
@@ -94,12 +97,15 @@ class SentencesOnly(LineProgress):
 
 
 class BarProgress:
-    """A bar for each epoch, which stays, with its figures beside it; or one bar for a great many epochs."""
+    """A bar for each epoch, which stays, with its figures beside it; or one bar for a great many epochs.
+
+    Only one bar moves, below what is printed for good: of several, those below the screen's last line would be hidden.
+    """
 
     def __init__(self, console: Console) -> None:
         self._bars = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(bar_width=24),
+            rich.progress.BarColumn(max(MIN_BAR_WIDTH, min(BAR_WIDTH, console.width - BESIDE_A_BAR))),
             rich.progress.TimeElapsedColumn(),
             rich.progress.TextColumn("{task.fields[figures]}"),
             console=console,
@@ -119,7 +125,7 @@ class BarProgress:
 
     def epoch_begins(self) -> None:
         """Adds the next bar, or renames the one that there is."""
-        title = f"epoch {self._done + 1}/{self._plan.epochs}"
+        title = f"epoch {self._done + 1:>{len(str(self._plan.epochs))}}/{self._plan.epochs}"
         if self._has_one_bar:
             self._bars.update(self._bar, description=title)
         else:
@@ -134,10 +140,14 @@ class BarProgress:
             self._bars.update(self._bar, completed=min(steps, self._plan.steps - 1), figures=figures)
 
     def epoch_ends(self, epoch: Epoch) -> None:
-        """Fills the bar."""
+        """Fills the bar, which then stays where it is."""
         self._done += 1
         completed = (self._done if self._has_one_bar else 1) * self._plan.steps
-        self._bars.update(self._bar, completed=completed, figures=_describe(epoch, self._plan.metric))
+        self._bars.update(self._bar, completed=completed, figures=_describe_briefly(epoch, self._plan.metric))
+        if not self._has_one_bar:
+            finished = self._bars.make_tasks_table(self._bars.tasks)
+            self._bars.remove_task(self._bar)
+            self._bars.console.print(finished)
 
     def say(self, sentence: str) -> None:
         """Prints it above the bars."""
@@ -153,6 +163,13 @@ def _describe(epoch: Epoch, metric: MetricName) -> str:
     if epoch.validation_loss is None or epoch.validation_metric is None:
         return trained
     return f"{trained}  validation loss {epoch.validation_loss:.3f}  {_words(metric)} {epoch.validation_metric:.3f}"
+
+
+def _describe_briefly(epoch: Epoch, metric: MetricName) -> str:
+    trained = f"loss {epoch.loss:.3f}  {_words(metric)} {epoch.metric:.3f}"
+    if epoch.validation_loss is None or epoch.validation_metric is None:
+        return trained
+    return f"{trained}, validation {epoch.validation_loss:.3f}  {epoch.validation_metric:.3f}"
 
 
 def _words(metric: MetricName) -> str:

@@ -30,9 +30,10 @@ def in_file(epochs: int, epoch: Epoch = EPOCH, done: int = 0, metric: MetricName
     return text.getvalue().splitlines()
 
 
-def on_terminal(epochs: int, done: int = 0) -> str:
+def on_terminal(epochs: int, done: int = 0, width: int = 160, height: int = 25) -> str:
     text = io.StringIO()
-    run_epochs(progress_on(Console(file=text, width=160, force_terminal=True, color_system=None)), epochs, done=done)
+    console = Console(file=text, width=width, height=height, force_terminal=True, color_system=None)
+    run_epochs(progress_on(console), epochs, done=done)
     return text.getvalue()
 
 
@@ -68,7 +69,21 @@ def test_a_terminal_gets_a_bar_for_each_epoch_with_its_figures() -> None:
 
     for number in (1, 2):
         assert f"epoch {number}/2 ━━━━━━━━━━━━━━━━━━━━━━━━" in text
-    assert "validation loss 0.400  accuracy 0.850" in text
+    assert "loss 0.500  accuracy 0.800, validation 0.400  0.850" in text
+
+
+def test_a_line_of_80_characters_has_the_bar_the_time_and_all_figures() -> None:
+    text = on_terminal(30, width=80)
+
+    assert "epoch 30/30 ━━━━ 0:00:00 loss 0.500  accuracy 0.800, validation 0.400  0.850" in text
+    assert "…" not in text
+
+
+def test_more_epochs_than_the_screen_has_lines_leave_the_last_one_in_sight() -> None:
+    text = on_terminal(20, height=5)
+
+    assert "..." not in text  # what stands below a screen that is full
+    assert "epoch  1/20 ━" in text
 
 
 def test_a_terminal_gets_one_bar_for_a_great_many_epochs() -> None:
