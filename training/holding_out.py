@@ -28,7 +28,10 @@ def training_and_validation(dataset: Dataset, fraction: float, seed: int) -> tup
         return split, None
     held_out = round(len(split) * fraction)
     if not 0 < held_out < len(split):
-        raise UsageError(f"a validation split of {fraction} leaves one part of {len(split)} examples empty")
+        raise UsageError(
+            f"a validation split of {fraction} leaves one part of {len(split)} examples empty: "
+            "expected more examples or another share; 0 validates nothing"
+        )
     order = np.random.default_rng(seed).permutation(len(split))
     if split.targets.dtype.kind == "i":
         order = _with_every_class_in_both(order, held_out, split.targets)
