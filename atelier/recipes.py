@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from training.recipes import Recipe
 
 _COLUMNS = ("recipe", "task", "data set", "input", "epochs", "parameters", "target", "reached")
+_MAX_WIDTH = 1000
 _COLOURS = {"grayscale": "gray", "rgb": "RGB"}
 
 
@@ -22,6 +23,7 @@ def recipes(
     as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """List what `atelier train` can train."""
+    from rich.measure import Measurement
     from rich.table import Table
 
     from training.reached import read_reached
@@ -32,8 +34,6 @@ def recipes(
         typer.echo(json.dumps([_recipe_facts(recipe, reached.get(recipe.name)) for recipe in RECIPES.values()]))
         return
     table = Table(*_COLUMNS, box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = column.header != "target"
     for recipe in RECIPES.values():
         facts = _recipe_facts(recipe, reached.get(recipe.name))
         table.add_row(
@@ -48,7 +48,11 @@ def recipes(
             str(recipe.target).removeprefix("accuracy ").removeprefix("mean absolute "),
             "" if facts["reached"] is None else f"{facts['reached']:.4g}",
         )
-    plain_console().print(table)
+    console = plain_console()
+    # Where a line is too short, as in a pipe, it goes on in the next: no column is cut off.
+    whole = Measurement.get(console, console.options.update(max_width=_MAX_WIDTH), table)
+    console.width = max(console.width, whole.maximum)
+    console.print(table)
 
 
 def _recipe_facts(recipe: Recipe, reached: Reached | None) -> dict[str, Any]:

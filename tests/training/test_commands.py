@@ -382,6 +382,17 @@ def test_recipes_are_listed_in_a_table_with_what_they_reached() -> None:
     assert line.split()[-1] == "0.9812"
 
 
+def test_no_column_of_the_recipes_is_cut_off_where_lines_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    lines = run("recipes").stdout.splitlines()
+
+    assert lines[0].split("  ")[-1] == "reached"
+    (line,) = (line for line in lines if line.startswith("mnist-dense "))
+    assert "classification  mnist " in line
+    assert "≥ 0.978, loss ≤ 0.08" in line
+
+
 @pytest.mark.usefixtures("reached_before")
 def test_recipes_are_listed_as_json() -> None:
     listed = {recipe["name"]: recipe for recipe in json.loads(run("recipes", "--json").stdout)}
