@@ -14,11 +14,12 @@ import typer
 from rich.table import Table
 
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
+from atelier.parity import evidence_json, print_evidence, print_parity
 
 if TYPE_CHECKING:
-    from export.evidence import Evidence
-    from export.exporter import Exported
-    from serving.bundle import Manifest, Parity
+    from export.exporter import Exported, ParityError
+    from export.limits import Limits
+    from serving.bundle import Manifest
 
 Task = Literal["classification", "regression"]
 Colour = Literal["grayscale", "rgb"]
@@ -81,6 +82,14 @@ def export(
         typer.Option(help="What a .keras model has black and white for: publish it as taking uint8 pixels, 0 to 255."),
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Convert to ONNX where that is possible, or not at all.")] = True,
+    allow: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Loosen a bound on purpose, such as int8-agreement=0.98; it is noted in the manifest.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 - typer makes a new one
     as_json: AsJson = False,
 ) -> None:
     """Publish a model as a SavedModel and an ONNX model, after proving that both answer alike.
@@ -92,10 +101,11 @@ def export(
     with _sentences():
         from export.description import describe
         from export.exporter import ParityError, export_model
+        from export.limits import parse_allowed
         from export.location import parse_location
         from export.sources.opening import open_source
 
-        repository = parse_location(models)
+        repository, limits = parse_location(models), parse_allowed(allow)
         # The reference is what the CPU answers: a GPU's reduced precision alone could exceed the bound.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         opened = open_source(
@@ -107,11 +117,13 @@ def export(
         )
         try:
             with plain_console(stderr=True).status("starting") as status:
-                exported = export_model(opened, repository, name=name, version=version, progress=status.update)
+                exported = export_model(
+                    opened, repository, name=name, version=version, limits=limits, progress=status.update
+                )
         except ParityError as error:
-            _print_refused(error.evidence, str(error), as_json=as_json)
+            _print_refused(error, limits, as_json=as_json)
             raise
-    _print_exported(exported, seconds=time.perf_counter() - started, as_json=as_json)
+    _print_exported(exported, limits, seconds=time.perf_counter() - started, as_json=as_json)
 
 
 def inspect(path: VersionPath, as_json: AsJson = False) -> None:
@@ -141,6 +153,7 @@ def verify(path: VersionPath, as_json: AsJson = False) -> None:
     """
     with _sentences(), _location(path) as location:
         from export.inspection import check_version, version_folders
+        from export.parity_report import format_size
 
         checks = [check_version(version_dir) for version_dir in version_folders(location)]
     failed = [check for check in checks if check.reason is not None]
@@ -159,7 +172,7 @@ def verify(path: VersionPath, as_json: AsJson = False) -> None:
     else:
         for check in checks:
             if check.reason is None:
-                typer.echo(f"{check.path}: {check.files} files, {_size(check.size_bytes)}, as published")
+                typer.echo(f"{check.path}: {check.files} files, {format_size(check.size_bytes)}, as published")
     if failed:
         fail("; ".join(f"{check.path}: {check.reason}" for check in failed), FAILED)
 
@@ -197,15 +210,17 @@ def _print_json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _print_refused(evidence: Evidence, reason: str, *, as_json: bool) -> None:
+def _print_refused(error: ParityError, limits: Limits, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"published": False, "reason": reason, **_evidence_json(evidence)})
+        _print_json({"published": False, "reason": str(error), **evidence_json(error.evidence, limits)})
     else:
-        _print_evidence(evidence)
+        print_evidence(error.evidence, limits)
 
 
-def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> None:
-    manifest, evidence = exported.manifest, exported.evidence
+def _print_exported(exported: Exported, limits: Limits, *, seconds: float, as_json: bool) -> None:
+    from export.parity_report import format_size
+
+    manifest = exported.manifest
     size_bytes = sum(record.size_bytes for record in manifest.files.values())
     if as_json:
         _print_json(
@@ -217,82 +232,17 @@ def _print_exported(exported: Exported, *, seconds: float, as_json: bool) -> Non
                 "size_bytes": size_bytes,
                 "seconds": round(seconds, 3),
                 "notes": list(exported.notes),
-                **_evidence_json(evidence),
+                **evidence_json(exported.evidence, limits),
             }
         )
         return
-    _print_evidence(evidence)
+    print_evidence(exported.evidence, limits)
     typer.echo(
         f"Published version {exported.version} of {manifest.name} in {exported.path} "
-        f"({_size(size_bytes)}, {seconds:.1f} s)"
+        f"({format_size(size_bytes)}, {seconds:.1f} s)"
     )
     for note in exported.notes:
         typer.echo(f"Note: {note}")
-
-
-def _evidence_json(evidence: Evidence) -> dict[str, Any]:
-    def figures(parity: Parity) -> dict[str, Any]:
-        return dict(parity.model_dump(mode="json", exclude_none=True))
-
-    answer: dict[str, Any] = {
-        "parity": [figures(parity) for parity in evidence.parities],
-        "parity_by_inputs": [
-            {"inputs": comparison.inputs, **figures(comparison.parity)} for comparison in evidence.comparisons
-        ],
-        "left_out": dict(evidence.left_out),
-    }
-    quality = evidence.quality
-    if quality is not None:
-        answer |= {
-            "evaluated_on": quality.evaluated_on,
-            "examples": quality.examples,
-            quality.metric: dict(quality.measured),
-            f"recorded_{quality.metric}": quality.recorded,
-        }
-    return answer
-
-
-def _print_evidence(evidence: Evidence) -> None:
-    console = plain_console()
-    for parity in evidence.parities:
-        console.print(_parity_table(parity, evidence))
-    for title, reason in evidence.left_out.items():
-        typer.echo(f"Not compared: {title}, which {reason}")
-    quality = evidence.quality
-    if quality is None:
-        typer.echo("There is no data set to compare on: random and extreme inputs only")
-        return
-    measured = ", ".join(f"{runtime} {value:.4f}" for runtime, value in quality.measured.items())
-    typer.echo(
-        f"{_words(quality.metric).capitalize()} on the {quality.examples:,} {quality.evaluated_on} examples: "
-        f"{measured}; in training {quality.recorded:.4f}"
-    )
-
-
-def _parity_table(parity: Parity, evidence: Evidence) -> Table:
-    """One runtime's rows for one output, and their total."""
-    of_output = "" if parity.output is None else f": {parity.output}"
-    table = Table(title=f"{parity.runtime} held against {parity.reference}{of_output}", title_justify="left")
-    table.add_column("inputs")
-    for heading in ("examples", *_parity_figures(parity)):
-        table.add_column(heading, justify="right")
-    rows = [
-        (comparison.inputs, comparison.parity)
-        for comparison in evidence.comparisons
-        if (comparison.parity.runtime, comparison.parity.output) == (parity.runtime, parity.output)
-    ]
-    for inputs, found in [*rows, ("all of them", parity)]:
-        table.add_row(inputs, f"{found.examples:,}", *_parity_figures(found).values())
-    return table
-
-
-def _parity_figures(parity: Parity) -> dict[str, str]:
-    figures = {"largest difference": f"{parity.max_abs_difference:.2e}"}
-    if parity.max_relative_difference is not None:
-        figures["relative difference"] = f"{parity.max_relative_difference:.2e}"
-    if parity.top1_agreement is not None:
-        figures["same top class"] = f"{parity.top1_agreement:.4%}"
-    return figures
 
 
 def _words(metric: str) -> str:
@@ -300,6 +250,7 @@ def _words(metric: str) -> str:
 
 
 def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
+    from export.parity_report import format_size
     from serving.signatures import format_shape
 
     console = plain_console()
@@ -324,17 +275,8 @@ def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
         )
     for metric, value in manifest.metrics.items():
         typer.echo(f"Before it was published: {_words(metric)} {value:.4f}")
-    for parity in manifest.parity:
-        figures = ", ".join(f"{heading} {figure}" for heading, figure in _parity_figures(parity).items())
-        typer.echo(f"Parity: {parity.runtime} and {parity.reference} on {parity.examples:,} inputs: {figures}")
+    print_parity(manifest)
     files = Table("file", "size", "sha256")
     for file_name, record in manifest.files.items():
-        files.add_row(file_name, _size(record.size_bytes), f"{record.sha256[:12]}…")
+        files.add_row(file_name, format_size(record.size_bytes), f"{record.sha256[:12]}…")
     console.print(files)
-
-
-def _size(size_bytes: int) -> str:
-    kib, mib = 1024, 1024**2
-    if size_bytes < kib:
-        return f"{size_bytes} B"
-    return f"{size_bytes / kib:.1f} KiB" if size_bytes < mib else f"{size_bytes / mib:.1f} MiB"

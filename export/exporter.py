@@ -2,7 +2,7 @@
 
 source   gives the model and what is known about it     sources/
 targets  are written into a staging folder              sources/, keras_model.py, saved_model.py, onnx_model.py
-gate     holds the written files against each other     evidence.py, parity.py
+gate     holds the written files against the original   gate.py, evidence.py, verdict.py
 publish  makes the folder a version, by one rename      publish.py
 """
 
@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from export.errors import ExportError
-from export.evidence import Evidence, gather_evidence
-from export.parity import Limits
+from export.evidence import Evidence
+from export.gate import gather_evidence
+from export.limits import Limits
+from export.parity_report import write_report
 from export.publish import check_target, stage
 from export.sources.base import Original, Progress, Source
 from export.sources.run import RunSource
@@ -75,7 +77,8 @@ def export_model(
             notes = original.model.write(staging.bundle, original, progress)
             evidence = _pass_gate(staging.bundle, original, limits, progress)
             progress("publishing")
-            manifest = _make_manifest(name, original, evidence, staging.bundle)
+            write_report(staging.bundle, evidence, limits)
+            manifest = _make_manifest(name, original, evidence, limits, staging.bundle)
             manifest.write(staging.bundle)
             path = staging.publish(version)
     except OSError as error:
@@ -115,14 +118,14 @@ def _pass_gate(bundle: Path, original: Original, limits: Limits, progress: Progr
     else:
         split_name, split = original.examples.dataset.evaluation
         progress(f"comparing the runtimes on the {split_name} split of {len(split):,}")
-    evidence = gather_evidence(bundle, original)
+    evidence = gather_evidence(bundle, original, limits)
     reason = evidence.refusal(limits)
     if reason is not None:
         raise ParityError(reason, evidence)
     return evidence
 
 
-def _make_manifest(name: str, original: Original, evidence: Evidence, bundle: Path) -> Manifest:
+def _make_manifest(name: str, original: Original, evidence: Evidence, limits: Limits, bundle: Path) -> Manifest:
     return Manifest(
         name=name,
         task=original.description.task,
@@ -133,6 +136,7 @@ def _make_manifest(name: str, original: Original, evidence: Evidence, bundle: Pa
         training=original.training,
         metrics=evidence.metrics,
         parity=evidence.parities,
+        allowed=limits.allowed,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         files=record_files(bundle),
     )

@@ -1,4 +1,4 @@
-"""Whether two runtimes answer alike: figures and verdict, pure arithmetic on arrays of answers."""
+"""How closely two runtimes answer alike: figures, pure arithmetic on arrays of answers. `verdict.py` judges them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,10 @@ import numpy as np
 
 from serving.bundle import Parity
 
-MAX_ABS_DIFFERENCE = 1e-4
-MIN_TOP1_AGREEMENT = 1.0
-MAX_RELATIVE_DIFFERENCE = 1e-5
-"""Of predictions, which have no scale of their own: about a hundred times float32's precision."""
-METRIC_TOLERANCE = 1e-3
-"""The figure that training recorded was measured in other batch sizes: near ties may fall otherwise."""
 NAMES = ("tensorflow", "onnx")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What may differ at most for a bundle to be published; scores by the first two, predictions by the last."""
-
-    max_abs_difference: float = MAX_ABS_DIFFERENCE
-    min_top1_agreement: float = MIN_TOP1_AGREEMENT
-    max_relative_difference: float = MAX_RELATIVE_DIFFERENCE
+TIE_TOLERANCE = 1e-5
+LARGEST_PROBABILITY = 1 + 1e-6
+"""In float32, the quotients of a softmax may be a little more than 1."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +27,12 @@ def compare_scores(
     candidate: np.ndarray,
     *,
     names: tuple[str, str] = NAMES,
-    tie_tolerance: float = MAX_ABS_DIFFERENCE,
+    tie_tolerance: float = TIE_TOLERANCE,
 ) -> Parity:
     """Compares two float arrays of scores `[N, classes]`, row by row.
+
+    Scores that are no probabilities, such as logits, have a relative difference too: `|candidate - reference|` as a
+    share of the largest score of the reference's row, or of 1 where that is smaller.
 
     Rows agree when their highest score is at the same class, or when the two classes chosen are tied: less
     than `tie_tolerance` apart by the reference's scores and by the candidate's. Which of two equals comes
@@ -63,11 +54,15 @@ def compare_scores(
     with np.errstate(invalid="ignore"):  # rows that are not finite are told apart by `finite`
         difference = np.abs(reference.astype(np.float64) - candidate.astype(np.float64))
         agreed = finite & _same_choice(reference, candidate, tie_tolerance)
+        relative = difference / np.maximum(1, np.abs(reference).max(axis=1, keepdims=True))
+    all_finite, infinite = bool(finite.all()), float("inf")
+    are_probabilities = all_finite and bool(((reference >= 0) & (reference <= LARGEST_PROBABILITY)).all())
     return Parity(
         runtime=names[1],
         reference=names[0],
         examples=len(reference),
-        max_abs_difference=float(difference.max()) if finite.all() else float("inf"),
+        max_abs_difference=float(difference.max()) if all_finite else infinite,
+        max_relative_difference=None if are_probabilities or not all_finite else float(relative.max()),
         top1_agreement=float(np.mean(agreed)),
     )
 
@@ -107,30 +102,6 @@ def _same_choice(reference: np.ndarray, candidate: np.ndarray, tie_tolerance: fl
     return np.asarray((choice == other_choice) | tied)
 
 
-def refusal(parity: Parity, limits: Limits) -> str | None:
-    """Why these figures forbid publishing, as a sentence without an end; None where they allow it."""
-    relative, agreement = parity.max_relative_difference, parity.top1_agreement
-    reasons = []
-    if relative is None and not parity.max_abs_difference <= limits.max_abs_difference:
-        reasons.append(
-            f"the largest difference of a score is {parity.max_abs_difference:.3g}, "
-            f"allowed is {limits.max_abs_difference:g}"
-        )
-    if agreement is not None and not agreement >= limits.min_top1_agreement:
-        reasons.append(
-            f"they agree on the top class of {agreement:.4%} of the inputs, required is {limits.min_top1_agreement:.4%}"
-        )
-    if relative is not None and not relative <= limits.max_relative_difference:
-        reasons.append(
-            f"the largest relative difference of a prediction is {relative:.3g}, "
-            f"allowed is {limits.max_relative_difference:g}"
-        )
-    if not reasons:
-        return None
-    where = "" if parity.output is None else f' in its output "{parity.output}"'
-    return f"{parity.runtime} does not answer like {parity.reference}{where}: {'; '.join(reasons)}"
-
-
 def accuracy(scores: np.ndarray, classes: np.ndarray) -> float:
     """The share of rows of `scores` `[N, classes]` that are highest at the right one of `classes` `[N]`."""
     return float(np.mean(scores.argmax(axis=1) == classes))
@@ -139,26 +110,3 @@ def accuracy(scores: np.ndarray, classes: np.ndarray) -> float:
 def mean_absolute_error(predictions: np.ndarray, targets: np.ndarray) -> float:
     """How far `predictions` `[N, 1]` are from `targets` `[N, 1]` on average, in the targets' unit."""
     return float(np.mean(np.abs(predictions.astype(np.float64) - targets)))
-
-
-def accuracy_refusal(measured: float, recorded: float, examples: int) -> str | None:
-    """Why the bundle cannot be the model that was trained; None where its accuracy is the recorded one.
-
-    Allowed is `METRIC_TOLERANCE`, and always one example.
-    """
-    if abs(measured - recorded) <= max(METRIC_TOLERANCE, 1.5 / examples):
-        return None
-    return (
-        f"the bundle's accuracy on {examples:,} images is {measured:.4f}, "
-        f"but the run recorded {recorded:.4f}: this is not the model that was trained"
-    )
-
-
-def error_refusal(measured: float, recorded: float, examples: int) -> str | None:
-    """The same for a mean absolute error; allowed is `METRIC_TOLERANCE` of it, or of 1 where it is smaller."""
-    if abs(measured - recorded) <= METRIC_TOLERANCE * max(1, recorded):
-        return None
-    return (
-        f"the bundle's mean absolute error on {examples:,} examples is {measured:.4f}, "
-        f"but the run recorded {recorded:.4f}: this is not the model that was trained"
-    )

@@ -13,10 +13,13 @@ Tensors = Mapping[str, np.ndarray]
 """One batch by the names of the signature: numbers, or for strings objects that are `bytes`."""
 
 MAX_BATCH_ROWS = 256
-MAX_BATCH_BYTES = 16 * 2**20
-"""Of the inputs; what a convolution makes of uint8 pixels takes about a hundred times as much."""
-PROBE_BATCHES = (1, 2, 7, 32)
+MAX_BATCH_BYTES = 17 * 2**20
+"""Of the inputs; what a convolution makes of uint8 pixels takes about a hundred times as much. The largest batch of
+probes fits with photographs of 150 x 150."""
+PROBE_BATCHES = (1, 2, 7, 32, 257)
 PROBE_SEED = 20
+RANDOM = "random"
+"""The title of the probes that are."""
 FREE_SIZE = 32
 """Of a dimension, other than the first, that the model leaves free."""
 PIXEL_LEVELS = (0, 255)
@@ -30,7 +33,7 @@ WORDS = (b"", b"a", b"The quick brown fox", "Zażółć gęślą jaźń, 1 2 3!"
 
 def batches(inputs: np.ndarray) -> list[np.ndarray]:
     """The inputs in order, as views of as many rows as one batch may have; the last one is what is left."""
-    rows = _max_rows(inputs[0].nbytes)
+    rows = max(1, min(MAX_BATCH_ROWS, MAX_BATCH_BYTES // max(1, inputs[0].nbytes)))
     return [inputs[start : start + rows] for start in range(0, len(inputs), rows)]
 
 
@@ -53,7 +56,7 @@ def probes(signature: Signature) -> Mapping[str, Sequence[Tensors]]:
             for rows in _row_counts(specs)
         ]
     generator = np.random.default_rng(PROBE_SEED)
-    found["random"] = [
+    found[RANDOM] = [
         {spec.name: _random(generator, spec, _shape(spec, rows)) for spec in specs} for rows in _row_counts(specs)
     ]
     return found
@@ -84,7 +87,7 @@ def _row_counts(specs: Sequence[TensorSpec]) -> Sequence[int]:
     if not all(spec.shape[:1] == (None,) for spec in specs):
         return (1,)
     row_bytes = sum(math.prod(_shape(spec, 1)) * spec.element.numpy.itemsize for spec in specs)
-    return [rows for rows in PROBE_BATCHES if rows <= _max_rows(row_bytes)]
+    return [rows for rows in PROBE_BATCHES if rows == 1 or rows * row_bytes <= MAX_BATCH_BYTES]
 
 
 def _shape(spec: TensorSpec, rows: int) -> tuple[int, ...]:
@@ -94,7 +97,3 @@ def _shape(spec: TensorSpec, rows: int) -> tuple[int, ...]:
 
 def _words(level: float | bytes) -> str:
     return repr(level.decode()) if isinstance(level, bytes) else f"{level:,}"
-
-
-def _max_rows(row_bytes: int) -> int:
-    return max(1, min(MAX_BATCH_ROWS, MAX_BATCH_BYTES // max(1, row_bytes)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -15,18 +15,18 @@ from export.probes import Tensors
 from serving.bundle import ONNX_MODEL, SAVED_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 
+if TYPE_CHECKING:
+    import keras
+
 
 class NoAnswerError(ExportError):
     """A runtime refuses inputs that fit its signature, such as an index outside of a table."""
 
 
-class Runtime(Protocol):
-    """A model loaded from a bundle's folder, where `file` is what it needs there; asked through `signature`."""
+class Answering(Protocol):
+    """A model that can be asked, in memory or loaded from files."""
 
     name: ClassVar[str]
-    file: ClassVar[str]
-
-    def __init__(self, bundle: Path, signature: Signature) -> None: ...
 
     def run(self, inputs: Tensors) -> Tensors:
         """Answers one batch: every output by its name.
@@ -37,11 +37,46 @@ class Runtime(Protocol):
         ...
 
 
+class Runtime(Answering, Protocol):
+    """A model loaded from a bundle's folder and asked through `signature`.
+
+    Of `files`, patterns relative to the folder, the first is what it cannot do without. `is_int8` says whether it
+    computes with 8 bits where the reference has 32.
+    """
+
+    files: ClassVar[tuple[str, ...]]
+    is_int8: ClassVar[bool]
+
+    def __init__(self, bundle: Path, signature: Signature) -> None: ...
+
+
+class KerasInMemory:
+    """The model as it was trained, before anything was written: layer by layer, without a traced function."""
+
+    name: ClassVar[str] = "keras"
+
+    def __init__(self, model: keras.Model, signature: Signature) -> None:
+        import tensorflow as tf
+
+        self._model = model
+        self._errors = tf.errors.OpError
+        (self._input,), (self._output,) = signature.inputs, signature.outputs
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Answers one batch."""
+        try:
+            answer = self._model(inputs[self._input.name], training=False)
+        except self._errors as error:
+            raise NoAnswerError(f"{self.name} refuses the input: {first_line(error)}") from error
+        return {self._output.name: np.asarray(answer.numpy())}
+
+
 class TensorFlowRuntime:
     """TensorFlow on the SavedModel, through the signature that TensorFlow Serving would call."""
 
     name: ClassVar[str] = "tensorflow"
-    file: ClassVar[str] = SAVED_MODEL
+    files: ClassVar[tuple[str, ...]] = (SAVED_MODEL, "variables/*")
+    is_int8: ClassVar[bool] = False
 
     def __init__(self, bundle: Path, signature: Signature) -> None:
         import tensorflow as tf
@@ -71,7 +106,8 @@ class OnnxRuntime:
     """
 
     name: ClassVar[str] = "onnx"
-    file: ClassVar[str] = ONNX_MODEL
+    files: ClassVar[tuple[str, ...]] = (ONNX_MODEL,)
+    is_int8: ClassVar[bool] = False
 
     def __init__(self, bundle: Path, signature: Signature) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # looked at once, when it is imported
@@ -79,12 +115,14 @@ class OnnxRuntime:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what fails is raised, too
+        # Threads that spin while they wait make a machine with other work many times slower.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                str(bundle / self.file), options, providers=["CPUExecutionProvider"]
+                str(bundle / self.files[0]), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its own errors share no narrower base
-            raise ExportError(f"ONNX Runtime cannot load {self.file}: {first_line(error)}") from error
+            raise ExportError(f"ONNX Runtime cannot load {self.files[0]}: {first_line(error)}") from error
         self._outputs = [spec.name for spec in signature.outputs]
 
     def run(self, inputs: Tensors) -> Tensors:
@@ -100,7 +138,17 @@ RUNTIMES: tuple[type[Runtime], ...] = (TensorFlowRuntime, OnnxRuntime)
 """In the order in which they are the reference for the others."""
 
 
-def answers(runtime: Runtime, inputs: Iterable[Tensors]) -> list[Tensors]:
+def is_present(kind: type[Runtime], bundle: Path) -> bool:
+    """Whether the folder has what the runtime needs."""
+    return (bundle / kind.files[0]).is_file()
+
+
+def size_bytes(kind: type[Runtime], bundle: Path) -> int:
+    """The size of all files that the runtime reads."""
+    return sum(path.stat().st_size for pattern in kind.files for path in bundle.glob(pattern))
+
+
+def answers(runtime: Answering, inputs: Iterable[Tensors]) -> list[Tensors]:
     """The runtime's answers to all batches, in order."""
     return [runtime.run(batch) for batch in inputs]
 

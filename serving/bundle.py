@@ -20,6 +20,9 @@ from serving.signatures import Signature
 
 MANIFEST = "manifest.json"
 ONNX_MODEL = "model.onnx"
+ONNX_INT8_MODEL = "model.int8.onnx"
+TFLITE_MODEL = "model.tflite"
+PARITY_REPORT = "parity.md"
 SAVED_MODEL = "saved_model.pb"
 LABELS = "assets/labels.txt"
 
@@ -73,7 +76,9 @@ class Parity(_Record):
 
     A classifier's has `top1_agreement`, the share of inputs for which both give the same class; another model's has
     `max_relative_difference`, whose unit is the reference's prediction, or 1 where that is smaller. `output` is named
-    where the model has several.
+    where the model has several. Of a data set there is the runtime's own `accuracy` or `mean_absolute_error`; latencies
+    are medians, in milliseconds, of a whole batch of 1 and of 32 rows on the machine that published; `size_bytes` is of
+    the runtime's files.
     """
 
     runtime: str
@@ -83,12 +88,18 @@ class Parity(_Record):
     max_abs_difference: float = Field(ge=0)
     top1_agreement: float | None = Field(default=None, ge=0, le=1)
     max_relative_difference: float | None = Field(default=None, ge=0)
+    accuracy: float | None = Field(default=None, ge=0, le=1)
+    mean_absolute_error: float | None = Field(default=None, ge=0)
+    latency_ms_batch_1: float | None = Field(default=None, ge=0)
+    latency_ms_batch_32: float | None = Field(default=None, ge=0)
+    size_bytes: int | None = Field(default=None, ge=0)
 
 
 class Manifest(_Record):
     """Everything a server has to know about one version, `manifest.json`.
 
-    `task` is None for a model of which only its tensors are known.
+    `task` is None for a model of which only its tensors are known. `allowed` has the bounds that were loosened on
+    purpose when it was published, by their names for `--allow`.
     """
 
     schema_version: Literal[1] = 1
@@ -101,6 +112,7 @@ class Manifest(_Record):
     training: TrainingFacts | None
     metrics: dict[str, float]
     parity: tuple[Parity, ...]
+    allowed: dict[str, float] = {}
     created_at: str
     files: dict[FileName, FileRecord]
 

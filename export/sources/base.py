@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from export.description import Description
+from export.runtimes import Answering
 from serving.bundle import Provenance, TrainingFacts
 from serving.signatures import Signature
 from training.datasets import Dataset
@@ -55,7 +56,8 @@ class Original:
     """A model as its source gave it: what every file of the bundle has to equal.
 
     `title` names the graph inside of the ONNX file, whatever the model is called in a repository. `provenance` is the
-    file that it came from; what only our own runs know is None for others.
+    file that it came from; what only our own runs know is None for others. `in_memory` is the model before it was
+    written, None where the source is the files themselves.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Original:
     provenance: Provenance
     training: TrainingFacts | None = None
     examples: Examples | None = None
+    in_memory: Answering | None = None
 
     @property
     def metadata(self) -> Mapping[str, object]:

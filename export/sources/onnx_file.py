@@ -13,8 +13,10 @@ from export.errors import ExportError, first_line
 from export.onnx_file import OnnxFacts, read_onnx
 from export.sources.base import Original, Progress
 from export.sources.files import check_fit, name_of, provenance_of, write_labels
-from serving.bundle import MANIFEST, ONNX_MODEL
+from serving.bundle import MANIFEST, ONNX_INT8_MODEL, ONNX_MODEL, PARITY_REPORT
 from serving.signatures import DEFAULT_SIGNATURE, Signature
+
+WRITTEN_LATER = (MANIFEST, PARITY_REPORT, ONNX_INT8_MODEL)
 
 
 class OnnxFileSource:
@@ -69,7 +71,7 @@ class _OnnxFile:
         shutil.copyfile(self._path, bundle / ONNX_MODEL)
         for name in self._data_files:
             target = bundle / name
-            if target.exists() or name == MANIFEST:
+            if target.exists() or name in WRITTEN_LATER:
                 raise ExportError(f"{self._path} keeps weights in {name}, a name that the bundle needs itself")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._path.parent / name, target)

@@ -7,10 +7,12 @@ from pathlib import Path
 from export.description import Description
 from export.errors import ExportError, WrongUseError
 from export.keras_model import KerasModel
+from export.runtimes import KerasInMemory
 from export.saved_model import make_servable
 from export.sources.base import Examples, Original, Progress
 from export.versions import is_model_name
 from serving.bundle import Provenance, TrainingFacts, file_sha256
+from serving.signatures import DEFAULT_SIGNATURE
 from training.datasets import Dataset, load_dataset
 from training.datasets.base import LoadOptions
 from training.environment import quiet_tensorflow
@@ -40,10 +42,13 @@ class RunSource:
         config = self._run.config
         dataset = _load_dataset(config, self._data_dir)
         description = Description(config.task, config.labels, config.image)
+        trained = self._run.load_model()
+        servable = make_servable(trained, description)
         return Original(
             title=config.recipe,
             description=description,
-            model=KerasModel(make_servable(self._run.load_model(), description)),
+            model=KerasModel(servable),
+            in_memory=KerasInMemory(trained, servable.signatures[DEFAULT_SIGNATURE]),
             provenance=Provenance(kind="run", file=MODEL, sha256=file_sha256(self._run.model_path)),
             training=_facts(config),
             examples=Examples(dataset, config.metric, self._run.metrics.value),

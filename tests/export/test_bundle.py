@@ -84,6 +84,7 @@ def test_the_manifest_lists_and_fits_every_file(exported: Exported) -> None:
         "assets/labels.txt",
         "fingerprint.pb",
         "model.onnx",
+        "parity.md",
         "saved_model.pb",
         "variables/variables.data-00000-of-00001",
         "variables/variables.index",
@@ -97,10 +98,20 @@ def test_the_manifest_says_where_the_weights_come_from_and_what_was_proven(expor
     assert manifest.training is not None
     assert manifest.training.dataset_sha256 == digits_run.config.dataset_sha256
     assert manifest.metrics == {"accuracy": pytest.approx(digits_run.metrics.value, abs=1e-6)}
-    (parity,) = manifest.parity
-    assert (parity.runtime, parity.reference, parity.examples) == ("onnx", "tensorflow", 360 + 3 * (1 + 2 + 7 + 32))
-    assert parity.max_abs_difference < 1e-5
-    assert parity.top1_agreement == 1
+    assert [(parity.runtime, parity.reference) for parity in manifest.parity] == [
+        ("tensorflow", "keras"),
+        ("onnx", "keras"),
+    ]
+    for parity in manifest.parity:
+        assert parity.examples == 360 + 3 * (1 + 2 + 7 + 32 + 257)
+        assert parity.max_abs_difference < 1e-5
+        assert parity.top1_agreement == 1
+        assert parity.accuracy == pytest.approx(digits_run.metrics.value, abs=1e-6)
+        assert parity.latency_ms_batch_1 is not None
+        assert parity.latency_ms_batch_32 is not None
+        assert parity.latency_ms_batch_1 > 0 < parity.latency_ms_batch_32
+    assert manifest.parity[1].size_bytes == manifest.files["model.onnx"].size_bytes
+    assert manifest.allowed == {}
 
 
 def test_the_onnx_file_carries_its_labels_and_origin(exported: Exported) -> None:

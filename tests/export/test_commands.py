@@ -43,9 +43,13 @@ def test_export_prints_the_parity_and_where_the_version_is(digits_run: Run, tmp_
     result = run("export", digits_run.path, "--models", tmp_path, "--name", "numbers", "--version", 12)
 
     assert result.exit_code == 0, result.output
-    assert "onnx held against tensorflow" in result.stdout
-    assert "all 255" in result.stdout
-    assert "Accuracy on the 360 test examples: tensorflow 0." in result.stdout
+    assert "Held against keras" in result.stdout
+    for heading in ("difference", "same top class", "accuracy", "1 row", "32 rows", "size"):
+        assert heading in result.stdout
+    for runtime in ("keras", "tensorflow", "onnx"):
+        assert f"│ {runtime}" in result.stdout
+    assert "Accuracy is of the 360 test examples; in training it was 0." in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines() if "│" in line) <= 100
     assert f"Published version 12 of numbers in {tmp_path}/numbers/12" in result.stdout
 
 
@@ -56,7 +60,12 @@ def test_export_answers_machines_in_json(digits_run: Run, tmp_path: Path) -> Non
     answer = json.loads(result.stdout)
     assert (answer["published"], answer["name"], answer["version"]) == (True, "digits", 1)
     assert answer["path"] == str(tmp_path / "digits" / "1")
-    assert [(parity["runtime"], parity["top1_agreement"]) for parity in answer["parity"]] == [("onnx", 1)]
+    assert answer["reference"] == "keras"
+    assert [(parity["runtime"], parity["top1_agreement"]) for parity in answer["parity"]] == [
+        ("tensorflow", 1),
+        ("onnx", 1),
+    ]
+    assert (answer["bounds"]["difference"], answer["allowed"], answer["violations"]) == (1e-5, {}, [])
     assert {row["inputs"] for row in answer["parity_by_inputs"]} == {"test split", "all 0", "all 255", "random"}
 
 
@@ -67,7 +76,7 @@ def test_export_publishes_into_a_store(digits_run: Run) -> None:
     assert result.exit_code == 0, result.output
     assert "Published version 1 of digits in memory://export-command/models/digits/1 (" in result.stdout
     assert verified.exit_code == 0, verified.output
-    assert verified.stdout.startswith("memory://export-command/models/digits/1: 6 files, ")
+    assert verified.stdout.startswith("memory://export-command/models/digits/1: 7 files, ")
 
 
 def test_a_regression_is_shown_with_its_own_figures(celsius_run: Run, tmp_path: Path) -> None:
@@ -76,11 +85,18 @@ def test_a_regression_is_shown_with_its_own_figures(celsius_run: Run, tmp_path: 
     listed = json.loads(run("inspect", tmp_path / "celsius", "--json").stdout)
 
     assert result.exit_code == 0, result.output
-    assert "relative difference" in result.stdout
+    assert "relative" in result.stdout
     assert "same top class" not in result.stdout
-    assert "Mean absolute error on the " in result.stdout
+    assert "Mean absolute error is of the " in result.stdout
     assert inspected.exit_code == 0, inspected.output
-    for part in ("celsius, regression, made", "features", "float32", "[?, 1]", "mean absolute error 0.", "Parity"):
+    for part in (
+        "celsius, regression, made",
+        "features",
+        "float32",
+        "[?, 1]",
+        "mean absolute error 0.",
+        "Held against",
+    ):
         assert part in inspected.stdout
     assert "Labels" not in inspected.stdout
     assert listed["parity"][0]["top1_agreement"] is None
@@ -89,7 +105,7 @@ def test_a_regression_is_shown_with_its_own_figures(celsius_run: Run, tmp_path: 
 def test_the_json_of_a_regression_has_its_metrics_name(celsius_run: Run, tmp_path: Path) -> None:
     answer = json.loads(run("export", celsius_run.path, "--models", tmp_path, "--json").stdout)
 
-    assert set(answer["mean_absolute_error"]) == {"tensorflow", "onnx"}
+    assert set(answer["mean_absolute_error"]) == {"keras", "tensorflow", "onnx"}
     assert answer["recorded_mean_absolute_error"] == celsius_run.metrics.value
     assert answer["evaluated_on"] == "test"
     assert set(answer["parity"][0]) == {
@@ -98,6 +114,10 @@ def test_the_json_of_a_regression_has_its_metrics_name(celsius_run: Run, tmp_pat
         "examples",
         "max_abs_difference",
         "max_relative_difference",
+        "mean_absolute_error",
+        "latency_ms_batch_1",
+        "latency_ms_batch_32",
+        "size_bytes",
     }
 
 
@@ -123,9 +143,32 @@ def test_a_refused_export_shows_the_figures_and_the_reason(digits_run: Run, tmp_
     assert result.exit_code == 1
     assert "0.2500: this is not the model that was trained" in result.stderr
     if as_json:
-        assert json.loads(result.stdout)["published"] is False
+        answer = json.loads(result.stdout)
+        assert answer["published"] is False
+        assert {violation["runtime"] for violation in answer["violations"]} == {"keras", "tensorflow", "onnx"}
     else:
-        assert "largest difference" in result.stdout
+        assert result.stdout.count("not 0.2500") == 3
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_bound_that_was_loosened_is_on_record(digits_run: Run, tmp_path: Path) -> None:
+    loosened = ["--allow", "difference=1e-4", "--allow", "agreement=0.99"]
+    result = run("export", digits_run.path, "--models", tmp_path, *loosened)
+    inspected = run("inspect", tmp_path / "digits")
+    listed = json.loads(run("inspect", tmp_path / "digits", "--json").stdout)
+
+    assert result.exit_code == 0, result.output
+    assert listed["allowed"] == {"difference": 1e-4, "agreement": 0.99}
+    report = (tmp_path / "digits" / "1" / "parity.md").read_text()
+    for text in (result.stdout, inspected.stdout, report):
+        assert "Bounds set on purpose: difference=0.0001, agreement=0.99" in text
+
+
+def test_an_unknown_bound_lists_the_known_ones(digits_run: Run, tmp_path: Path) -> None:
+    result = run("export", digits_run.path, "--models", tmp_path / "models", "--allow", "speed=2")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--allow knows no bound 'speed': expected NAME=VALUE with one of difference, " in result.stderr
     assert not (tmp_path / "models").exists()
 
 
@@ -170,7 +213,15 @@ def test_inspect_shows_signatures_labels_origin_parity_and_files(copy: Path) -> 
     result = run("inspect", copy)
 
     assert result.exit_code == 0, result.output
-    for part in ("serving_default", "uint8", "[?, 8, 8]", "Labels (10): 0, 1", "digits-test", "Parity", "model.onnx"):
+    for part in (
+        "serving_default",
+        "uint8",
+        "[?, 8, 8]",
+        "Labels (10): 0, 1",
+        "digits-test",
+        "Held against",
+        "model.onnx",
+    ):
         assert part in result.stdout
 
 
@@ -217,7 +268,7 @@ def test_verify_passes_what_is_as_published(copy: Path) -> None:
     result = run("verify", copy)
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith(f"{copy}: 6 files, ")
+    assert result.stdout.startswith(f"{copy}: 7 files, ")
 
 
 def test_verify_of_a_model_names_the_version_and_file_that_changed(copy: Path) -> None:
@@ -231,7 +282,7 @@ def test_verify_of_a_model_names_the_version_and_file_that_changed(copy: Path) -
     answer = json.loads(run("verify", copy.parent, "--json").stdout)
 
     assert result.exit_code == 1
-    assert f"{copy}: 6 files" in result.stdout
+    assert f"{copy}: 7 files" in result.stdout
     assert result.stderr.startswith(f"atelier: {second}: model.onnx has checksum ")
     assert [(version["path"], version["intact"]) for version in answer["versions"]] == [
         (str(copy), True),

@@ -119,7 +119,7 @@ def test_a_saved_model_is_copied_byte_for_byte_with_an_equal_onnx_model_beside_i
 
     after = contents(exported.path)
     assert {name: after[name] for name in before} == before == contents(original)
-    assert set(after) - set(before) == {"model.onnx", "manifest.json", "assets/labels.txt"}
+    assert set(after) - set(before) == {"model.onnx", "manifest.json", "parity.md", "assets/labels.txt"}
     assert set(exported.manifest.signatures) == {"serving_default", "doubled"}
     assert specs(default_of(exported)) == [
         ("x", "float32", (None, 2)),

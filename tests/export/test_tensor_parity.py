@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.parity import Limits, refusal
+from export.limits import Limits
 from export.tensor_parity import compare_tensors
+from export.verdict import violations
 from serving.bundle import Parity
 
 NAMES = ("tensorflow", "onnx")
+BOUNDS = Limits().of(is_int8=False)
 
 
 def compare(reference: object, candidate: object, dtype: object = np.float32) -> Parity:
@@ -21,8 +23,8 @@ def test_floats_are_held_to_the_precision_of_the_largest_beside_them() -> None:
 
     assert (parity.examples, parity.max_abs_difference) == (1, 1.0)
     assert parity.max_relative_difference == pytest.approx(1e-6)
-    assert refusal(parity, Limits()) is None
-    assert refusal(compare([[1.0, 0.5]], [[1.0, 0.6]]), Limits()) is not None
+    assert violations(parity, BOUNDS) == []
+    assert violations(compare([[1.0, 0.5]], [[1.0, 0.6]]), BOUNDS) != []
 
 
 def test_batches_of_several_shapes_and_scalars_are_counted_together() -> None:
@@ -46,8 +48,8 @@ def test_what_is_no_finite_number_has_to_be_the_same_in_the_same_place(value: fl
     [(np.int64, [10**9], [10**9 + 1]), (np.bool_, [True], [False]), (object, [b"a"], [b"b"])],
 )
 def test_everything_but_floats_has_to_be_equal(dtype: object, reference: object, candidate: object) -> None:
-    assert refusal(compare(reference, reference, dtype), Limits()) is None
-    assert refusal(compare(reference, candidate, dtype), Limits()) is not None
+    assert violations(compare(reference, reference, dtype), BOUNDS) == []
+    assert violations(compare(reference, candidate, dtype), BOUNDS) != []
 
 
 def test_other_shapes_cannot_be_compared() -> None:
