@@ -15,6 +15,7 @@ from serving.frontends.images import Images
 from serving.frontends.oip_grpc import OipGrpc
 from serving.frontends.oip_rest import PREFIX as OIP_PREFIX
 from serving.frontends.oip_rest import OipRest
+from serving.frontends.openapi.pages import OpenApi
 from serving.frontends.page import send_page
 from serving.frontends.reflection import Reflection
 from serving.frontends.tfs_grpc import TfsGrpc
@@ -33,6 +34,7 @@ class App:
         oip_grpc: OipGrpc,
         oip_rest: OipRest,
         images: Images,
+        openapi: OpenApi,
         health: Health,
         grpc_health: GrpcHealth,
         reflection: Reflection,
@@ -46,6 +48,8 @@ class App:
         self._max_request_bytes = max_request_bytes
         self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             "/": send_page,
+            "/docs": openapi.page,
+            "/openapi.json": openapi.document,
             "/healthz": health.live,
             "/readyz": health.ready,
             "/metrics": health.metrics,

@@ -26,6 +26,7 @@ from serving.frontends.images import Images
 from serving.frontends.oip_grpc import OipGrpc
 from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_rest import OipRest
+from serving.frontends.openapi.pages import OpenApi
 from serving.frontends.reflection import Reflection
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
@@ -75,6 +76,7 @@ class Worker:
             OipGrpc(oip),
             OipRest(oip, limit, settings.max_json_bytes),
             Images(plane, rest, self._image_executor, limit, settings.max_json_bytes, settings.max_request_images),
+            OpenApi(self.manager, settings.max_request_images),
             self.health,
             GrpcHealth(self.health, self.manager, descriptions.services),
             Reflection(descriptions),

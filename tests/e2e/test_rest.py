@@ -73,7 +73,8 @@ REFUSALS = {
         "/favicon.ico",
         None,
         404,
-        "Not found: GET /favicon.ico; known: /, /healthz, /readyz, /metrics, /v1/models, /v1/models/NAME, /v2",
+        "Not found: GET /favicon.ico; "
+        "known: /, /docs, /openapi.json, /healthz, /readyz, /metrics, /v1/models, /v1/models/NAME, /v2",
     ),
     "a wrong method": Case("DELETE", "/metrics", None, 405, "/metrics: expected GET, received DELETE"),
     "JSON sent to a gRPC method": Case(

@@ -1,0 +1,1 @@
+"""`/openapi.json` and `/docs`: the REST API as the loaded models make it."""

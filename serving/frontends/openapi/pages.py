@@ -1,0 +1,51 @@
+"""`/openapi.json`, made anew for each request from what is loaded then, and the page that shows it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from importlib import metadata, resources
+
+from serving.errors import ServingError
+from serving.frontends.http import Receive, Scope, Send, send_body, send_json
+from serving.frontends.openapi.document import build_document
+from serving.repository.manager import Manager
+from serving.repository.servable import Servable
+
+
+class OpenApi:
+    """Both pages."""
+
+    def __init__(self, manager: Manager, max_images: int) -> None:
+        self._manager = manager
+        self._max_images = max_images
+        self._version = metadata.version("atelier")
+
+    async def document(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """The OpenAPI document."""
+        await send_json(send, 200, build_document(self._version, self._servables(), self._max_images))
+
+    async def page(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """One self-contained HTML file that reads the document; it asks no other host."""
+        await send_body(send, 200, _page(), b"text/html; charset=utf-8")
+
+    def _servables(self) -> Iterator[list[Servable]]:
+        """The versions that answer, model by model; first the one that does where none is named."""
+        for model in self._manager.models():
+            try:
+                current = self._manager.resolve(model.name)
+            except ServingError:
+                continue
+            numbers = [status.version for status in model.versions if status.version != current.version]
+            yield [current, *self._answering(model.name, numbers)]
+
+    def _answering(self, name: str, numbers: list[int]) -> Iterator[Servable]:
+        for number in numbers:
+            with contextlib.suppress(ServingError):
+                yield self._manager.resolve(name, number)
+
+
+@functools.cache
+def _page() -> bytes:
+    return resources.files("serving.frontends.openapi").joinpath("docs.html").read_bytes()
