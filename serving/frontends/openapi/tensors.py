@@ -13,9 +13,10 @@ Schema = dict[str, Any]
 EXAMPLE_MAX_VALUES = 4096
 """A longer example would only hide what it shows; the page makes one from the schema."""
 
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 B64: Schema = {
     "type": "object",
-    "properties": {"b64": {"type": "string", "contentEncoding": "base64"}},
+    "properties": {"b64": {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}},
     "required": ["b64"],
     "additionalProperties": False,
 }
