@@ -46,6 +46,8 @@ BEYOND_SCHEMAS = (
     "expected the same number of rows in every input",
     "expected text, received half of a surrogate pair",
     "expected UTF-8 strings, received other bytes",
+    "expected float_list, received int64_list",  # decimals without a fraction
+    "one kind of them, received a decimal and an integer",
 )
 IMAGES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
 
@@ -118,7 +120,6 @@ def run_all(schema: Any, gateway: RunningGateway, mode: Any, total: int) -> int:
     return sum(
         run_cases(operation, operation.as_strategy(mode), per_operation, checks, gateway.rest_url)
         for operation in (found if is_positive else with_body)
-        if is_positive or ":classify" not in operation.path
     )
 
 

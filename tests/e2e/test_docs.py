@@ -50,7 +50,7 @@ def test_shapes_and_labels_are_exact(served: RunningGateway) -> None:
     side = {"minItems": 2, "maxItems": 2}
     pixel = {"type": "integer", "minimum": 0, "maximum": 255}
     assert rows["items"] == {"type": "array", **side, "items": {"type": "array", **side, "items": pixel}}
-    found = schemas["brightness-7-classes"]["oneOf"][0]["properties"]["classes"]["items"]["properties"]
+    found = schemas["brightness-7-classify-answer"]["anyOf"][0]["properties"]["classes"]["items"]["properties"]
     assert found["label"]["enum"] == list(LABELS)
     assert found["index"] == {"type": "integer", "minimum": 0, "maximum": 2}
 

@@ -33,22 +33,32 @@ def predict_response(signatures: dict[str, Signature]) -> Schema:
     forms = []
     for signature in signatures.values():
         columns: Schema = {spec.name: _column(spec, _answered(spec)) for spec in signature.outputs}
-        forms.append(_object({"outputs": _only_or_all(columns)}))
+        forms.append(object_of({"outputs": _only_or_all(columns)}))
         if rows := _rows(signature.outputs, _answered):
-            forms.append(_object({"predictions": rows}))
+            forms.append(object_of({"predictions": rows}))
     return {"anyOf": forms}
 
 
-def predict_example(signature_name: str, signature: Signature) -> Schema | None:
-    """A body of one row that the model answers; None where it would be too long, or where a shape is free."""
+def predict_example(signature_name: str, signature: Signature, string: Any = "text") -> Schema | None:
+    """A body of one row that the model answers, of `string` where it takes strings; None where it would be too long."""
     if any(_values(spec) > EXAMPLE_MAX_VALUES for spec in signature.inputs):
         return None
     named = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
-    columns = {spec.name: _example(spec) for spec in signature.inputs}
+    columns = {spec.name: _example(spec, string) for spec in signature.inputs}
     if any(spec.shape[:1] != (None,) for spec in signature.inputs):
         return {**named, "inputs": next(iter(columns.values())) if len(columns) == 1 else columns}
     rows = {name: column[0] for name, column in columns.items()}
     return {**named, "instances": [next(iter(rows.values())) if len(rows) == 1 else rows]}
+
+
+def object_of(required: Schema, optional: Schema | None = None, also_required: tuple[str, ...] = ()) -> Schema:
+    """An object of these properties and no others."""
+    return {
+        "type": "object",
+        "properties": {**(optional or {}), **required},
+        "required": [*also_required, *required],
+        "additionalProperties": False,
+    }
 
 
 def describe(signature: Signature) -> str:
@@ -63,10 +73,10 @@ def describe(signature: Signature) -> str:
 def _request_forms(name: str, signature: Signature) -> list[Schema]:
     named: Schema = {"signature_name": {"const": name}}
     required = () if name == DEFAULT_SIGNATURE else ("signature_name",)
-    columns = {spec.name: _column(spec, _taken(spec)) for spec in signature.inputs}
-    forms = [_object({"inputs": _only_or_all(columns, also_named=True)}, named, required)]
-    if rows := _rows(signature.inputs, _taken, also_named=True):
-        forms.insert(0, _object({"instances": rows}, named, required))
+    columns = {spec.name: _column(spec, values_taken(spec)) for spec in signature.inputs}
+    forms = [object_of({"inputs": _only_or_all(columns, also_named=True)}, named, required)]
+    if rows := _rows(signature.inputs, values_taken, also_named=True):
+        forms.insert(0, object_of({"instances": rows}, named, required))
     return forms
 
 
@@ -76,7 +86,7 @@ def _rows(specs: tuple[TensorSpec, ...], element: Any, *, also_named: bool = Fal
         return None
     size = next((spec.shape[0] for spec in specs if spec.shape[0] is not None), None)
     rows = {spec.name: _nested(spec.shape[1:], element(spec)) for spec in specs}
-    whole = _list(_object(rows), size)
+    whole = _list(object_of(rows), size)
     if len(rows) > 1:
         return whole
     bare = _list(next(iter(rows.values())), size)
@@ -84,7 +94,7 @@ def _rows(specs: tuple[TensorSpec, ...], element: Any, *, also_named: bool = Fal
 
 
 def _only_or_all(columns: Schema, *, also_named: bool = False) -> Schema:
-    whole = _object(columns)
+    whole = object_of(columns)
     if len(columns) > 1:
         return whole
     bare: Schema = next(iter(columns.values()))
@@ -109,7 +119,8 @@ def _nested(shape: tuple[int | None, ...], element: Schema) -> Schema:
     return element
 
 
-def _taken(spec: TensorSpec) -> Schema:
+def values_taken(spec: TensorSpec) -> Schema:
+    """One value of a tensor that is sent."""
     kind = spec.element.numpy.kind
     if spec.element.is_string:
         return {"oneOf": [{"type": "string"}, B64]}
@@ -129,22 +140,13 @@ def _answered(spec: TensorSpec) -> Schema:
     return {"type": {"b": "boolean", "f": "number"}.get(spec.element.numpy.kind, "integer")}
 
 
-def _object(required: Schema, optional: Schema | None = None, also_required: tuple[str, ...] = ()) -> Schema:
-    return {
-        "type": "object",
-        "properties": {**(optional or {}), **required},
-        "required": [*also_required, *required],
-        "additionalProperties": False,
-    }
-
-
 def _values(spec: TensorSpec) -> int:
     return int(np.prod([size or 1 for size in spec.shape], dtype=np.int64))
 
 
-def _example(spec: TensorSpec) -> Any:
+def _example(spec: TensorSpec, string: Any) -> Any:
     shape = [size or 1 for size in spec.shape]
     if spec.element.is_string:
-        return np.full(shape, "text").tolist()
+        return np.full(shape, string, dtype=object).tolist()
     steps = np.linspace(0, 255 if spec.dtype == "uint8" else 1, _values(spec))
     return steps.astype(spec.element.numpy).reshape(shape).tolist()
