@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import struct
 import zlib
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.gateway import RunningGateway
 
@@ -249,6 +251,45 @@ def test_binary_data_that_does_not_add_up_is_refused(
     assert answer.json()["error"].startswith(reason)
 
 
+def test_a_timeout_that_cannot_be_kept_ends_the_request(gateway: RunningGateway) -> None:
+    in_time = ask(gateway, {**body(), "parameters": {"timeout": 60_000_000}})
+    assert in_time.status_code == 200
+    late = ask(gateway, {**body(), "parameters": {"timeout": 1}})
+    assert late.status_code == 504
+    assert late.json()["error"].startswith("the deadline ")
+
+
+def test_another_signature_may_be_chosen_by_a_parameter(gateway: RunningGateway) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.uint8([[10, 20], [30, 40]])).save(file, "PNG")
+    image = struct.pack("<I", len(file.getvalue())) + file.getvalue()
+    tensor = {"datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": len(image)}}
+    spec = gateway.rest.get("/v1/models/brightness/metadata").json()["metadata"]["signature_def"]["signature_def"]
+    (name,) = spec["image_bytes"]["inputs"]
+    header = {"inputs": [{"name": name, **tensor}], "parameters": {"signature_name": "image_bytes"}}
+    content, length = with_binary(header, image)
+    answer = ask(gateway, content, "brightness", inference_header_content_length=length).json()
+    assert answer["outputs"][0]["data"] == [100, 40, 160]
+
+
+@pytest.mark.parametrize(
+    ("where", "parameter", "named"),
+    [
+        ("inputs", "shared_memory_region", 'input "x": this gateway does not offer shared memory'),
+        ("outputs", "shared_memory_region", 'output "y": this gateway does not offer shared memory'),
+        ("outputs", "classification", 'output "y": this gateway does not offer Triton\'s classification extension'),
+    ],
+)
+def test_what_this_gateway_does_not_offer_is_refused_and_not_ignored(
+    where: str, parameter: str, named: str, gateway: RunningGateway
+) -> None:
+    request = {**body(), "outputs": [{"name": "y"}]}
+    request[where][0]["parameters"] = {parameter: 2}
+    answer = ask(gateway, request)
+    assert answer.status_code == 501
+    assert answer.json()["error"].startswith(named)
+
+
 def test_json_has_a_limit_of_its_own(gateway: RunningGateway) -> None:
     large = json.dumps(body([1.5] * 300_000)).encode()
     assert ask(gateway, large).status_code == 413
@@ -282,6 +323,12 @@ def test_json_has_a_limit_of_its_own(gateway: RunningGateway) -> None:
             "/v2/models/brightness/infer",
             405,
             {"error": "/v2/models/brightness/infer: expected POST, received GET"},
+        ),
+        (
+            "POST",
+            "/v2/repository/models/text/load",
+            405,
+            {"error": "/v2/repository/models/text/load: expected GET, received POST"},
         ),
         ("GET", "/v2/repository/index", 405, {"error": "/v2/repository/index: expected POST, received GET"}),
     ],

@@ -280,6 +280,8 @@ def test_what_this_gateway_does_not_offer_is_refused_and_not_ignored(client: tri
     assert status == "StatusCode.UNIMPLEMENTED"
     assert message.startswith('output "scores": this gateway does not offer Triton\'s classification extension')
     assert refusal(client.load_model, "brightness")[0] == "StatusCode.UNIMPLEMENTED"
+    assert refusal(client.unload_model, "brightness")[0] == "StatusCode.UNIMPLEMENTED"
+    assert refusal(client.get_system_shared_memory_status)[0] == "StatusCode.UNIMPLEMENTED"
 
 
 def test_the_clients_deadline_ends_the_call(client: triton.InferenceServerClient) -> None:
