@@ -167,7 +167,7 @@ def test_an_onnx_file_is_repackaged_with_its_data_files(tmp_path: Path) -> None:
     assert exported.path == tmp_path / "models" / "linear" / "1"
     assert (exported.path / "model.onnx").read_bytes() == original.read_bytes()
     assert (exported.path / "weights" / "model.bin").read_bytes() == (tmp_path / "from/weights/model.bin").read_bytes()
-    assert set(exported.manifest.files) == {"model.onnx", "weights/model.bin", "assets/labels.txt"}
+    assert set(exported.manifest.files) == {"model.onnx", "parity.md", "weights/model.bin", "assets/labels.txt"}
     assert read_manifest(exported.path) == exported.manifest
     assert (exported.evidence.reference, exported.manifest.parity) == ("onnx", ())
 
