@@ -49,7 +49,9 @@ def is_remote(location: Path) -> bool:
     return not isinstance(location, Path)
 
 
-FOREIGN_PACKAGES = frozenset({"aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs"})
+FOREIGN_PACKAGES = frozenset(
+    {"aiobotocore", "aiohttp", "azure", "botocore", "fsspec", "gcsfs", "google", "requests", "s3fs"}
+)
 """Whose exceptions a store's refusal may be; each has a tree of its own, and none need be installed."""
 
 
