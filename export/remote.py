@@ -34,6 +34,7 @@ from serving.errors import BundleError
 
 NUMBER = "number"
 PROBE = "probe"
+COPIED = "copied"
 ABANDONED_AFTER_S = 24 * 3600.0
 """A day without a new object: no upload takes that long between two files."""
 
@@ -95,10 +96,11 @@ def recover(store: Store) -> None:
 
 
 def _upload(store: Store, staged: str, bundle: Path, manifest: Manifest) -> None:
-    """Uploads the bundle, its manifest last, and reads it back.
+    """Uploads the bundle, its manifest last, reads it back, and tries to copy inside of the store.
 
     Raises:
         BundleError: what is in the store is not what was sent.
+        ExportError: the store cannot copy.
     """
     source, received = f"{staged}/{BUNDLE}", bundle.with_name("received")
     store.upload({f"{source}/{name}": bundle / name for name in manifest.files})
@@ -108,6 +110,10 @@ def _upload(store: Store, staged: str, bundle: Path, manifest: Manifest) -> None
         raise BundleError(f"{MANIFEST} came back from {store.root} as another one")
     verify_files(received, manifest)
     shutil.rmtree(received)
+    try:
+        store.copy([MANIFEST], source, f"{staged}/{COPIED}")
+    except NotImplementedError as error:
+        raise ExportError(f"{store.root}: this store cannot copy objects by itself, which publishing needs") from error
 
 
 def _claim_number(store: Store, staged: str, version: int | None) -> int:

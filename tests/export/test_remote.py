@@ -224,8 +224,12 @@ def test_a_bundle_that_does_not_fit_its_manifest_is_not_uploaded(models: Path, w
 def test_a_store_that_fails_after_the_decision_is_finished_by_the_next(
     models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: Any, source: str, target: str, **_: Any) -> None:
-        raise PermissionError("Access Denied")
+    original = MemoryFileSystem.cp_file
+
+    def fail(self: Any, source: str, target: str, **options: Any) -> None:
+        if "/clothes/1/" in target:
+            raise PermissionError("Access Denied")
+        original(self, source, target, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(MemoryFileSystem, "cp_file", fail)
@@ -234,6 +238,19 @@ def test_a_store_that_fails_after_the_decision_is_finished_by_the_next(
 
     assert publish_one(models).name == "2"
     assert check_whole(models) == [".versions", "1", "2"]
+
+
+def test_a_store_that_cannot_copy_is_refused_before_anything_is_decided(
+    models: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(MemoryFileSystem, "cp_file", cannot)
+
+    with pytest.raises(ExportError, match="clothes: this store cannot copy objects by itself, which publishing needs"):
+        publish_one(models)
+    assert store.children() == []
 
 
 def test_a_scratch_folder_of_another_user_is_refused(models: Path, scratch: Path) -> None:
