@@ -16,6 +16,7 @@ from pathlib import Path
 
 from training.checkpoint import CHECKPOINT
 from training.errors import RunError, UsageError
+from training.paths import require_text
 
 RUNS = Path("runs")
 
@@ -82,9 +83,10 @@ def check_free(path: Path) -> None:
     """Holds a path to be free for a new run: it does not exist, or is an empty folder.
 
     Raises:
-        UsageError: it is a file, a folder that is not empty, or has no name of its own, as `.` and `..`.
+        UsageError: it is a file, a folder that is not empty, has no name of its own, as `.` and `..`, or is no text.
         RunError: it cannot be looked at.
     """
+    require_text(path, "--out")
     if path.name in {"", ".."}:
         raise UsageError(f"expected a name for the run folder, received {str(path)!r}")
     try:

@@ -397,6 +397,15 @@ def test_an_image_beside_a_leading_folder_is_left_out_and_said_once(
     assert warnings == [f"{tmp_path}: left out {outside}"]
 
 
+def test_a_path_that_no_record_could_name_is_refused(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / os.fsdecode(b"caf\xe9"), many("a b", 2))
+
+    with pytest.raises(UsageError) as caught:
+        load(folder)
+
+    assert str(caught.value) == f"--data: expected a path in UTF-8, received {tmp_path}/caf\\udce9"
+
+
 def test_a_listing_knows_its_folders_without_going_through_all_images_again() -> None:
     images = (("a", "inner", "1.png"), ("a", "inner", "2.png"), ("b", "inner", "1.png"), ("c", "1.png"))
     listing = list_of(images, folders=[("d",)])

@@ -5,13 +5,21 @@ from __future__ import annotations
 import datetime
 import errno
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
 
 from training.checkpoint import CHECKPOINT
 from training.errors import RunError, UsageError
-from training.run_folder import default_run_path, is_interrupted, latest_interrupted, partial_path, run_folder
+from training.run_folder import (
+    check_free,
+    default_run_path,
+    is_interrupted,
+    latest_interrupted,
+    partial_path,
+    run_folder,
+)
 
 
 def leave_interrupted(path: Path) -> None:
@@ -220,6 +228,11 @@ def test_a_path_without_a_name_of_its_own_is_refused(
 
     with pytest.raises(UsageError, match=r"^expected a name for the run folder, received '"), run_folder(Path(path)):
         pass
+
+
+def test_a_name_that_no_terminal_shows_is_refused_before_hours_are_spent(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^--out: expected a path in UTF-8, received .*caf\\udce9$"):
+        check_free(tmp_path / os.fsdecode(b"caf\xe9"))
 
 
 def test_a_name_that_no_disk_takes_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from serving.images import ImageSpec
 from training.errors import RunError, TrainingError, UsageError
+from training.paths import require_text
 from training.recipes.base import Recipe
 from training.run import Run, read_run
 from training.sweeps.grid import Grid, Point, describe, points
@@ -50,6 +51,7 @@ def plan_sweep(recipe: Recipe, grid: Grid, folder: Path) -> Plan:
             point's name that was trained with other settings.
         RunError: the folder's `sweep.json` is damaged.
     """
+    require_text(folder, "--out")
     grid_points = points(recipe, grid)
     before = read_sweep(folder)
     if before is not None and before.recipe != recipe.name:
