@@ -28,8 +28,8 @@ def load_dataset(name: str, options: LoadOptions | None = None) -> Dataset:
     """Loads all splits of a data set from the options' `data_dir`, or else `$ATELIER_DATA`, or else its own place.
 
     Raises:
-        UsageError: no data set of that name, `data_dir` is no text, has it not or is of no use to it, or `$ATELIER_DATA` names no
-            folder.
+        UsageError: no data set of that name, `data_dir` is no text, has it not or is of no use to it, or
+            `$ATELIER_DATA` names no folder.
         DatasetUnavailableError: it was in none of these places.
         DatasetError: it was found, but is damaged, does not fit the options, or has no training example of a class.
     """
