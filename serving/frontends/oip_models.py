@@ -220,6 +220,9 @@ def _statistics(servable: Servable) -> dict[str, Any]:
             "compute_input": _duration(requests, 0.0),
             "compute_infer": _duration(requests, usage.run_s),
             "compute_output": _duration(requests, 0.0),
+            # perf_analyzer wants these of every server; nothing is cached here.
+            "cache_hit": _duration(0, 0.0),
+            "cache_miss": _duration(0, 0.0),
         },
     }
 

@@ -141,6 +141,8 @@ def test_statistics_count_what_a_version_did(client: triton.InferenceServerClien
     assert after["inference_count"] - before["inference_count"] == 5
     assert after["execution_count"] - before["execution_count"] == 1
     assert after["inference_stats"]["success"]["count"] - before["inference_stats"]["success"]["count"] == 1
+    for part in ("queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss"):
+        assert after["inference_stats"][part].keys() == {"count", "ns"}, "perf_analyzer reads them unasked"
     names = {stats["name"] for stats in client.get_inference_statistics()["model_stats"]}
     assert {"brightness", "pair", "text"} <= names
 

@@ -132,3 +132,17 @@ async def test_requests_from_a_real_pool_keep_their_rows() -> None:
             *(made.run(DEFAULT_SIGNATURE, {"x": np.full(1 + n % 11, n, np.float32)}, None) for n in range(100))
         )
     assert all(answer["y"].tolist() == [float(n)] * (1 + n % 11) for n, answer in enumerate(answers))
+
+
+async def test_a_servable_counts_what_it_answered_and_what_it_refused() -> None:
+    made, backend = servable()
+    await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2])}, None)
+    backend.closed = 1  # it fails from here on
+    with pytest.raises(InferenceError):
+        await made.run(DEFAULT_SIGNATURE, {"x": np.float32([3])}, None)
+    usage = made.usage
+    assert (usage.answered_requests, usage.answered_rows, usage.failed_requests, usage.batches) == (1, 2, 1, 2)
+    assert usage.answered_s > 0
+    assert usage.failed_s > 0
+    assert usage.waited_s >= 0
+    assert usage.last_run_at > 0

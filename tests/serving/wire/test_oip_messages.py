@@ -20,7 +20,7 @@ from serving.signatures import DTYPES, DType, TensorSpec
 from serving.wire import atelier_oip_pb2 as ours
 from serving.wire.oip_parameters import parameters_of
 from serving.wire.oip_tensors import TYPED_FIELD, decode_contents, decode_raw, encode_contents, encode_raw
-from serving.wire.services import PACKED_AS_BYTES
+from serving.wire.services import DECLARED_AS_BYTES
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=list(DTYPES))
 OFFICIAL = {
@@ -51,7 +51,7 @@ def test_every_field_has_the_official_number_and_type(name: str) -> None:
     official = OFFICIAL[name].fields_by_name
     for field in ours.DESCRIPTOR.message_types_by_name[name].fields:
         expected = official[field.name]
-        number_type = PACKED_AS_BYTES.get(field.full_name, field.type)
+        number_type = DECLARED_AS_BYTES.get(field.full_name, field.type)
         assert (field.number, number_type, field.is_repeated) == (expected.number, expected.type, expected.is_repeated)
 
 
