@@ -8,6 +8,7 @@ from pathlib import Path
 from export.onnx_beside import OnnxPolicy, write_onnx_beside
 from export.saved_model import Servable, write_saved_model
 from export.sources.base import Original, Progress
+from export.warm_up import write_warm_up
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 
 
@@ -24,7 +25,9 @@ class KerasModel:
         return self._servable.signatures
 
     def write(self, bundle: Path, original: Original, progress: Progress) -> tuple[str, ...]:
-        """Writes the SavedModel with its labels, then `serving_default` as ONNX."""
+        """Writes the SavedModel with its labels and its warm-up, then `serving_default` as ONNX."""
         progress("writing the SavedModel")
         write_saved_model(self._servable, original.description.labels, bundle)
-        return write_onnx_beside(self._servable.functions[DEFAULT_SIGNATURE], bundle, original, self._onnx, progress)
+        notes = write_warm_up(bundle, self.signatures, original.description.image)
+        function = self._servable.functions[DEFAULT_SIGNATURE]
+        return notes + write_onnx_beside(function, bundle, original, self._onnx, progress)

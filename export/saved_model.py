@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from export.description import Description
 from export.errors import ExportError
+from export.signature_functions import SignatureFunction, functions_beside
 from serving.bundle import LABELS
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
 
@@ -21,6 +22,7 @@ PIXELS = "pixels"
 SCORES = "scores"
 FEATURES = "features"
 PREDICTIONS = "predictions"
+FINGERPRINT = "fingerprint.pb"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ def signature_of(description: Description) -> Signature:
 def make_servable(model: keras.Model, description: Description) -> Servable:
     """Wraps the trained model, without its optimizer and in inference mode, into its signatures.
 
+    `serving_default` has no other output than the scores: with a second one, TensorFlow Serving's REST answers would
+    be objects instead of rows of numbers, and the ONNX model would have to hold the labels' texts to be equal.
+
     Raises:
         ExportError: the model takes or gives something else than `signature_of` says.
     """
@@ -66,7 +71,17 @@ def make_servable(model: keras.Model, description: Description) -> Servable:
     # The variables, not the model: a tracked Keras object would be written with its whole unused structure.
     module.model_variables = [variable.value for variable in model.variables]
     module.serving_default = serving_default
-    return Servable(module, {DEFAULT_SIGNATURE: serving_default}, {DEFAULT_SIGNATURE: signature})
+    return with_functions_beside(module, SignatureFunction(serving_default, signature), description)
+
+
+def with_functions_beside(module: tf.Module, default: SignatureFunction, description: Description) -> Servable:
+    """The servable of a module that has this `serving_default`, with all signatures that go with it."""
+    every = {DEFAULT_SIGNATURE: default, **functions_beside(default, description)}
+    return Servable(
+        module,
+        functions={name: entry.function for name, entry in every.items()},
+        signatures={name: entry.signature for name, entry in every.items()},
+    )
 
 
 def write_saved_model(servable: Servable, labels: Sequence[str], directory: Path) -> None:
@@ -85,8 +100,24 @@ def write_saved_model(servable: Servable, labels: Sequence[str], directory: Path
         signatures = {name: function.get_concrete_function() for name, function in servable.functions.items()}
         try:
             tf.saved_model.save(servable.module, str(directory), signatures=signatures)
+            _name_methods(directory, servable.signatures)
         except tf.errors.OpError as error:
             raise ExportError(f"the SavedModel cannot be written: {error.message}") from error
+
+
+def _name_methods(directory: Path, signatures: Mapping[str, Signature]) -> None:
+    """Gives the signatures their methods: TensorFlow writes each as Predict's, and Classify would refuse it.
+
+    `fingerprint.pb` goes: it is of the file as it was, and random in part, where the manifest's checksums are of
+    what is there.
+    """
+    import tensorflow as tf
+
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(directory))
+    for name, signature in signatures.items():
+        updater.replace_method_name(signature_key=name, method_name=signature.method)
+    updater.save()
+    (directory / FINGERPRINT).unlink(missing_ok=True)
 
 
 def labels_text(labels: Sequence[str]) -> str:

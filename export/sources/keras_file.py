@@ -13,7 +13,8 @@ from export.errors import ExportError
 from export.keras_model import KerasModel
 from export.onnx_beside import OnnxPolicy
 from export.pixels import PixelRange, taking_pixels
-from export.saved_model import Servable, make_servable
+from export.saved_model import Servable, make_servable, with_functions_beside
+from export.signature_functions import SignatureFunction
 from export.sources.base import Original, Progress
 from export.sources.files import check_fit, name_of, provenance_of
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
@@ -50,7 +51,7 @@ class KerasFileSource:
         quiet_tensorflow()
         model, description = load_keras_file(self._path), self._given.or_else(Description())
         if self._pixels is None:
-            servable = _as_it_is(model)
+            servable = _as_it_is(model, description)
             check_fit(description, servable.signatures[DEFAULT_SIGNATURE])
         else:
             servable = make_servable(taking_pixels(model, description, self._pixels), description)
@@ -81,8 +82,8 @@ def load_keras_file(path: Path) -> keras.Model:
     return model
 
 
-def _as_it_is(model: keras.Model) -> Servable:
-    """The model's own inputs and outputs by its own names, as the only signature."""
+def _as_it_is(model: keras.Model, description: Description) -> Servable:
+    """`serving_default` has the model's own inputs and outputs by its own names."""
     import keras
     import tensorflow as tf
 
@@ -98,7 +99,7 @@ def _as_it_is(model: keras.Model) -> Servable:
     module = tf.Module()
     module.model = flat  # not its variables alone: tables of words are no variables
     module.serving_default = serving_default
-    return Servable(module, {DEFAULT_SIGNATURE: serving_default}, {DEFAULT_SIGNATURE: Signature(inputs, outputs)})
+    return with_functions_beside(module, SignatureFunction(serving_default, Signature(inputs, outputs)), description)
 
 
 def _input_names(model: keras.Model) -> list[str]:

@@ -53,13 +53,13 @@ def test_both_models_have_the_names_dtypes_and_shapes_of_the_manifest(exported: 
         ("scores", "tensor(float)", ["batch", 10]),
     ]
     loaded = tf.saved_model.load(str(exported.path))
-    assert list(loaded.signatures) == ["serving_default"]
+    assert set(loaded.signatures) == set(exported.manifest.signatures)
     _, inputs = loaded.signatures["serving_default"].structured_input_signature
     assert inputs == {"pixels": tf.TensorSpec([None, 8, 8], tf.uint8, "pixels")}
     assert loaded.signatures["serving_default"].structured_outputs == {
         "scores": tf.TensorSpec([None, 10], tf.float32, "scores")
     }
-    (signature,) = exported.manifest.signatures.values()
+    signature = exported.manifest.signatures["serving_default"]
     assert [(t.name, t.dtype, t.shape) for t in signature.inputs + signature.outputs] == [
         ("pixels", "uint8", (None, 8, 8)),
         ("scores", "float32", (None, 10)),
@@ -81,8 +81,8 @@ def test_the_manifest_lists_and_fits_every_file(exported: Exported) -> None:
     assert manifest.files == record_files(exported.path)
     verify_files(exported.path, manifest)
     assert set(manifest.files) == {
+        "assets.extra/tf_serving_warmup_requests",
         "assets/labels.txt",
-        "fingerprint.pb",
         "model.onnx",
         "parity.md",
         "saved_model.pb",
