@@ -3,7 +3,7 @@
 source   gives the model and what is known about it     sources/
 targets  are written into a staging folder              sources/, keras_model.py, saved_model.py, onnx_model.py
 gate     holds the written files against the original   gate.py, evidence.py, verdict.py
-publish  makes the folder a version, by one rename      publish.py
+publish  makes the folder a version, by one rename      publish.py, repository_files.py
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from export.gate import gather_evidence
 from export.limits import Limits
 from export.parity_report import write_report
 from export.publish import check_target, stage
+from export.repository_files import write_repository_files
 from export.sources.base import Original, Progress, Source
 from export.sources.run import RunSource
 from serving.bundle import Manifest, record_files
@@ -35,7 +36,10 @@ class ParityError(ExportError):
 
 @dataclass(frozen=True)
 class Exported:
-    """A published version and the evidence for it; `notes` are sentences on what it lacks, and why."""
+    """A published version and the evidence for it.
+
+    `notes` are sentences on what it lacks, and on files beside it that were not written; each with the reason.
+    """
 
     path: Path
     version: int
@@ -81,6 +85,7 @@ def export_model(
             manifest = _make_manifest(name, original, evidence, limits, staging.bundle)
             manifest.write(staging.bundle)
             path = staging.publish(version)
+            notes += write_repository_files(models_dir, manifest, staging.bundle.parent)
     except OSError as error:
         raise ExportError(f"{error.filename or models_dir} cannot be written: {error.strerror or error}") from error
     except BundleError as error:
