@@ -1,4 +1,4 @@
-"""`atelier predict` and `atelier models`: questions to a running gateway, over its REST API."""
+"""`atelier predict` and `atelier models`: questions to a running gateway, through the Python client."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atelier.client import DEFAULT_URL, connect, only_model, post, served_models
+from atelier.client import DEFAULT_URL, connect, only_model
 from atelier.console import FAILED, WRONG_USE, fail, plain_console
 
 if TYPE_CHECKING:
-    import httpx
-
-    from atelier.answers import Classification, Refusal
+    from serving.client import Classification, Client
 
 NO_NUMBER = "no number"
 
@@ -54,8 +52,13 @@ def predict(
 
 def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     """List what a running gateway serves: each model's task, the state of every version, and why one failed."""
+    from serving.errors import ServingError
+
     with connect(url, timeout_s=10.0) as client:
-        found = served_models(client)
+        try:
+            found = client.models()
+        except ServingError as error:
+            fail(f"{url}: {error}", FAILED)
     if as_json:
         typer.echo(json.dumps([model.model_dump() for model in found]))
         return
@@ -76,35 +79,46 @@ def _classify_files(
     for image in images:
         if not image.is_file():
             fail(f"{image}: expected an image file, {_what_it_is(image)}", WRONG_USE)
-    from atelier.answers import Refusal
-
     with connect(url, timeout_s) as client:
         name = model or only_model(client)
         answers = [(image, _classify(client, name, image, top_k)) for image in images]
     if as_json:
-        typer.echo(json.dumps([{"image": str(image), **found.model_dump()} for image, found in answers]))
+        typer.echo(
+            json.dumps(
+                [
+                    {"image": str(image), **({"error": found} if isinstance(found, str) else found.model_dump())}
+                    for image, found in answers
+                ]
+            )
+        )
     else:
         _print_answers(answers)
-    refused = [(image, found) for image, found in answers if isinstance(found, Refusal)]
-    for image, refusal in refused:
-        typer.secho(f"atelier: {image}: {refusal.error}", err=True, fg=typer.colors.RED)
+    refused = [(image, found) for image, found in answers if isinstance(found, str)]
+    for image, reason in refused:
+        typer.secho(f"atelier: {image}: {reason}", err=True, fg=typer.colors.RED)
     if refused:
         raise typer.Exit(FAILED)
 
 
 def _predict_numbers(values: Sequence[float], url: str, model: str | None, timeout_s: float, *, as_json: bool) -> None:
-    from atelier.answers import Predictions, Refusal
+    import numpy as np
+
+    from serving.errors import DeadlineExceededError, ServingError
 
     with connect(url, timeout_s) as client:
         name = model or only_model(client)
-        answer = post(client, name, "predict", Predictions, json={"instances": [[value] for value in values]})
-        if isinstance(answer, Refusal):
-            classifies = any(model.name == name and model.task == "classification" for model in served_models(client))
+        try:
+            answer = client.predict(name, [[value] for value in values])
+        except DeadlineExceededError:
+            raise
+        except ServingError as error:
+            classifies = any(model.name == name and model.task == "classification" for model in client.models())
             hint = " classifies images and takes no --values" if classifies else ""
-            fail(f"{name}{hint}: {answer.error}", FAILED)
-    numbers = answer.numbers()
-    if numbers is None or len(numbers) != len(values):
+            fail(f"{name}{hint}: {error}", FAILED)
+    outputs = list(answer.outputs.values())
+    if len(outputs) != 1 or outputs[0].size != len(values) or outputs[0].dtype.kind not in "fiu":
         fail(f"{name}: expected one number for each value, as a regression answers, received something else", FAILED)
+    numbers = [float(number) if np.isfinite(number) else None for number in outputs[0].ravel()]
     found = list(zip(values, numbers, strict=True))
     if as_json:
         typer.echo(json.dumps([{"value": value, "prediction": prediction} for value, prediction in found]))
@@ -135,28 +149,22 @@ def _what_it_is(path: Path) -> str:
     return "it is no regular file" if path.exists() else "it does not exist"
 
 
-def _classify(client: httpx.Client, name: str, image: Path, top_k: int) -> Classification | Refusal:
-    from atelier.answers import Classification, Refusal
+def _classify(client: Client, name: str, image: Path, top_k: int) -> Classification | str:
+    """The answer, or why there is none for this image."""
+    from serving.errors import DeadlineExceededError, ServingError
 
     try:
-        content = image.read_bytes()
+        return client.classify(name, image, top_k=top_k)
+    except DeadlineExceededError:
+        raise
+    except ServingError as error:
+        return str(error)
     except OSError as error:
-        return Refusal(error=error.strerror or str(error))
-    return post(
-        client,
-        name,
-        "classify",
-        Classification,
-        params={"top_k": top_k},
-        content=content,
-        headers={"content-type": "image/*"},
-    )
+        return error.strerror or str(error)
 
 
-def _print_answers(answers: Sequence[tuple[Path, Classification | Refusal]]) -> None:
+def _print_answers(answers: Sequence[tuple[Path, Classification | str]]) -> None:
     from rich.table import Table
-
-    from atelier.answers import Refusal
 
     table = Table(box=None, header_style="bold")
     table.add_column("image", overflow="fold")
@@ -164,7 +172,7 @@ def _print_answers(answers: Sequence[tuple[Path, Classification | Refusal]]) -> 
     table.add_column("probability", justify="right")
     table.add_column("model")
     for image, answer in answers:
-        if isinstance(answer, Refusal):
+        if isinstance(answer, str):
             continue
         source = f"{answer.model_spec.name} version {answer.model_spec.version}"
         for rank, found in enumerate(answer.classes):

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
-from atelier.client import connect, read
+from atelier.client import connect
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
 
 if TYPE_CHECKING:
@@ -95,15 +94,16 @@ def _model_dirs(model_dir: str | None, models: str | None, model: str | None) ->
 
 def _served_versions(urls: Sequence[str], name: str) -> dict[int, tuple[str, ...]]:
     """What the servers hold of the model; one that does not answer, or does not know it, ends the command."""
-    from atelier.answers import ModelStatus, Refusal
+    from serving.errors import ServingError
 
     held: dict[int, tuple[str, ...]] = {}
     for url in urls:
         with connect(url, timeout_s=10.0) as client:
-            answer = read(client.get(f"/v1/models/{quote(name, safe='')}"), ModelStatus)
-        if isinstance(answer, Refusal):
-            fail(f"the server at {url} cannot tell which versions of {name} it holds: {answer.error}", FAILED)
-        for status in answer.model_version_status:
+            try:
+                statuses = client.versions(name)
+            except ServingError as error:
+                fail(f"the server at {url} cannot tell which versions of {name} it holds: {error}", FAILED)
+        for status in statuses:
             if status.state not in NOT_HELD:
                 version = int(status.version)
                 held[version] = (*held.get(version, ()), f"{status.state.lower()} at {url}")

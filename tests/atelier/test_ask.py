@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from atelier.cli import app
 from tests.support.bundles import write_bundle, write_regression
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.onnx_models import write_identity_model, write_node_model
 from tests.support.stranger import stranger
 
 runner = CliRunner()
@@ -107,7 +108,9 @@ def test_an_address_that_cannot_be_one_is_wrong_use(url: str) -> None:
 def test_a_proxy_that_cannot_be_used_is_said(proxy: str) -> None:
     result = runner.invoke(app, ["models", "--url", "http://gateway.example"], env={"ALL_PROXY": proxy})
     assert result.exit_code == 2
-    assert result.stderr.startswith("atelier: the proxy that this environment names for http://gateway.example cannot")
+    assert result.stderr.startswith(
+        "atelier: --url http://gateway.example: the proxy that this environment names for it cannot"
+    )
     assert result.stderr.count("\n") == 1
 
 
@@ -146,7 +149,10 @@ def test_names_are_printed_as_they_are(gateway: RunningGateway, image: Path) -> 
 
 
 def test_a_score_that_is_no_number_is_shown_as_that(image: Path) -> None:
-    answer = {"model_spec": {"name": "m", "version": "1"}, "classes": [{"label": "one", "probability": None}]}
+    answer = {
+        "model_spec": {"name": "m", "version": "1"},
+        "classes": [{"index": 1, "label": "one", "probability": None}],
+    }
     with stranger(json.dumps(answer).encode()) as gateway:
         result = runner.invoke(app, ["predict", str(image), "--model", "m", "--url", gateway.url])
     assert "no number" in result.stdout
@@ -161,10 +167,13 @@ def test_models_lists_versions_with_their_states(gateway: RunningGateway) -> Non
 
 @pytest.fixture(scope="module")
 def regression(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """Serves `same`, which answers each number with itself, and `brightness`."""
+    """Serves `same`, which answers each number with itself, `brightness`, and what is neither of their kinds."""
     models = tmp_path_factory.mktemp("models")
     write_regression(models / "same" / "1")
     write_bundle(models / "brightness" / "1", scale=1 / 255)
+    write_node_model(models / "logarithm" / "1", "Log", ["x"], [1])
+    write_node_model(models / "twice" / "1", "Concat", ["x", "x"], [2], axis=1)
+    write_identity_model(models / "text" / "1", 8, ["N", 1])
     with running_gateway(models) as running:
         yield running
 
@@ -232,28 +241,28 @@ def test_a_number_out_of_range_and_a_model_that_is_not_served_are_said(regressio
     assert unknown.stderr == "atelier: other: Servable not found for request: Latest(other)\n"
 
 
-@pytest.mark.parametrize(
-    ("predictions", "status", "shown"),
-    [
-        ("[[NaN]]", 0, "no number"),
-        ("[Infinity]", 0, "no number"),
-        ("[[1, 2]]", 1, "expected one number for each value"),
-        ("[[1], [2]]", 1, "expected one number for each value"),
-        ('["one"]', 1, "expected one number for each value"),
-    ],
-)
-def test_what_is_no_prediction_of_a_regression_is_said(predictions: str, status: int, shown: str) -> None:
-    with stranger(f'{{"predictions": {predictions}}}'.encode()) as gateway:
-        result = runner.invoke(app, ["predict", "--values", "1", "--model", "m", "--url", gateway.url])
-    assert result.exit_code == status
-    assert shown in result.output
+@pytest.mark.parametrize("value", ["0", "-1"])
+def test_a_prediction_that_is_no_number_is_shown_as_that(value: str, regression: RunningGateway) -> None:
+    result = ask_numbers(regression, f"{value},1", model="logarithm")
+    assert result.exit_code == 0
+    assert [line.split()[-2:] for line in result.stdout.splitlines()[1:]] == [["no", "number"], ["1", "0"]]
+
+
+@pytest.mark.parametrize("model", ["twice", "text"])
+def test_what_is_no_prediction_of_a_regression_is_said(model: str, regression: RunningGateway) -> None:
+    result = ask_numbers(regression, "1", model=model)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"atelier: {model}: ")
 
 
 def test_models_says_what_each_is_for(regression: RunningGateway) -> None:
     result = runner.invoke(app, ["models", "--url", regression.rest_url])
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
         ["brightness", "classification"],
+        ["logarithm", "unknown"],
         ["same", "regression"],
+        ["text", "unknown"],
+        ["twice", "unknown"],
     ]
 
 

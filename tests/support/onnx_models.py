@@ -49,6 +49,20 @@ def write_identity_model(
     return _save(graph, version_dir)
 
 
+def write_node_model(
+    version_dir: Path, operator: str, inputs: Sequence[str], answer: Sequence[int | str], **attributes: int
+) -> Path:
+    """One operator: float32 `x` [N, 1] to float32 `y` of shape [N, *answer]."""
+    version_dir.mkdir(parents=True, exist_ok=True)
+    graph = helper.make_graph(
+        [helper.make_node(operator, inputs, ["y"], **attributes)],
+        operator,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", *answer])],
+    )
+    return _save(graph, version_dir)
+
+
 def write_two_input_model(version_dir: Path) -> Path:
     """float32 `a` [N] and `b` [N] to `sum` [N] and `difference` [N]."""
     version_dir.mkdir(parents=True, exist_ok=True)

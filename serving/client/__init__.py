@@ -1,0 +1,20 @@
+"""A small client of the gateway: numpy in, numpy or labels out, without TensorFlow. `docs/clients.md` shows it."""
+
+from serving.client.aio import AsyncClient
+from serving.client.answers import Classification, Prediction, ScoredClass, ServedModel, VersionStatus
+from serving.client.blocking import Client
+from serving.client.failures import AddressError, ForeignAnswerError, NoAnswerError, UnreachableError
+
+__all__ = [
+    "AddressError",
+    "AsyncClient",
+    "Classification",
+    "Client",
+    "ForeignAnswerError",
+    "NoAnswerError",
+    "Prediction",
+    "ScoredClass",
+    "ServedModel",
+    "UnreachableError",
+    "VersionStatus",
+]
