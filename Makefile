@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos train-all soak fuzz bench bench-training kserve lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-training kserve lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -60,6 +60,9 @@ protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire and expo
 	for package in serving/wire export; do \
 	  $(PY) -m grpc_tools.protoc -I $$package/protos --python_out=$$package --pyi_out=$$package $$package/protos/*.proto; \
 	done
+
+schema: $(VENV)/.dev ## write docs/manifest.schema.json anew
+	$(PY) -m export.schema
 
 train-all: $(VENV)/.dev ## train every recipe, and write docs/models.md (hours; goes on where it was interrupted)
 	$(PY) -m training.catalogue $(ARGS)

@@ -13,7 +13,8 @@ from atelier.ask import models, predict
 from atelier.compare import compare
 from atelier.console import INTERRUPTED
 from atelier.demo import demo
-from atelier.export import export, inspect, verify
+from atelier.export import export
+from atelier.inspect import inspect, verify
 from atelier.prune import prune
 from atelier.recipes import recipes
 from atelier.serve import serve

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -27,6 +28,16 @@ def plain_console(*, stderr: bool = False) -> Console:
 def note(text: str) -> None:
     """A remark that is no result."""
     typer.echo(text, err=True)
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """A result for machines: one JSON object."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def words(name: str) -> str:
+    """A name of a field as people read it."""
+    return name.replace("_", " ")
 
 
 def fail(text: str, status: int) -> NoReturn:

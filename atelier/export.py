@@ -1,37 +1,27 @@
-"""`atelier export`, `atelier inspect`, `atelier verify`: from a run to a published version, and looking at it."""
+"""`atelier export`: from a model to a published version."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.table import Table
 
-from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
-from atelier.parity import evidence_json, print_evidence, print_parity
+from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, print_json, sentences
+from atelier.parity import evidence_json, print_evidence
 
 if TYPE_CHECKING:
     from export.exporter import Exported, ParityError
     from export.limits import Limits
-    from serving.bundle import Manifest
 
 Task = Literal["classification", "regression"]
 Colour = Literal["grayscale", "rgb"]
 PixelRange = Literal["0..1", "-1..1", "0..255"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-VersionPath = Annotated[
-    str,
-    typer.Argument(
-        metavar="PATH",
-        help="A version's folder, such as models/clothes/3 or s3://bucket/models/clothes/3, or its model's.",
-    ),
-]
 
 
 def export(
@@ -98,7 +88,7 @@ def export(
     the two do not answer alike, or the model cannot be exported; nothing is published then.
     """
     started = time.perf_counter()
-    with _sentences():
+    with export_sentences():
         from export.description import describe
         from export.exporter import ParityError, export_model
         from export.limits import parse_allowed
@@ -126,69 +116,8 @@ def export(
     _print_exported(exported, limits, seconds=time.perf_counter() - started, as_json=as_json)
 
 
-def inspect(path: VersionPath, as_json: AsJson = False) -> None:
-    """Show what a published version takes and gives, where it comes from, and how it was proven.
-
-    Given a model's folder, the newest version of it.
-    """
-    with _sentences(), _location(path) as location:
-        from export.inspection import version_folders
-        from serving.bundle import MANIFEST, read_manifest
-        from serving.errors import BundleError
-
-        version_dir = version_folders(location)[-1]
-        manifest = read_manifest(version_dir)
-        if manifest is None:
-            raise BundleError(f"{version_dir} has no {MANIFEST}")
-    if as_json:
-        _print_json({"path": str(version_dir), **manifest.model_dump(mode="json")})
-    else:
-        _print_manifest(version_dir, manifest)
-
-
-def verify(path: VersionPath, as_json: AsJson = False) -> None:
-    """Hold every file of a version, or of all versions of a model, against its checksum.
-
-    Exit code 1: something does not fit.
-    """
-    with _sentences(), _location(path) as location:
-        from export.inspection import check_version, version_folders
-        from export.parity_report import format_size
-
-        checks = [check_version(version_dir) for version_dir in version_folders(location)]
-    failed = [check for check in checks if check.reason is not None]
-    if as_json:
-        versions = [
-            {
-                "path": str(check.path),
-                "intact": check.reason is None,
-                "files": check.files,
-                "size_bytes": check.size_bytes,
-                "reason": check.reason,
-            }
-            for check in checks
-        ]
-        _print_json({"intact": not failed, "versions": versions})
-    else:
-        for check in checks:
-            if check.reason is None:
-                typer.echo(f"{check.path}: {check.files} files, {format_size(check.size_bytes)}, as published")
-    if failed:
-        fail("; ".join(f"{check.path}: {check.reason}" for check in failed), FAILED)
-
-
 @contextmanager
-def _location(address: str) -> Iterator[Path]:
-    """The folder or the address in a store that was named; inside, a store's refusals are sentences."""
-    from export.location import parse_location, store_sentences
-
-    location = parse_location(address)
-    with store_sentences(location):
-        yield location
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
+def export_sentences() -> Iterator[None]:
     """Turns the known causes into one sentence on stderr and an exit code."""
     from export.errors import ExportError, WrongUseError
     from serving.errors import BundleError
@@ -206,13 +135,9 @@ def _sentences() -> Iterator[None]:
         yield
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-
-
 def _print_refused(error: ParityError, limits: Limits, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"published": False, "reason": str(error), **evidence_json(error.evidence, limits)})
+        print_json({"published": False, "reason": str(error), **evidence_json(error.evidence, limits)})
     else:
         print_evidence(error.evidence, limits)
 
@@ -223,7 +148,7 @@ def _print_exported(exported: Exported, limits: Limits, *, seconds: float, as_js
     manifest = exported.manifest
     size_bytes = sum(record.size_bytes for record in manifest.files.values())
     if as_json:
-        _print_json(
+        print_json(
             {
                 "published": True,
                 "name": manifest.name,
@@ -243,40 +168,3 @@ def _print_exported(exported: Exported, limits: Limits, *, seconds: float, as_js
     )
     for note in exported.notes:
         typer.echo(f"Note: {note}")
-
-
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")
-
-
-def _print_manifest(version_dir: Path, manifest: Manifest) -> None:
-    from export.parity_report import format_size
-    from serving.signatures import format_shape
-
-    console = plain_console()
-    typer.echo(f"{version_dir}: {manifest.name}, {manifest.task}, made {manifest.created_at}")
-    signatures = Table("signature", "", "tensor", "dtype", "shape")
-    for signature_name, signature in manifest.signatures.items():
-        for role, tensors in (("in", signature.inputs), ("out", signature.outputs)):
-            for tensor in tensors:
-                signatures.add_row(signature_name, role, tensor.name, tensor.dtype, format_shape(tensor.shape))
-    console.print(signatures)
-    if manifest.labels:
-        typer.echo(f"Labels ({len(manifest.labels)}): {', '.join(manifest.labels)}")
-    if manifest.image is not None:
-        image = manifest.image
-        typer.echo(f"Images: {image.height} x {image.width} {image.colour}, resized {image.resize}")
-    if manifest.training is not None:
-        facts = manifest.training
-        epochs = "1 epoch" if facts.epochs == 1 else f"{facts.epochs} epochs"
-        typer.echo(
-            f"Trained: {facts.recipe} on {facts.dataset} ({facts.dataset_sha256[:12]}…), "
-            f"{epochs}, seed {facts.seed}, code {facts.git_revision or 'unknown'}"
-        )
-    for metric, value in manifest.metrics.items():
-        typer.echo(f"Before it was published: {_words(metric)} {value:.4f}")
-    print_parity(manifest)
-    files = Table("file", "size", "sha256")
-    for file_name, record in manifest.files.items():
-        files.add_row(file_name, format_size(record.size_bytes), f"{record.sha256[:12]}…")
-    console.print(files)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from export.description import Description
 from export.errors import ExportError
 from serving.signatures import Signature, TensorSpec
 
@@ -36,6 +39,15 @@ class OnnxFacts:
     producer: str
     metadata: Mapping[str, Any]
     data_files: tuple[str, ...]
+
+    @property
+    def description(self) -> Description:
+        """As Atelier noted it when it wrote the file; somebody else's says nothing."""
+        noted = {key: self.metadata.get(key) for key in ("task", "labels", "image")}
+        try:
+            return TypeAdapter(Description).validate_python({key: value for key, value in noted.items() if value})
+        except ValidationError:  # somebody else's notes
+            return Description()
 
 
 def read_onnx(path: Path) -> OnnxFacts:

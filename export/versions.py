@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from export.errors import WrongUseError
+from serving.bundle import MANIFEST, ONNX_MODEL, SAVED_MODEL
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MAX_VERSION = 2**63 - 1
@@ -64,3 +65,19 @@ def next_version(taken: Iterable[int], last: int = 0) -> int:
 def is_taken(version: int, model_dir: Path) -> WrongUseError:
     """What to raise where somebody wants a number that another version has."""
     return WrongUseError(f"version {version} of {model_dir.name} exists already in {model_dir}")
+
+
+def version_folders(path: Path) -> list[Path]:
+    """The version that `path` is, or the versions of the model whose folder it is, oldest first.
+
+    Raises:
+        WrongUseError: it is neither.
+    """
+    if any((path / name).is_file() for name in (MANIFEST, ONNX_MODEL, SAVED_MODEL)):
+        return [path]
+    # Servers pass over numbers with leading zeros, and so does this.
+    versions = [path / str(number) for number in published_versions(path) if (path / str(number)).is_dir()]
+    if not versions:
+        problem = "there is no model in it" if path.is_dir() else "there is no such folder"
+        raise WrongUseError(f"{path} is neither a version nor a model's folder of versions: {problem}")
+    return versions

@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from export.description import Description
 from export.errors import ExportError, first_line
 from export.onnx_file import OnnxFacts, read_onnx
@@ -41,7 +39,7 @@ class OnnxFileSource:
             onnx.checker.check_model(str(self._path), full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
             raise ExportError(f"{self._path} is not valid ONNX: {first_line(error)}") from error
-        description = self._given.or_else(_described_in(facts))
+        description = self._given.or_else(facts.description)
         check_fit(description, facts.signature)
         return Original(
             title=self._path.stem,
@@ -49,14 +47,6 @@ class OnnxFileSource:
             model=_OnnxFile(self._path, facts),
             provenance=provenance_of(self._path, "onnx"),
         )
-
-
-def _described_in(facts: OnnxFacts) -> Description:
-    noted = {key: facts.metadata.get(key) for key in ("task", "labels", "image")}
-    try:
-        return TypeAdapter(Description).validate_python({key: value for key, value in noted.items() if value})
-    except ValidationError:  # somebody else's notes
-        return Description()
 
 
 class _OnnxFile:

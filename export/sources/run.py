@@ -41,7 +41,7 @@ class RunSource:
         quiet_tensorflow()
         config = self._run.config
         dataset = _load_dataset(config, self._data_dir)
-        description = Description(config.task, config.labels, config.image)
+        description = described_in(config)
         trained = self._run.load_model()
         servable = make_servable(trained, description)
         return Original(
@@ -50,9 +50,14 @@ class RunSource:
             model=KerasModel(servable),
             in_memory=KerasInMemory(trained, servable.signatures[DEFAULT_SIGNATURE]),
             provenance=Provenance(kind="run", file=MODEL, sha256=file_sha256(self._run.model_path)),
-            training=_facts(config),
+            training=facts_of(config),
             examples=Examples(dataset, config.metric, self._run.metrics.value),
         )
+
+
+def described_in(config: RunConfig) -> Description:
+    """What the run's model is for."""
+    return Description(config.task, config.labels, config.image)
 
 
 def model_name(dataset: str, data_dir: Path | None) -> str:
@@ -82,7 +87,8 @@ def _load_dataset(config: RunConfig, data_dir: Path | None) -> Dataset:
     return dataset
 
 
-def _facts(config: RunConfig) -> TrainingFacts:
+def facts_of(config: RunConfig) -> TrainingFacts:
+    """What a manifest says of the training."""
     return TrainingFacts(
         recipe=config.recipe,
         dataset=config.dataset,

@@ -20,13 +20,13 @@ from typing import Any
 
 from export.claims import CLAIMS
 from export.errors import ExportError, WrongUseError
-from export.inspection import check_version, version_folders
 from export.location import parse_location
 from export.prune import prune
 from export.publish import stage
 from export.staging import STAGING_PREFIX
 from export.store import Store
-from export.versions import published_versions
+from export.verification import check_version
+from export.versions import published_versions, version_folders
 from serving.bundle import MANIFEST, SAVED_MODEL, Manifest, record_files
 
 NAME = "clothes"

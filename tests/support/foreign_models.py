@@ -150,3 +150,24 @@ def write_onnx_with_data_file(folder: Path) -> Path:
     path = folder / "linear.onnx"
     onnx.save(model, path, save_as_external_data=True, location="weights/model.bin", size_threshold=0)
     return path
+
+
+def write_sparse_signature(folder: Path) -> Path:
+    """TensorFlow 1, with a signature `sparse` whose input is a sparse tensor, which no request can hold."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.sparse_placeholder(tf.float32, [None, 2], name="x")
+        dense = v1.placeholder(tf.float32, [None, 2], name="dense")
+        info = v1.saved_model.build_tensor_info
+        builder = v1.saved_model.Builder(str(folder))
+        define = v1.saved_model.build_signature_def
+        signatures = {
+            "serving_default": define({"x": info(dense)}, {"y": info(dense * 2)}, "tensorflow/serving/predict"),
+            "sparse": define({"x": info(x)}, {"y": info(tf.sparse.to_dense(x))}, "tensorflow/serving/predict"),
+        }
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    return folder
