@@ -130,8 +130,9 @@ _TITLES = {"saved_model": "a SavedModel without a manifest", "onnx": "an ONNX fi
 
 def _print(found: Inspection) -> None:
     manifest, description = found.manifest, found.description
-    title = _TITLES.get(found.kind) if manifest is None else f"{manifest.name}, made {manifest.created_at}"
-    typer.echo(f"{found.path}: {title}, {description.task or 'of unknown task'}")
+    title = _TITLES.get(found.kind) if manifest is None else manifest.name
+    made = "" if manifest is None else f", made {manifest.created_at}"
+    typer.echo(f"{found.path}: {title}, {description.task or 'of unknown task'}{made}")
     if found.versions:
         typer.echo(f"Versions: {', '.join(map(str, found.versions))}")
     _print_signatures(found)
