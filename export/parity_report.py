@@ -72,7 +72,9 @@ def remarks(evidence: Evidence, limits: Limits) -> list[str]:
     """What belongs below the table: sentences without an end."""
     quality = evidence.quality
     found = [f"Not compared: {title}, which {reason}" for title, reason in evidence.left_out.items()]
-    if quality is None:
+    if not evidence.parities:
+        found.append(f"There is nothing to hold {evidence.reference} against, which answers random and extreme inputs")
+    elif quality is None:
         found.append("There is no data set to compare on: random and extreme inputs only")
     else:
         what = _words(quality.metric).capitalize()
