@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-training kserve lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-codec bench-training kserve lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -77,6 +77,9 @@ soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swappe
 
 fuzz: $(VENV)/.dev ## minutes of made-up requests: no crash, no undocumented answer
 	$(PY) -m pytest -m fuzz $(ARGS)
+
+bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request beside TensorFlow's own messages
+	$(PY) -m benchmarks.codec
 
 bench: $(VENV)/.dev ## measure the gateway beside reference servers (needs h2load: apt-get install nghttp2-client)
 	$(PY) -m benchmarks.run $(ARGS)

@@ -5,6 +5,7 @@ Behaviour and message texts follow tensorflow_serving/servables/tensorflow/*.cc 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -40,6 +41,7 @@ SIGNATURE_DEF = "signature_def"
 UNKNOWN_ERROR = 2
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _API = "tfs_grpc"
+_KNOWN_SIGNATURES = 1024
 
 
 class TfsGrpc:
@@ -74,13 +76,12 @@ class TfsGrpc:
             deadline=deadline,
         )
         response = PredictResponse()
-        _encode_spec(response.model_spec, prediction)
         outputs = response.outputs
         for output in prediction.signature.outputs:
             array = prediction.outputs.get(output.name)
             if array is not None:
                 encode_tensor(outputs[output.name], array, output.element)
-        return response.SerializeToString()
+        return response.SerializeToString() + _served_by(prediction.name, prediction.version, prediction.signature_name)
 
     async def classify(self, message: bytes, deadline: float | None) -> bytes:
         """`PredictionService.Classify`."""
@@ -150,7 +151,8 @@ class TfsGrpc:
         return await self._examples.run(_target(request.model_spec), method, request.input, deadline)
 
     def _decode(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, np.ndarray]:
-        if tensors.keys() != signature.input_names:
+        # Comparing `tensors.keys()` would take longer than decoding does.
+        if len(tensors) != len(signature.inputs) or not all(spec.name in tensors for spec in signature.inputs):
             raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
         return {
             spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=self._max_tensor_bytes)
@@ -159,12 +161,23 @@ class TfsGrpc:
 
 
 def _target(spec: ModelSpec) -> Target:
+    choice = spec.WhichOneof("version_choice")
     return Target(
         spec.name,
-        spec.version.value if spec.HasField("version") else None,
-        spec.version_label if spec.HasField("version_label") else None,
+        spec.version.value if choice == "version" else None,
+        spec.version_label if choice == "version_label" else None,
         spec.signature_name or DEFAULT_SIGNATURE,
     )
+
+
+@functools.lru_cache(maxsize=_KNOWN_SIGNATURES)
+def _served_by(name: str, version: int, signature_name: str) -> bytes:
+    """The answer's `model_spec`, serialized: it may follow the rest of the message."""
+    response = PredictResponse()
+    response.model_spec.name = name
+    response.model_spec.version.value = version
+    response.model_spec.signature_name = signature_name
+    return response.SerializeToString()
 
 
 def _encode_spec(spec: ModelSpec, prediction: Prediction) -> None:

@@ -7,8 +7,9 @@ with its last value (with zeros where it is empty).
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -33,6 +34,9 @@ _TYPED_FIELD = MappingProxyType(
         **dict.fromkeys(_INT_VAL, "int_val"),
     }
 )
+_DTYPE_OF_FIELD: Mapping[str, type[np.generic]] = MappingProxyType({"int_val": np.int32, "half_val": np.int32})
+"""What the fields hold that hold several dtypes; the others hold their own."""
+_KNOWN_SHAPES = 1024
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.ndarray:
@@ -48,12 +52,11 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
         received = _DTYPE_OF_NUMBER.get(tensor.dtype)
         name = received.name if received else f"dtype number {tensor.dtype}"
         raise InvalidInputError(f'input "{spec.name}": expected dtype {spec.dtype}, received {name}')
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    if not spec.accepts(shape) or min(shape, default=0) < 0:
+    shape, count = _shape_and_count(tensor.tensor_shape.SerializeToString())
+    if count < 0 or not spec.accepts(shape):
         raise InvalidInputError(
             f'input "{spec.name}": expected shape {format_shape(spec.shape)}, received {format_shape(shape)}'
         )
-    count = math.prod(shape)
     if count * element.numpy.itemsize > max_bytes:
         raise InvalidInputError(
             f'input "{spec.name}": expected at most {max_bytes:,} bytes, '
@@ -75,9 +78,7 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
 def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
     """Writes the array into an empty message the way TensorFlow Serving answers: in the dtype's `*_val` field."""
     tensor.dtype = dtype.tensorflow
-    dims = tensor.tensor_shape.dim
-    for size in array.shape:
-        dims.add(size=size)
+    tensor.tensor_shape.MergeFromString(_shape_message(array.shape))
     if dtype.name == "float32":
         tensor.float_val.append(array.tobytes())
     elif dtype.name == "float64":
@@ -91,8 +92,7 @@ def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
 def encode_content(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
     """Writes numbers into an empty message the way clients send arrays: as raw `tensor_content`."""
     tensor.dtype = dtype.tensorflow
-    for size in array.shape:
-        tensor.tensor_shape.dim.add(size=size)
+    tensor.tensor_shape.MergeFromString(_shape_message(array.shape))
     tensor.tensor_content = array.tobytes()
 
 
@@ -100,12 +100,26 @@ def encode_tensor_info(info: TensorInfo, spec: TensorSpec) -> None:
     """Writes a signature's tensor into an empty message; free sizes travel as -1."""
     info.name = spec.name
     info.dtype = spec.element.tensorflow
-    _encode_shape(info.tensor_shape, spec.shape)
+    info.tensor_shape.MergeFromString(_shape_message(spec.shape))
 
 
-def _encode_shape(message: TensorShape, shape: Sequence[int | None]) -> None:
+@functools.lru_cache(maxsize=_KNOWN_SHAPES)
+def _shape_and_count(message: bytes) -> tuple[tuple[int, ...], int]:
+    """A serialized shape's sizes and the number of its elements, -1 where a size is negative.
+
+    Remembered, because a client's requests have the same few shapes, and its message has to be walked through else.
+    """
+    shape = tuple(dim.size for dim in TensorShape.FromString(message).dim)
+    return shape, -1 if min(shape, default=0) < 0 else math.prod(shape)
+
+
+@functools.lru_cache(maxsize=_KNOWN_SHAPES)
+def _shape_message(shape: tuple[int | None, ...]) -> bytes:
+    """The shape, serialized; free sizes are -1."""
+    message = TensorShape()
     for size in shape:
         message.dim.add(size=-1 if size is None else size)
+    return message.SerializeToString()
 
 
 def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
@@ -127,8 +141,9 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
     given = len(values)
     if given > count:
         raise InvalidInputError(f'input "{spec.name}": expected at most {count} values, received {given}')
-    if field in {"int_val", "half_val"} and given:
-        values = _narrow(np.array(values), spec, field)
+    if not element.is_string:
+        numbers = np.array(values, _DTYPE_OF_FIELD.get(field, element.numpy))
+        values = _narrow(numbers, spec, field) if field in _DTYPE_OF_FIELD else numbers
     array = np.empty(count, element.numpy)
     array[:given] = values
     array[given:] = array[given - 1] if given else (b"" if element.is_string else 0)
