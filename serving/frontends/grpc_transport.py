@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -20,7 +21,18 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from serving.frontends.http import ClientGoneError, Receive, Scope, Send, loop_time, printable, read_body, send_json
+from serving.frontends.http import (
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    header_of,
+    loop_time,
+    printable,
+    read_body,
+    send_json,
+)
+from serving.wire.compression import ENCODINGS
 from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, parse_timeout
 
 log = logging.getLogger("atelier.grpc")
@@ -32,6 +44,9 @@ UNIMPLEMENTED = 12
 INTERNAL = 13
 _FRAME_HEADER_BYTES = 5
 _MAX_STATUS_CHARACTERS = 1024
+_MIN_COMPRESSED_BYTES = 1024
+_MAX_COMPRESSED_BYTES = 1024 * 1024
+"""Larger answers would keep the event loop from everybody else while they are compressed."""
 
 CODE_OF_CAUSE = MappingProxyType(
     {
@@ -47,6 +62,8 @@ CODE_OF_CAUSE = MappingProxyType(
     }
 )
 
+_RETRY_HINT = ((b"grpc-retry-pushback-ms", b"1000"),)
+"""What an overloaded server asks a client to wait that has a retry policy (gRFC A6); REST says `retry-after: 1`."""
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ACCEPT_ENCODING = (b"grpc-accept-encoding", b"identity,gzip,deflate")
 START = {
@@ -69,7 +86,8 @@ async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handle
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
         answer = await handle(decode_message(body, encoding, max_bytes), deadline)
     except ServingError as error:
-        await send_status(send, CODE_OF_CAUSE[type(error)], str(error))
+        more = _RETRY_HINT if isinstance(error, OverloadedError) else ()
+        await send_status(send, CODE_OF_CAUSE[type(error)], str(error), more)
     except DecodeError:
         await send_status(
             send,
@@ -82,8 +100,9 @@ async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handle
         log.exception("a call of %s failed", scope["path"])
         await send_status(send, INTERNAL, "internal error; the gateway's log has the details")
     else:
-        await send(START)
-        await send({"type": "http.response.body", "body": encode_message(answer), "more_body": False})
+        encoding = _answer_encoding(scope, encoding, len(answer)) if encoding else ""
+        await send(_start_of(encoding) if encoding else START)
+        await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
         await send(_OK_TRAILERS)
 
 
@@ -103,6 +122,19 @@ def read_call_headers(scope: Scope) -> tuple[float | None, str]:
     return deadline, encoding
 
 
+def _answer_encoding(scope: Scope, encoding: str, size: int) -> str:
+    """A client that compresses is answered alike, where that is worth its time and the client says that it can."""
+    if encoding not in ENCODINGS or not _MIN_COMPRESSED_BYTES <= size <= _MAX_COMPRESSED_BYTES:
+        return ""
+    accepted = header_of(scope, b"grpc-accept-encoding").split(",")
+    return encoding if encoding in {name.strip() for name in accepted} else ""
+
+
+def _start_of(encoding: str) -> dict[str, Any]:
+    headers = [_CONTENT_TYPE, _ACCEPT_ENCODING, (b"grpc-encoding", encoding.encode())]
+    return {**START, "headers": headers}
+
+
 def is_grpc(scope: Scope) -> bool:
     """Whether the request says that its body is gRPC."""
     for name, value in scope["headers"]:
@@ -111,9 +143,9 @@ def is_grpc(scope: Scope) -> bool:
     return False
 
 
-async def send_status(send: Send, code: int, text: str) -> None:
+async def send_status(send: Send, code: int, text: str, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     """An answer without a message: status only, in the headers ("trailers-only")."""
-    headers = [_CONTENT_TYPE, *status_headers(code, text)]
+    headers = [_CONTENT_TYPE, *status_headers(code, text), *more]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from serving.dataplane import DataPlane, Prediction, Target
-from serving.errors import InvalidInputError
+from serving.errors import InvalidInputError, UnsupportedError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
 from serving.repository.manager import Manager, VersionStatus
@@ -32,6 +32,7 @@ from serving.wire.atelier_tfs_pb2 import (
     PredictResponse,
     RegressionResponse,
     RegressionResult,
+    ReloadConfigRequest,
     SignatureDefMap,
     Tensor,
 )
@@ -60,6 +61,7 @@ class TfsGrpc:
                 "/tensorflow.serving.PredictionService/MultiInference": self.multi_inference,
                 "/tensorflow.serving.PredictionService/GetModelMetadata": self.get_model_metadata,
                 "/tensorflow.serving.ModelService/GetModelStatus": self.get_model_status,
+                "/tensorflow.serving.ModelService/HandleReloadConfigRequest": self.reload_config,
             }
         )
 
@@ -143,6 +145,19 @@ class TfsGrpc:
         for status in self._manager.statuses(target.name, target.version):
             _encode_status(response, status)
         return response.SerializeToString()
+
+    async def reload_config(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+        """`ModelService.HandleReloadConfigRequest`, which the repository cannot do yet."""
+        request = ReloadConfigRequest.FromString(message)
+        if not request.config.HasField("model_config_list"):
+            raise InvalidInputError(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        raise UnsupportedError(
+            "HandleReloadConfigRequest cannot replace what is served here: the gateway serves every model of its "
+            "models folder, add or remove folders there"
+        )
 
     async def _run_examples(self, message: bytes, method: str, deadline: float | None) -> Prediction:
         request = ExamplesRequest.FromString(message)

@@ -30,3 +30,9 @@ def inflate(content: bytes, encoding: str, max_bytes: int, *, what: str) -> byte
     if inflater.unused_data:
         raise InvalidInputError(f"the {encoding} {what} is damaged: {len(inflater.unused_data)} bytes follow its end")
     return inflated
+
+
+def deflate(content: bytes, encoding: str) -> bytes:
+    """The content compressed in one of `ENCODINGS`, as fast as that goes."""
+    deflater = zlib.compressobj(level=zlib.Z_BEST_SPEED, wbits=ENCODINGS[encoding])
+    return deflater.compress(content) + deflater.flush()

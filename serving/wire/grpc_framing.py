@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from serving.errors import InvalidInputError, PayloadTooLargeError, UnsupportedError
-from serving.wire.compression import ENCODINGS, inflate
+from serving.wire.compression import ENCODINGS, deflate, inflate
 
 _HEADER = struct.Struct(">BI")
 _SECONDS_OF_UNIT = MappingProxyType({"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9})
@@ -81,8 +81,11 @@ class FrameSplitter:
             raise InvalidInputError(f"the stream of messages ends within a frame, after {len(self._pending)} bytes")
 
 
-def encode_message(message: bytes) -> bytes:
-    """The message as one uncompressed frame."""
+def encode_message(message: bytes, encoding: str = "") -> bytes:
+    """The message as one frame, compressed where an encoding is given."""
+    if encoding:
+        compressed = deflate(message, encoding)
+        return _HEADER.pack(1, len(compressed)) + compressed
     return _HEADER.pack(0, len(message)) + message
 
 

@@ -57,6 +57,7 @@ SERVICES: Mapping[str, Mapping[str, Method]] = MappingProxyType(
         },
         "tensorflow.serving.ModelService": {
             "GetModelStatus": Method(tfs.GetModelStatusRequest, tfs.GetModelStatusResponse),
+            "HandleReloadConfigRequest": Method(tfs.ReloadConfigRequest, tfs.ReloadConfigResponse),
         },
         "inference.GRPCInferenceService": {
             "ServerLive": Method(oip.ServerRequest, oip.ServerLiveResponse),

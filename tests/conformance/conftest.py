@@ -25,7 +25,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     `brightness` (a classifier of 2 x 2 gray images, versions 3 and 4; 4 is served) and `line` (a regression whose
     prediction is its one feature), with all signatures of exported bundles; `pair` (float32 a, b to sum, difference);
     `text` (strings to strings), `blob_bytes` (the same, of names that end in `_bytes`);
-    `echo_DTYPE` for every dtype (x to y, [N, 2]); `large` (uint8 x to y, [N, M]).
+    `echo_DTYPE` for every dtype (x to y, [N, 2]); `large` (float32 x to y, [N, M]).
     """
     models = tmp_path_factory.mktemp("models")
     write_bundle(models / "brightness" / "3", scale=3.0)
@@ -36,7 +36,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     write_identity_model(
         models / "blob_bytes" / "1", onnx.TensorProto.STRING, ["N"], names=("image_bytes", "copy_bytes")
     )
-    write_identity_model(models / "large" / "1", onnx.TensorProto.UINT8, ["N", "M"])
+    write_identity_model(models / "large" / "1", onnx.TensorProto.FLOAT, ["N", "M"])
     for dtype in DTYPES.values():
         element = onnx.helper.np_dtype_to_tensor_dtype(dtype.numpy)
         write_identity_model(models / f"echo_{dtype.name}" / "1", element, ["N", 2])

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
@@ -122,6 +123,24 @@ STATUS_REFUSALS = {
 def test_status_is_refused(case: str, models: Models) -> None:
     request, code, text = STATUS_REFUSALS[case]
     assert failure(models.GetModelStatus, request) == (code, text)
+
+
+def test_a_reload_of_another_kind_of_configuration_is_refused(models: Models) -> None:
+    assert failure(models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        (
+            "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+            "Only ModelConfigList is currently supported"
+        ),
+    )
+
+
+def test_a_reload_says_that_it_is_not_there_yet(models: Models) -> None:
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.config.add(name="brightness", base_path="/models/brightness")
+    code, text = failure(models.HandleReloadConfigRequest, request)
+    assert code is grpc.StatusCode.UNIMPLEMENTED
+    assert text.startswith("HandleReloadConfigRequest cannot replace what is served here: ")
 
 
 def test_a_method_that_is_not_there_is_unimplemented(channel: grpc.Channel) -> None:
