@@ -44,6 +44,7 @@ PAIRS: dict[str, tuple[type[Message], type[Message]]] = {
 EVERY_PAIR = pytest.mark.parametrize("name", PAIRS)
 FEW = settings(max_examples=20, deadline=None)
 MAX_DEPTH = 6
+MAX_FIELDS = 4
 INTEGERS = {
     FieldDescriptor.CPPTYPE_INT32: st.integers(-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: st.integers(-(2**63), 2**63 - 1),
@@ -79,21 +80,18 @@ def filled(draw: Any, kind: type[Message], depth: int = 0) -> Any:
 def fill(draw: Any, message: Any, depth: int) -> None:
     """Sets any of the fields; of a oneof, the last one stays."""
     fields = list(message.DESCRIPTOR.fields)
-    for field in draw(st.lists(st.sampled_from(fields), unique_by=lambda field: field.number)) if fields else []:
+    # Fewer the deeper they are, or a message of messages would never end.
+    some = st.lists(st.sampled_from(fields), unique_by=lambda field: field.number, max_size=max(1, MAX_FIELDS - depth))
+    for field in draw(some) if fields else []:
         is_message = field.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE
         if is_message and depth >= MAX_DEPTH:
             continue
         here = getattr(message, field.name)
         # Packed numbers may come in pieces; whoever writes them again writes one.
-        times = 1 if field.full_name in DECLARED_AS_BYTES else draw(st.integers(1, 2))
+        times = 1 if field.full_name in DECLARED_AS_BYTES else draw(st.integers(1, 2 if depth < 2 else 1))
         if is_message and field.message_type.GetOptions().map_entry:
-            key, content = (field.message_type.fields_by_number[number] for number in (1, 2))
             for _ in range(times):
-                name = value(draw, key, depth)
-                if content.cpp_type == FieldDescriptor.CPPTYPE_MESSAGE:
-                    fill(draw, here[name], depth + 1)
-                else:
-                    here[name] = value(draw, content, depth)
+                fill_entry(draw, here, field.message_type, depth)
         elif is_message and field.is_repeated:
             for _ in range(times):
                 fill(draw, here.add(), depth + 1)
@@ -104,6 +102,16 @@ def fill(draw: Any, message: Any, depth: int) -> None:
             here.extend(value(draw, field, depth) for _ in range(times))
         else:
             setattr(message, field.name, value(draw, field, depth))
+
+
+def fill_entry(draw: Any, entries: Any, entry: Descriptor, depth: int) -> None:
+    """One more entry of a map, unless it is there."""
+    key, content = entry.fields_by_number[1], entry.fields_by_number[2]
+    name = value(draw, key, depth)
+    if content.cpp_type != FieldDescriptor.CPPTYPE_MESSAGE:
+        entries[name] = value(draw, content, depth)
+    elif name not in entries:
+        fill(draw, entries[name], depth + 1)
 
 
 @EVERY_PAIR
