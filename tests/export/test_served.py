@@ -13,7 +13,9 @@ from PIL import Image
 from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
 
 from export.exporter import Exported
+from tests.support.examples import example
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.image_files import file_of
 from tests.support.tfs import failure, outputs, predict_request
 from training.run import Run
 
@@ -142,3 +144,40 @@ def test_a_colour_image_of_another_size_is_classified_as_the_trained_model_does(
     np.testing.assert_allclose(asked.json()["predictions"], trained, atol=1e-5)
     assert shapes_run.config.labels == ("blue", "red")
     assert label in probabilities
+
+
+def test_the_gateway_answers_image_files_and_examples_as_the_saved_model_does(
+    colours: RunningGateway, exported_shapes: Exported
+) -> None:
+    import tensorflow as tf
+
+    saved = tf.saved_model.load(str(exported_shapes.path))
+    pixels = np.random.default_rng(9).integers(0, 256, (24, 24, 3), np.uint8)
+    photograph = file_of(Image.fromarray(pixels).resize((61, 40)), "JPEG")
+    with grpc.insecure_channel(colours.grpc_address) as channel:
+        ask = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+        answer = ask(predict_request("my-shapes", "image_bytes", image_bytes=[photograph]), timeout=10.0)
+    classified = colours.rest.post(
+        f"{SHAPES}:classify", json={"signature_name": "classify", "examples": [{"pixels": pixels.ravel().tolist()}]}
+    ).json()["results"]
+
+    of_photograph = saved.signatures["image_bytes"](image_bytes=tf.constant([photograph]))["scores"]
+    np.testing.assert_allclose(outputs(answer)["scores"], of_photograph, atol=1e-5)
+    of_example = saved.signatures["classify"](inputs=tf.constant([example(pixels=pixels)]))
+    assert [label for label, _ in classified[0]] == [label.decode() for label in of_example["classes"].numpy()[0]]
+    np.testing.assert_allclose([score for _, score in classified[0]], of_example["scores"].numpy()[0], atol=1e-5)
+
+
+def test_the_gateway_regresses_examples_as_the_saved_model_does(
+    regression: RunningGateway, exported_regression: Exported
+) -> None:
+    import tensorflow as tf
+
+    saved = tf.saved_model.load(str(exported_regression.path))
+    asked = {"signature_name": "regress", "examples": [{"features": [100.0]}, {"features": [-40.0]}]}
+
+    results = regression.rest.post(f"{CELSIUS}:regress", json=asked).json()["results"]
+
+    examples = [example(features=np.float32([celsius])) for celsius in (100, -40)]
+    expected = saved.signatures["regress"](inputs=tf.constant(examples))["outputs"].numpy()[:, 0]
+    np.testing.assert_allclose(results, expected, rtol=1e-5)
