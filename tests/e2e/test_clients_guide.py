@@ -1,0 +1,118 @@
+"""Every example of docs/clients.md, run as it stands there against a gateway process."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from serving.bundle import Manifest, record_files
+from serving.images import ImageSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.image_files import file_of, gradient
+
+GUIDE = Path(__file__).parents[2] / "docs" / "clients.md"
+LABELS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+COMMANDS = {
+    "python": (sys.executable, "-"),
+    "sh": ("sh", "-eu"),
+    "js": (shutil.which("node") or "", "--input-type=module"),
+}
+
+
+class Example(NamedTuple):
+    """One block of code and what it promises to print."""
+
+    language: str
+    code: str
+    promised: list[str]
+
+
+def examples() -> dict[str, Example]:
+    found = {}
+    for number, (language, code) in enumerate(re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE.read_text(), re.S | re.M)):
+        promised = re.findall(r"^\s*(?:#|//) → (.*)$", code, re.M)
+        found[f"{number} {language}"] = Example(language, code, promised)
+    return found
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """Serves `fashion-mnist`, of whom everything is an ankle boot."""
+    models = tmp_path_factory.mktemp("models")
+    write_boots(models / "fashion-mnist" / "1")
+    with running_gateway(models) as running:
+        yield running
+
+
+def write_boots(version_dir: Path) -> None:
+    version_dir.mkdir(parents=True)
+    pixels, scores = TensorSpec("pixels", "uint8", (None, 28, 28)), TensorSpec("scores", "float32", (None, 10))
+    weights, bias = np.zeros((784, 10), np.float32), np.float32([0] * 9 + [3])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["pixels", "flat"], ["row"]),
+            helper.make_node("Cast", ["row"], ["values"], to=TensorProto.FLOAT),
+            helper.make_node("Gemm", ["values", "weights", "bias"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["scores"]),
+        ],
+        "boots",
+        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 28, 28])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
+        [
+            numpy_helper.from_array(np.array([-1, 784]), "flat"),
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(bias, "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, version_dir / "model.onnx")
+    Manifest(
+        name="fashion-mnist",
+        task="classification",
+        labels=LABELS,
+        signatures={DEFAULT_SIGNATURE: Signature((pixels,), (scores,))},
+        image=ImageSpec(28, 28, "grayscale"),
+        training=None,
+        metrics={},
+        parity=(),
+        created_at="2026-01-01T00:00:00+00:00",
+        files=record_files(version_dir),
+    ).write(version_dir)
+
+
+@pytest.mark.parametrize("name", examples())
+def test_the_example_prints_what_the_guide_promises(name: str, gateway: RunningGateway, tmp_path: Path) -> None:
+    example = examples()[name]
+    command = COMMANDS[example.language]
+    if not command[0]:
+        pytest.skip("needs node: apt-get install nodejs")
+    (tmp_path / "shoe.png").write_bytes(file_of(gradient(), "PNG"))
+    code = example.code.replace("localhost:8500", gateway.grpc_address)
+    code = code.replace("localhost:8501", gateway.rest_url.removeprefix("http://"))
+    assert "localhost" not in code
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    run = subprocess.run(
+        command, input=code, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert example.promised
+    for promise in example.promised:
+        assert promise in run.stdout
+
+
+def test_every_kind_of_client_has_an_example() -> None:
+    code = "\n".join(example.code for example in examples().values())
+    clients = ("AsyncClient", "Client(", "curl", "fetch(", "tensorflow_serving", "tritonclient")
+    assert [client for client in clients if client not in code] == []
