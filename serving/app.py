@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from serving.errors import ServingError
+from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
 from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
@@ -38,6 +39,7 @@ class App:
         health: Health,
         grpc_health: GrpcHealth,
         reflection: Reflection,
+        departures: Departures,
         max_request_bytes: int,
     ) -> None:
         self._methods = {**grpc.methods, **oip_grpc.methods, **grpc_health.methods}
@@ -45,6 +47,7 @@ class App:
         self._rest = rest
         self._oip_rest = oip_rest
         self._images = images
+        self._departures = departures
         self._max_request_bytes = max_request_bytes
         self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             "/": send_page,
@@ -60,7 +63,7 @@ class App:
         """Answers one HTTP request; never raises for what a client sent."""
         method = self._methods.get(scope["path"])
         if method is not None:
-            await serve_unary(scope, receive, send, method, self._max_request_bytes)
+            await serve_unary(scope, receive, send, method, self._max_request_bytes, self._departures)
         elif is_grpc(scope):
             await self._serve_other_grpc(scope, receive, send)
         else:

@@ -19,6 +19,7 @@ from functools import partial
 from serving.app import App
 from serving.batching.batcher import BatchLimits
 from serving.dataplane import DataPlane
+from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
 from serving.frontends.http import Receive, Scope, Send
@@ -69,7 +70,8 @@ class Worker:
         descriptions = Descriptions()
         oip = OipModels(plane, self.manager, self.health)
         limit = settings.max_request_bytes
-        rest = TfsRest(plane, self.manager, settings.max_json_bytes)
+        departures = Departures()
+        rest = TfsRest(plane, self.manager, departures, settings.max_json_bytes)
         self.app = App(
             TfsGrpc(plane, self.manager, limit),
             rest,
@@ -80,6 +82,7 @@ class Worker:
             self.health,
             GrpcHealth(self.health, self.manager, descriptions.services),
             Reflection(descriptions),
+            departures,
             limit,
         )
         self._watching: asyncio.Task[None] | None = None

@@ -21,6 +21,7 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from serving.frontends.departures import Departures
 from serving.frontends.http import (
     ClientGoneError,
     Receive,
@@ -75,7 +76,9 @@ START = {
 _OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False}
 
 
-async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handler, max_bytes: int) -> None:
+async def serve_unary(
+    scope: Scope, receive: Receive, send: Send, handle: Handler, max_bytes: int, departures: Departures
+) -> None:
     """Reads one message, has it answered, sends the answer or the cause of its failure."""
     if not is_grpc(scope):
         expected = "POST with content-type application/grpc over HTTP/2"
@@ -84,7 +87,7 @@ async def serve_unary(scope: Scope, receive: Receive, send: Send, handle: Handle
     try:
         deadline, encoding = read_call_headers(scope)
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
-        answer = await handle(decode_message(body, encoding, max_bytes), deadline)
+        answer = await departures.watch(receive, handle(decode_message(body, encoding, max_bytes), deadline))
     except ServingError as error:
         more = _RETRY_HINT if isinstance(error, OverloadedError) else ()
         await send_status(send, CODE_OF_CAUSE[type(error)], str(error), more)

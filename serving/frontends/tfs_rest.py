@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
+from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
@@ -69,17 +70,18 @@ def parse_path(method: str, path: str) -> Address:
 class TfsRest:
     """Answers what `parse_path` understood; images sent to `:classify` go to the front end for people."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, max_json_bytes: int) -> None:
+    def __init__(self, plane: DataPlane, manager: Manager, departures: Departures, max_json_bytes: int) -> None:
         self._plane = plane
         self._manager = manager
         self._examples = ExampleMethods(plane, api=_API)
+        self._departures = departures
         self._max_json_bytes = max_json_bytes
 
     async def post(self, address: Address, receive: Receive, send: Send) -> None:
         """`:predict`, and `:classify` and `:regress` of JSON examples."""
         body = await read_body(receive, self._max_json_bytes)
         answer = self._predict if address.verb == "predict" else self._run_examples
-        await send_body(send, 200, await answer(address, body))
+        await send_body(send, 200, await self._departures.watch(receive, answer(address, body)))
 
     async def _predict(self, address: Address, body: bytes) -> bytes:
         request = parse_predict_body(body)

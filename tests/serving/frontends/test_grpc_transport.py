@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from serving.errors import OverloadedError
+from serving.frontends.departures import Departures
 from serving.frontends.grpc_transport import serve_unary
 from serving.wire.compression import ENCODINGS, deflate
 from serving.wire.grpc_framing import encode_message
@@ -34,7 +35,7 @@ async def call(
     async def send(event: Any) -> None:
         sent.append(event)
 
-    await serve_unary(scope, receive, send, answer, 1_000_000)
+    await serve_unary(scope, receive, send, answer, 1_000_000, Departures())
     return sent
 
 
