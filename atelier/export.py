@@ -72,6 +72,10 @@ def export(
         typer.Option(help="What a .keras model has black and white for: publish it as taking uint8 pixels, 0 to 255."),
     ] = None,
     onnx: Annotated[bool, typer.Option(help="Convert to ONNX where that is possible, or not at all.")] = True,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Quantize to 8 bits too, calibrated on training images: model.int8.onnx.")
+    ] = False,
+    tflite: Annotated[bool, typer.Option("--tflite", help="Convert to TensorFlow Lite too: model.tflite.")] = False,
     allow: Annotated[
         list[str],
         typer.Option(
@@ -94,6 +98,8 @@ def export(
         from export.limits import parse_allowed
         from export.location import parse_location
         from export.sources.opening import open_source
+        from export.targets.int8 import Int8
+        from export.targets.tflite import TFLite
 
         repository, limits = parse_location(models), parse_allowed(allow)
         # The reference is what the CPU answers: a GPU's reduced precision alone could exceed the bound.
@@ -108,7 +114,13 @@ def export(
         try:
             with plain_console(stderr=True).status("starting") as status:
                 exported = export_model(
-                    opened, repository, name=name, version=version, limits=limits, progress=status.update
+                    opened,
+                    repository,
+                    name=name,
+                    version=version,
+                    targets=[*([Int8()] if int8 else []), *([TFLite()] if tflite else [])],
+                    limits=limits,
+                    progress=status.update,
                 )
         except ParityError as error:
             _print_refused(error, limits, as_json=as_json)

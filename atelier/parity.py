@@ -10,6 +10,9 @@ from rich.text import Text
 
 from atelier.console import plain_console
 
+WHOLE_COLUMNS = 2
+"""Those that say nothing when they are cut off."""
+
 if TYPE_CHECKING:
     from export.evidence import Evidence
     from export.limits import Limits
@@ -70,7 +73,7 @@ def _figures(parity: Parity) -> dict[str, Any]:
 def _print_table(figures: FigureTable, title: str) -> None:
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(figures.headings):
-        table.add_column(heading, justify="right" if index else "left")
+        table.add_column(heading, justify="right" if index else "left", no_wrap=index < WHOLE_COLUMNS)
     for row in figures.rows:
         table.add_row(*(Text(cell, style="red" if "\n" in cell else "") for cell in row))
     plain_console().print(table)

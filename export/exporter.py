@@ -1,13 +1,14 @@
 """The one use case: a model becomes a published version, if every runtime answers alike.
 
 source   gives the model and what is known about it     sources/
-targets  are written into a staging folder              sources/, keras_model.py, saved_model.py, onnx_model.py
+targets  are written into a staging folder              keras_model.py, saved_model.py, onnx_model.py, targets/
 gate     holds the written files against the original   gate.py, evidence.py, verdict.py
 publish  makes the folder a version, by one rename      publish.py, repository_files.py
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from export.publish import check_target, stage
 from export.repository_files import write_repository_files
 from export.sources.base import Original, Progress, Source
 from export.sources.run import RunSource
+from export.targets import Target
 from serving.bundle import Manifest, record_files
 from serving.errors import BundleError
 from training.run import Run
@@ -54,6 +56,7 @@ def export_model(
     *,
     name: str | None = None,
     version: int | None = None,
+    targets: Sequence[Target] = (),
     limits: Limits = Limits(),  # noqa: B008 - frozen
     progress: Progress = lambda _: None,
 ) -> Exported:
@@ -64,12 +67,13 @@ def export_model(
         models_dir: the repository's root; made where it does not exist.
         name: the model's name in the repository; the source's when None.
         version: the number to publish as; the next free one when None.
+        targets: the formats to write beside those that every model is written in.
         limits: how far the runtimes may differ.
         progress: told about each step.
 
     Raises:
         ParityError: refused; nothing is left in the repository.
-        WrongUseError: no model's name, or a version that exists.
+        WrongUseError: no model's name, a version that exists, or a target that this model cannot have.
         ExportError: the model cannot be exported, the data set is another one, or the disk refuses.
         TrainingError: a run's model or data set cannot be loaded.
     """
@@ -78,7 +82,12 @@ def export_model(
     try:
         with stage(models_dir, name) as staging:
             original = _load(source, progress)
+            for target in targets:
+                target.check(original)
             notes = original.model.write(staging.bundle, original, progress)
+            for target in targets:
+                progress(target.progress)
+                target.write(staging.bundle, original)
             evidence = _pass_gate(staging.bundle, original, limits, progress)
             progress("publishing")
             write_report(staging.bundle, evidence, limits)
@@ -100,12 +109,15 @@ def export_run(
     name: str | None = None,
     version: int | None = None,
     data_dir: Path | None = None,
+    targets: Sequence[Target] = (),
     limits: Limits = Limits(),  # noqa: B008 - frozen
     progress: Progress = lambda _: None,
 ) -> Exported:
     """`export_model` of a finished training; `data_dir` is where to look for its data set first."""
     source = RunSource(run, data_dir)
-    return export_model(source, models_dir, name=name, version=version, limits=limits, progress=progress)
+    return export_model(
+        source, models_dir, name=name, version=version, targets=targets, limits=limits, progress=progress
+    )
 
 
 def _load(source: Source, progress: Progress) -> Original:

@@ -32,14 +32,24 @@ def write_onnx(function: Any, signature: Signature, path: Path, *, name: str, me
     Raises:
         ExportError: the function uses an operation that ONNX does not have, or the outcome is not valid ONNX.
     """
+    model = _convert(function)
+    _set_shapes(model, signature)
+    save_canonical(model, path, name=name, metadata=metadata)
+
+
+def save_canonical(model: onnx.ModelProto, path: Path, *, name: str, metadata: Mapping[str, object]) -> None:
+    """Writes a model as `write_onnx` does, whatever converter it comes from.
+
+    Raises:
+        ExportError: it is not valid ONNX.
+    """
     import onnx
 
-    model = _convert(function)
     try:
-        _set_shapes(model, signature)
         model = canonicalize(model)
         model.graph.name = name
         model.graph.doc_string = ""
+        del model.metadata_props[:]
         onnx.helper.set_model_props(
             model, {f"{METADATA_PREFIX}{key}": json.dumps(metadata[key]) for key in sorted(metadata)}
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -12,8 +13,9 @@ import numpy as np
 from export.errors import ExportError, first_line
 from export.loading import load_saved_model
 from export.probes import Tensors
-from serving.bundle import ONNX_MODEL, SAVED_MODEL
+from serving.bundle import ONNX_INT8_MODEL, ONNX_MODEL, SAVED_MODEL, TFLITE_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature
+from training.environment import silent_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -134,7 +136,50 @@ class OnnxRuntime:
         return {name: _to_bytes(np.asarray(array)) for name, array in zip(self._outputs, answer, strict=True)}
 
 
-RUNTIMES: tuple[type[Runtime], ...] = (TensorFlowRuntime, OnnxRuntime)
+class OnnxInt8Runtime(OnnxRuntime):
+    """ONNX Runtime on `model.int8.onnx`."""
+
+    name: ClassVar[str] = "onnx-int8"
+    files: ClassVar[tuple[str, ...]] = (ONNX_INT8_MODEL,)
+    is_int8: ClassVar[bool] = True
+
+
+class TFLiteRuntime:
+    """TensorFlow Lite's interpreter on `model.tflite`, which makes room for each batch as it comes.
+
+    Raises:
+        ExportError: it cannot load the file.
+    """
+
+    name: ClassVar[str] = "tflite"
+    files: ClassVar[tuple[str, ...]] = (TFLITE_MODEL,)
+    is_int8: ClassVar[bool] = False
+
+    def __init__(self, bundle: Path, signature: Signature) -> None:
+        import tensorflow as tf
+
+        path = bundle / self.files[0]
+        try:
+            with silent_stderr(), warnings.catch_warnings():
+                # That it is to move out of TensorFlow; as long as our release has it, it is the same interpreter.
+                warnings.filterwarnings("ignore", "[^a-zA-Z]*Warning: tf.lite.Interpreter is deprecated")
+                self._interpreter = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
+                self._interpreter.allocate_tensors()  # which says on stderr what it will compute with
+            self._runner = self._interpreter.get_signature_runner(DEFAULT_SIGNATURE)
+        except (ValueError, RuntimeError) as error:
+            raise ExportError(f"TensorFlow Lite cannot load {path.name}: {first_line(error)}") from error
+        self._outputs = [spec.name for spec in signature.outputs]
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Answers one batch."""
+        try:
+            answer = self._runner(**inputs)
+        except (ValueError, RuntimeError) as error:
+            raise NoAnswerError(f"{self.name} refuses the input: {first_line(error)}") from error
+        return {name: answer[name] for name in self._outputs}
+
+
+RUNTIMES: tuple[type[Runtime], ...] = (TensorFlowRuntime, OnnxRuntime, OnnxInt8Runtime, TFLiteRuntime)
 """In the order in which they are the reference for the others."""
 
 

@@ -26,17 +26,17 @@ def quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if "tensorflow" in sys.modules:
         return
-    with _stderr_to(os.devnull):
+    with silent_stderr():
         importlib.import_module("tensorflow")
 
 
 @contextlib.contextmanager
-def _stderr_to(path: str) -> Iterator[None]:
-    """Points the process's file descriptor 2, which C++ writes to, somewhere else."""
+def silent_stderr() -> Iterator[None]:
+    """Takes the process's file descriptor 2 away, which C++ writes to: for libraries that no setting keeps quiet."""
     sys.stderr.flush()
     saved = os.dup(2)
     try:
-        with Path(path).open("wb") as target:
+        with Path(os.devnull).open("wb") as target:
             os.dup2(target.fileno(), 2)
         yield
     finally:

@@ -11,10 +11,10 @@ from export.errors import ExportError, first_line
 from export.onnx_file import OnnxFacts, read_onnx
 from export.sources.base import Original, Progress
 from export.sources.files import check_fit, name_of, provenance_of, write_labels
-from serving.bundle import MANIFEST, ONNX_INT8_MODEL, ONNX_MODEL, PARITY_REPORT
+from serving.bundle import MANIFEST, ONNX_MODEL, PARITY_REPORT
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 
-WRITTEN_LATER = (MANIFEST, PARITY_REPORT, ONNX_INT8_MODEL)
+WRITTEN_LATER = (MANIFEST, PARITY_REPORT)
 
 
 class OnnxFileSource:

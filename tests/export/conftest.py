@@ -27,7 +27,8 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     seed_keras()
     dataset = load_dataset("digits", LoadOptions(image=DIGITS_IMAGE))
     model = convolutional_net(DIGITS_IMAGE, len(dataset.labels), "softmax")
-    return train_by_hand(tmp_path_factory.mktemp("runs") / "digits", model, dataset, "softmax", image=DIGITS_IMAGE)
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    return train_by_hand(path, model, dataset, "softmax", image=DIGITS_IMAGE, epochs=15)
 
 
 @pytest.fixture(scope="session")

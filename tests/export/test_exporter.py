@@ -15,6 +15,8 @@ from export import onnx_beside
 from export.errors import ExportError, WrongUseError
 from export.exporter import Exported, ParityError, export_run
 from export.onnx_model import write_onnx
+from export.targets.int8 import Int8
+from export.targets.tflite import TFLite
 from serving.bundle import read_manifest
 from training.run import Run
 
@@ -121,11 +123,23 @@ def test_a_repository_that_cannot_be_written_to_is_named(digits_run: Run, tmp_pa
 
 
 def test_the_same_run_gives_the_same_bytes_in_another_process_but_where_tensorflow_counts_names(
-    exported: Exported, digits_run: Run, tmp_path: Path
+    digits_run: Run, tmp_path: Path
 ) -> None:
+    exported = export_run(digits_run, tmp_path / "here", targets=[Int8(), TFLite()])
     command = "import typer; from atelier.export import export; typer.run(export)"
     done = subprocess.run(
-        [sys.executable, "-c", command, str(digits_run.path), "--models", str(tmp_path), "--name", "twin"],
+        [
+            sys.executable,
+            "-c",
+            command,
+            str(digits_run.path),
+            "--models",
+            str(tmp_path),
+            "--name",
+            "twin",
+            "--int8",
+            "--tflite",
+        ],
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "12345", "COLUMNS": "120"},
         capture_output=True,
         text=True,
@@ -143,5 +157,11 @@ def test_the_same_run_gives_the_same_bytes_in_another_process_but_where_tensorfl
         {name: record.sha256 for name, record in found.files.items() if not name.startswith(counting)}
         for found in (exported.manifest, manifest)
     )
-    assert set(first) == {"model.onnx", "assets/labels.txt", "assets.extra/tf_serving_warmup_requests"}
+    assert set(first) == {
+        "model.onnx",
+        "model.int8.onnx",
+        "model.tflite",
+        "assets/labels.txt",
+        "assets.extra/tf_serving_warmup_requests",
+    }
     assert first == twin

@@ -162,6 +162,7 @@ def test_images_on_disk_are_read_batch_by_batch(exported_shapes: Exported, tmp_p
     by_runtime = [
         runtimes.answers(kind(exported_shapes.path, signature), [{"pixels": batch} for batch in found])
         for kind in runtimes.RUNTIMES
+        if runtimes.is_present(kind, exported_shapes.path)
     ]
     for by_tensorflow, by_onnx in zip(*by_runtime, strict=True):
         np.testing.assert_allclose(by_onnx["scores"], by_tensorflow["scores"], atol=1e-5)
