@@ -26,14 +26,14 @@ def taking_pixels(model: keras.Model, description: Description, pixels: PixelRan
     """The model from `pixels`, uint8 `[N, *image.shape]`, to its `scores`.
 
     Raises:
-        WrongUseError: the image's size is not known.
+        WrongUseError: the image's size or the classes are not known.
         ExportError: the model takes no such images, or gives several outputs.
     """
     import keras
 
     image = description.image
-    if image is None:
-        raise WrongUseError("to take pixels, the model needs the size of its images: expected --image-size")
+    if image is None or not description.labels:
+        raise WrongUseError("--pixels needs the size of the images and the classes: expected --image-size and --labels")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ExportError(
             f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs, expected one of each"

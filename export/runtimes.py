@@ -61,16 +61,21 @@ class KerasInMemory:
         import tensorflow as tf
 
         self._model = model
+        self._takes_list = isinstance(model.input, list)
+        self._signature = signature
+        self._as_tensor = tf.constant
+        self._flatten = tf.nest.flatten
         self._errors = tf.errors.OpError
-        (self._input,), (self._output,) = signature.inputs, signature.outputs
 
     def run(self, inputs: Tensors) -> Tensors:
         """Answers one batch."""
+        given = [self._as_tensor(inputs[spec.name], spec.dtype) for spec in self._signature.inputs]
         try:
-            answer = self._model(inputs[self._input.name], training=False)
+            answer = self._model(given if self._takes_list else given[0], training=False)
         except self._errors as error:
             raise NoAnswerError(f"{self.name} refuses the input: {first_line(error)}") from error
-        return {self._output.name: np.asarray(answer.numpy())}
+        outputs = zip(self._signature.outputs, self._flatten(answer), strict=True)
+        return {spec.name: np.asarray(tensor.numpy()) for spec, tensor in outputs}
 
 
 class TensorFlowRuntime:

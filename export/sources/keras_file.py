@@ -13,6 +13,7 @@ from export.errors import ExportError
 from export.keras_model import KerasModel
 from export.onnx_beside import OnnxPolicy
 from export.pixels import PixelRange, taking_pixels
+from export.runtimes import KerasInMemory
 from export.saved_model import Servable, make_servable, with_functions_beside
 from export.signature_functions import SignatureFunction
 from export.sources.base import Original, Progress
@@ -49,16 +50,21 @@ class KerasFileSource:
         """Loads the model without its optimizer."""
         progress("loading the model")
         quiet_tensorflow()
+        import keras
+
         model, description = load_keras_file(self._path), self._given.or_else(Description())
         if self._pixels is None:
+            model = keras.Model(model.inputs, model.outputs)  # lists, whatever nest of dictionaries it has
             servable = _as_it_is(model, description)
             check_fit(description, servable.signatures[DEFAULT_SIGNATURE])
         else:
-            servable = make_servable(taking_pixels(model, description, self._pixels), description)
+            model = taking_pixels(model, description, self._pixels)
+            servable = make_servable(model, description)
         return Original(
             title=self._path.stem,
             description=description,
             model=KerasModel(servable, self._onnx),
+            in_memory=KerasInMemory(model, servable.signatures[DEFAULT_SIGNATURE]),
             provenance=provenance_of(self._path, "keras"),
         )
 
@@ -83,21 +89,19 @@ def load_keras_file(path: Path) -> keras.Model:
 
 
 def _as_it_is(model: keras.Model, description: Description) -> Servable:
-    """`serving_default` has the model's own inputs and outputs by its own names."""
-    import keras
+    """A model of lists: `serving_default` has the model's own inputs and outputs by its own names."""
     import tensorflow as tf
 
     inputs = tuple(_spec(name, tensor) for name, tensor in zip(_input_names(model), model.inputs, strict=True))
     outputs = tuple(_spec(name, tensor) for name, tensor in zip(_output_names(model), model.outputs, strict=True))
-    flat = keras.Model(model.inputs, model.outputs)  # lists, whatever nest of dictionaries the model has
 
     @tf.function(input_signature=[tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in inputs])  # type: ignore[untyped-decorator]
     def serving_default(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        answer = flat(list(tensors), training=False)
+        answer = model(list(tensors), training=False)
         return dict(zip((spec.name for spec in outputs), tf.nest.flatten(answer), strict=True))
 
     module = tf.Module()
-    module.model = flat  # not its variables alone: tables of words are no variables
+    module.model = model  # not its variables alone: tables of words are no variables
     module.serving_default = serving_default
     return with_functions_beside(module, SignatureFunction(serving_default, Signature(inputs, outputs)), description)
 

@@ -57,7 +57,8 @@ def test_a_keras_file_keeps_its_own_inputs_and_outputs(tmp_path: Path) -> None:
     assert (exported.manifest.task, exported.manifest.labels, exported.manifest.training) == (None, (), None)
     assert exported.manifest.provenance is not None
     assert (exported.manifest.provenance.kind, exported.manifest.provenance.file) == ("keras", "mine.keras")
-    assert [parity.runtime for parity in exported.manifest.parity] == ["onnx"]
+    assert exported.evidence.reference == "keras"
+    assert [parity.runtime for parity in exported.manifest.parity] == ["tensorflow", "onnx"]
     assert exported.evidence.quality is None
     assert "random" in {comparison.inputs for comparison in exported.evidence.comparisons}
 
@@ -93,7 +94,8 @@ def test_several_inputs_and_outputs_are_compared_one_by_one_and_refused_probes_a
     ]
     assert {parity.output for parity in exported.manifest.parity} == {"price", "kind"}
     assert set(exported.evidence.left_out) == {"random"}  # no model has 100 shelves
-    assert "is not in [0, 10)" in exported.evidence.left_out["random"]
+    assert exported.evidence.left_out["random"].startswith("keras refuses the input: indices[")
+    assert exported.evidence.left_out["random"].endswith("is not in [0, 10)")
 
 
 def test_a_model_of_strings_is_published_without_onnx_and_says_why(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_a_model_of_strings_is_published_without_onnx_and_says_why(tmp_path: Pat
     assert note.startswith("there is no model.onnx, so that it takes TensorFlow Serving or the tensorflow back end")
     assert "it has no " in note
     assert "StringSplitV2" in note
-    assert exported.manifest.parity == ()
+    assert [parity.runtime for parity in exported.manifest.parity] == ["tensorflow"]
     loaded = tf.saved_model.load(str(exported.path))
     (answer,) = loaded.signatures["serving_default"](text=tf.constant([["a lazy fox"]])).values()
     assert answer.shape == (1, 1)
@@ -274,6 +276,14 @@ def test_labels_that_do_not_match_the_output_are_refused(kind: str, tmp_path: Pa
         publish(path, tmp_path, given=Description(labels=("a", "b")))
 
     assert not (tmp_path / "models").exists()
+
+
+def test_taking_pixels_needs_the_images_size_and_the_classes(tmp_path: Path) -> None:
+    path = write_float_classifier(tmp_path / "m.keras")
+
+    for given in (Description(labels=ABC), Description(image=ImageSpec(8, 8, "grayscale"))):
+        with pytest.raises(WrongUseError, match=r"--pixels needs .* expected --image-size and --labels"):
+            publish(path, tmp_path, given=given, pixels="0..1")
 
 
 def test_an_image_that_the_model_does_not_take_is_refused(tmp_path: Path) -> None:
