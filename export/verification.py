@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from export.errors import ExportError
+from export.location import is_remote
 from export.probes import probes
 from export.runtimes import RUNTIMES, NoAnswerError, answers, is_present
+from export.store import Store
 from serving.bundle import MANIFEST, SAVED_MODEL, Manifest, read_manifest, verify_files
 from serving.errors import BundleError
 from serving.signatures import DEFAULT_SIGNATURE
@@ -31,8 +34,11 @@ def check_version(version_dir: Path, *, deep: bool = False) -> Check:
     """Holds every file of the version against its manifest.
 
     If `deep`, every runtime also loads its file and answers random or extreme inputs, as a server of this machine would
-    have it do. That they answer alike was proven before they were published, and the checksums hold them to that.
+    have it do; from a store it is fetched first. That they answer alike was proven before they were published, and the
+    checksums hold them to that.
     """
+    if deep and is_remote(version_dir):
+        return _check_fetched(version_dir)
     try:
         manifest = read_manifest(version_dir)
         if manifest is None:
@@ -43,6 +49,15 @@ def check_version(version_dir: Path, *, deep: bool = False) -> Check:
         return Check(version_dir, 0, 0, str(error))
     sizes = [record.size_bytes for record in manifest.files.values()]
     return Check(version_dir, len(sizes), sum(sizes), None, runtimes)
+
+
+def _check_fetched(version_dir: Path) -> Check:
+    """Runtimes read files of this machine only, so that what they run is what is checked."""
+    store = Store(version_dir.parent)
+    with tempfile.TemporaryDirectory(prefix="atelier-verify-") as scratch:
+        fetched = Path(scratch)
+        store.download(version_dir.name, store.sizes(version_dir.name), fetched)
+        return replace(check_version(fetched, deep=True), path=version_dir)
 
 
 def _run(version_dir: Path, manifest: Manifest) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from atelier.export import inspect, verify
+from atelier.inspect import inspect, verify
 from export.location import parse_location
 from tests.support.bundles import write_bundle
 
@@ -55,6 +55,19 @@ def test_verify_names_the_version_in_the_store_that_changed(model: Path) -> None
     assert result.exit_code == 1
     assert [version["intact"] for version in answer["versions"]] == [True, False]
     assert result.stderr.startswith(f"atelier: {ADDRESS}/2: model.onnx has checksum ")
+
+
+def test_a_deep_check_of_a_version_in_the_store_runs_it_here(model: Path) -> None:
+    result = run("verify", ADDRESS, "--deep")
+
+    assert result.exit_code == 0, result.output
+    assert [line.endswith(", as published, answered by onnx") for line in result.stdout.splitlines()] == [True, True]
+
+    (model / "2" / "model.onnx").unlink()
+    result = run("verify", f"{ADDRESS}/2", "--deep")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"atelier: {ADDRESS}/2: model.onnx ")
 
 
 def test_inspect_shows_the_newest_version_in_the_store(model: Path) -> None:
