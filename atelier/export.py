@@ -66,7 +66,9 @@ def export(
     image_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Its images in pixels: 28, or height x width as 24x32.")
     ] = None,
-    colour: Annotated[Colour, typer.Option(help="Its images' colour.")] = "grayscale",
+    colour: Annotated[
+        Colour | None, typer.Option(help="Its images' colour.", show_default="grayscale, where there is a size")
+    ] = None,
     pixels: Annotated[
         PixelRange | None,
         typer.Option(help="What a .keras model has black and white for: publish it as taking uint8 pixels, 0 to 255."),

@@ -47,21 +47,25 @@ class Description:
         return None
 
 
-def describe(*, task: Task | None, labels: str | None, image_size: str | None, colour: Colour) -> Description:
+def describe(*, task: Task | None, labels: str | None, image_size: str | None, colour: Colour | None) -> Description:
     """A description in the words of the command line.
 
     Args:
         task: what the model does.
         labels: the names of the classes, with commas between them, or a file that has one a line.
         image_size: a side in pixels, `28`, or a height and a width, `24x32`.
-        colour: the images', if there is a size.
+        colour: the images', if there is a size; grayscale when None.
 
     Raises:
         WrongUseError: one of them is none of that, or a regression has classes or images.
     """
     description = Description(
-        task, _parse_labels(labels) if labels else (), _parse_image(image_size, colour) if image_size else None
+        task,
+        _parse_labels(labels) if labels else (),
+        _parse_image(image_size, colour or "grayscale") if image_size else None,
     )
+    if colour is not None and image_size is None:
+        raise WrongUseError("--colour says nothing without the images' size: expected --image-size too")
     if task == "regression" and (labels or image_size):
         raise WrongUseError("a regression has neither labels nor images: expected no --labels and no --image-size")
     return description
