@@ -149,7 +149,8 @@ def _print(found: Inspection) -> None:
     if found.training is not None:
         typer.echo(_training(found.training))
     for metric, value in found.metrics.items():
-        typer.echo(f"Before it was published: {words(metric)} {value:.4f}")
+        measured = "In training" if manifest is None else "Before it was published"
+        typer.echo(f"{measured}: {words(metric)} {value:.4f}")
     if manifest is not None:
         print_parity(manifest)
     _print_files(found)

@@ -10,8 +10,7 @@ from rich.text import Text
 
 from atelier.console import plain_console
 
-WHOLE_COLUMNS = 2
-"""Those that say nothing when they are cut off."""
+SEVERAL_SPACES = 2
 
 if TYPE_CHECKING:
     from export.evidence import Evidence
@@ -21,10 +20,14 @@ if TYPE_CHECKING:
 
 
 def print_evidence(evidence: Evidence, limits: Limits) -> None:
-    """A row for each runtime, figures outside of their bounds in red; below, what they were measured on."""
+    """A row for each runtime, figures outside of their bounds in red; below, what they were measured on.
+
+    A model of one runtime that has no data set has no figures, and so no table.
+    """
     from export.parity_report import evidence_table, remarks
 
-    _print_table(evidence_table(evidence, limits), f"Held against {evidence.reference}")
+    if evidence.parities or evidence.quality is not None:
+        _print_table(evidence_table(evidence, limits), f"Held against {evidence.reference}")
     for remark in remarks(evidence, limits):
         typer.echo(remark)
 
@@ -73,7 +76,8 @@ def _figures(parity: Parity) -> dict[str, Any]:
 def _print_table(figures: FigureTable, title: str) -> None:
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(figures.headings):
-        table.add_column(heading, justify="right" if index else "left", no_wrap=index < WHOLE_COLUMNS)
+        # Where lines are short, headings of several words make room; a figure stays beside its unit.
+        table.add_column(heading, justify="right" if index else "left", no_wrap=heading.count(" ") < SEVERAL_SPACES)
     for row in figures.rows:
         table.add_row(*(Text(cell, style="red" if "\n" in cell else "") for cell in row))
     plain_console().print(table)

@@ -138,5 +138,5 @@ def _print(prunings: Sequence[Pruning], *, dry_run: bool) -> None:
         for version in sorted({*pruning.keep, *pruning.remove}):
             kept = version in pruning.keep
             became = "kept" if kept else "would be removed" if dry_run else "removed"
-            table.add_row(str(pruning.model_dir), str(version), became, ", ".join(pruning.keep.get(version, ())))
+            table.add_row(pruning.model_dir.name, str(version), became, ", ".join(pruning.keep.get(version, ())))
     plain_console().print(table)

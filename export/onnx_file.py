@@ -78,7 +78,7 @@ def read_onnx(path: Path) -> OnnxFacts:
     return OnnxFacts(
         signature=signature,
         opset=max((entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}), default=0),
-        producer=f"{model.producer_name} {model.producer_version}".strip(),
+        producer=f"{model.producer_name} {model.producer_version.removesuffix(' None')}".strip(),  # tf2onnx's own
         metadata=_metadata(model),
         data_files=_data_files(model, path),
     )

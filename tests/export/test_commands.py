@@ -229,6 +229,22 @@ def test_inspect_shows_signatures_labels_origin_parity_and_files(copy: Path) -> 
         assert part in result.stdout
 
 
+def test_on_80_columns_a_figure_stays_beside_its_unit(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    shown = run("inspect", copy).stdout
+
+    rows = [line for line in shown.splitlines() if line.startswith(("│ tensorflow", "│ onnx"))]
+    assert len(rows) == 2
+    for row in rows:
+        assert row.count(" ms │") == 2
+        assert row.endswith(("KiB │", "MiB │", " B │"))
+
+
+def test_a_run_has_the_figures_of_its_training(digits_run: Run) -> None:
+    assert f"In training: accuracy {digits_run.metrics.value:.4f}\n" in run("inspect", digits_run.path).stdout
+
+
 def test_inspect_of_a_model_shows_its_newest_version_in_json(copy: Path) -> None:
     shutil.copytree(copy, copy.with_name("10"))
     shutil.copytree(copy, copy.with_name("011"))

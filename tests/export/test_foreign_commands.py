@@ -40,6 +40,7 @@ def test_an_onnx_file_is_exported_described_by_flags_and_inspected(tmp_path: Pat
 
     assert exported.exit_code == 0, exported.output
     assert "There is nothing to hold onnx against, which answers random and extreme inputs" in exported.stdout
+    assert "Held against" not in exported.stdout
     assert inspected.exit_code == 0, inspected.output
     for part in ("animals, classification, made", "Versions: 1", "Labels (3): ant, bee", "From: linear.onnx, onnx"):
         assert part in inspected.stdout
@@ -72,6 +73,7 @@ def test_a_bundle_without_onnx_says_so(tmp_path: Path) -> None:
     [
         (["--labels", "a,b"], 1, "atelier: the model gives float32 [?, 3], expected scores [?, 2] for its 2 labels\n"),
         (["--labels", "no-such.txt"], 2, "atelier: labels: expected a file or names between commas, received"),
+        (["--colour", "rgb"], 2, "atelier: --colour says nothing without the images' size: expected --image-size too"),
         (["--image-size", "big"], 2, "atelier: the image's size: expected pixels as 28 or 24x32, received 'big'\n"),
         (["--pixels", "0..1"], 2, "atelier: --pixels: has no meaning for anything but a .keras file"),
         (["--task", "regression", "--labels", "a,b,c"], 2, "atelier: a regression has neither labels nor images"),

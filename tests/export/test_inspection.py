@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,7 @@ def test_the_onnx_file_of_a_bundle_says_what_its_manifest_says(exported: Exporte
 
     assert found.description.labels == exported.manifest.labels
     assert found.description.image == exported.manifest.image
+    assert found.made_with == (f"tf2onnx {metadata.version('tf2onnx')}", "ONNX opset 17")
     assert found.signatures["serving_default"].inputs == exported.manifest.signatures["serving_default"].inputs
 
 

@@ -60,6 +60,7 @@ def test_what_goes_and_why_the_others_stay_is_shown(model_dir: Path) -> None:
     result = run(model_dir, "--keep", 1)
 
     assert (dry.exit_code, result.exit_code) == (0, 0), result.output
+    assert {line.split()[0] for line in result.stdout.splitlines()[1:]} == {"clothes"}
     rows = [line.split(maxsplit=2)[1:] for line in result.stdout.splitlines()[1:]]
     assert [(version, became.strip()) for version, became in rows] == [
         ("1", "kept     label stable in labels.json"),
