@@ -271,7 +271,7 @@ def test_models_says_what_each_is_for(regression: RunningGateway) -> None:
     [
         ("train", []),
         ("recipes", []),
-        ("export", ["(the data set, or the folder of own images)", "(the next free one)", "(where the run found it)"]),
+        ("export", ["(a run's data set, its folder of own images, or the file's name)", "(the next free one)"]),
         ("inspect", []),
         ("verify", []),
         ("serve", ["(models)", "(8500)", "(64)", "(4096)"]),
