@@ -44,9 +44,10 @@ HORSES_OR_HUMANS = Recipe(
     title="rendered horses and humans, one sigmoid output",
     dataset="horses-or-humans",
     pixels=PixelSettings(image_size=300, colour="rgb"),
-    augmentation=Augmentation(),
-    architecture=ConvNet(filters=(16, 32, 64, 64, 64), padding="valid", layers=(512,)),
-    training=TrainingSettings(epochs=15),
+    # Without augmentation it knows every training image by heart after ten epochs, and 87 % of the others.
+    augmentation=Augmentation(augment=True, rotation_degrees=10, shift=0.1, shear=0.1, zoom=0.1),
+    architecture=ConvNet(filters=(16, 32, 64, 64, 64), padding="valid", layers=(512,), dropout=0.5),
+    training=TrainingSettings(epochs=20, learning_rate_schedule="one-cycle"),
     output="sigmoid",
     target=Target(accuracy=0.95),
 )
