@@ -43,8 +43,8 @@ _HEAD = """# The models of the course
 
 Every recipe, trained with its own settings (`atelier train RECIPE`, seed 0). `make train-all` trains them and writes
 this page. Wall times are those of the machine named below, all epochs and their validation; accuracies are of images
-that training never saw. Where a data set has no test split, its validation split is what the model is judged by: it
-decides nothing else in these recipes.
+that training never saw. Where a data set has no test split, its validation split is what the model is judged by: no
+training looks at it, but those who wrote the recipes have.
 
 | recipe | what | data | parameters | epochs | in training | reached | on | target | time |
 |---|---|---|---:|---:|---:|---:|---|---|---:|
