@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export import parity
-from export.description import Description
+from export.description import SCORES_RANK, Description
 from export.errors import ExportError
 from export.evidence import Evidence, Quality
 from export.latency import latencies_ms
@@ -22,8 +22,6 @@ from export.sources.base import Examples, Original
 from export.tensor_parity import compare_tensors
 from serving.bundle import Parity
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
-
-SCORES_RANK = 2
 
 Inputs = Mapping[str, Sequence[Tensors]]
 """What runtimes are asked, batch by batch, by what kind of input it is."""

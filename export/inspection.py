@@ -9,6 +9,7 @@ from typing import Literal
 
 from export.description import Description
 from export.errors import WrongUseError
+from export.onnx_file import ONNX_SUFFIX, read_onnx
 from export.versions import published_versions, version_folders
 from serving.bundle import (
     ONNX_MODEL,
@@ -21,8 +22,6 @@ from serving.bundle import (
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 
 Kind = Literal["bundle", "saved_model", "onnx", "run"]
-
-ONNX_SUFFIX = ".onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,6 @@ def _saved_model(folder: Path, versions: tuple[int, ...]) -> Inspection:
 
 
 def _onnx(path: Path, versions: tuple[int, ...] = ()) -> Inspection:
-    from export.onnx_file import read_onnx
-
     facts = read_onnx(path)
     names = (path.name, *facts.data_files)
     return Inspection(

@@ -17,6 +17,7 @@ from serving.signatures import Signature, TensorSpec
 if TYPE_CHECKING:
     import onnx
 
+ONNX_SUFFIX = ".onnx"
 METADATA_PREFIX = "atelier."
 
 _DTYPES = {

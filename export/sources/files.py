@@ -7,6 +7,7 @@ from typing import Literal
 
 from export.description import Description
 from export.errors import ExportError, WrongUseError
+from export.saved_model import labels_text
 from export.versions import is_model_name
 from serving.bundle import LABELS, Provenance, file_sha256
 from serving.signatures import Signature
@@ -51,7 +52,7 @@ def write_labels(description: Description, bundle: Path) -> None:
     """
     if not description.labels:
         return
-    path, text = bundle / LABELS, "".join(f"{label}\n" for label in description.labels)
+    path, text = bundle / LABELS, labels_text(description.labels)
     path.parent.mkdir(exist_ok=True)
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace").splitlines() != text.splitlines():
         raise ExportError(f"the model has other labels in its own {LABELS}: expected the same, or no --labels")

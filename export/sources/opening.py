@@ -7,6 +7,7 @@ from pathlib import Path
 from export.description import Description
 from export.errors import WrongUseError
 from export.onnx_beside import OnnxPolicy
+from export.onnx_file import ONNX_SUFFIX
 from export.pixels import PixelRange
 from export.sources.base import Source
 from export.sources.keras_file import KerasFileSource
@@ -17,7 +18,6 @@ from serving.bundle import ONNX_MODEL, SAVED_MODEL
 from training.run import CONFIG, MODEL, read_run
 
 KERAS_SUFFIX = ".keras"
-ONNX_SUFFIX = ".onnx"
 
 
 def open_source(
