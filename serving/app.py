@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from serving.errors import ServingError
 from serving.frontends.departures import Departures
@@ -75,8 +75,8 @@ class App:
         if stream is not None:
             await serve_stream(scope, receive, send, stream)
         else:
-            known = ", ".join(sorted([*self._methods, *self._streams]))
-            await send_status(send, UNIMPLEMENTED, f"unknown gRPC method {path}; known: {known}")
+            text = f"unknown gRPC method {path}; {_known_calls(path, [*self._methods, *self._streams])}"
+            await send_status(send, UNIMPLEMENTED, text)
 
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -110,3 +110,12 @@ class App:
         else:
             known = ", ".join([*self._pages, "/v1/models/NAME", OIP_PREFIX])
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})
+
+
+def _known_calls(path: str, known: Iterable[str]) -> str:
+    """The methods of the service that was meant, or else the services."""
+    meant = path.rpartition("/")[0]
+    methods = sorted(one.rpartition("/")[2] for one in known if one.rpartition("/")[0] == meant)
+    if methods:
+        return f"the service's methods: {', '.join(methods)}"
+    return f"known services: {', '.join(sorted({one.split('/')[1] for one in known}))}"

@@ -59,19 +59,25 @@ def test_a_call_can_be_made_with_nothing_but_what_was_reflected(channel: grpc.Ch
     assert list(answer.outputs["sum"].float_val) == [4.0, 7.0]
 
 
-def test_every_method_that_is_answered_is_described(channel: grpc.Channel) -> None:
-    call = channel.unary_unary("/no.such.Service/Method")
-    with pytest.raises(grpc.RpcError) as caught:
-        call(b"", timeout=TIMEOUT_S)
-    known = caught.value.details().partition("known: ")[2].split(", ")
-    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+def test_every_service_and_method_that_is_answered_is_described(channel: grpc.Channel) -> None:
+    database = ProtoReflectionDescriptorDatabase(channel)
+    pool = DescriptorPool(database)
     described = {
-        f"/{service}/{method.name}"
-        for service in ProtoReflectionDescriptorDatabase(channel).get_services()
-        for method in pool.FindServiceByName(service).methods
+        service: {method.name for method in pool.FindServiceByName(service).methods}
+        for service in database.get_services()
     }
-    assert "...TRUNCATED" not in known[-1]
-    assert described == set(known)
+    answered = refusal(channel, "/no.such.Service/Method").partition("; known services: ")[2].split(", ")
+    assert described.keys() == set(answered)
+    for service, methods in described.items():
+        text = refusal(channel, f"/{service}/NoSuchMethod")
+        assert set(text.partition("; the service's methods: ")[2].split(", ")) == methods
+
+
+def refusal(channel: grpc.Channel, method: str) -> str:
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(b"", timeout=TIMEOUT_S)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    return str(caught.value.details())
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
