@@ -182,7 +182,7 @@ def test_an_onnx_file_that_atelier_wrote_describes_itself(exported: Exported, tm
 
 
 def describe_labels(text: str) -> Description:
-    return describe(task=None, labels=text, image_size=None, colour="grayscale")
+    return describe(task=None, labels=text, image_size=None, colour=None)
 
 
 def truncated(path: Path) -> Path:
@@ -351,7 +351,12 @@ def test_labels_come_from_a_file_or_from_between_commas(tmp_path: Path) -> None:
     assert describe_labels(str(tmp_path / "labels.txt")).labels == ("T-shirt/top", "Trouser")
     assert describe_labels("cat, dog").labels == ("cat", "dog")
     assert describe(task=None, labels=None, image_size="24x32", colour="rgb").image == ImageSpec(24, 32, "rgb")
-    assert describe(task=None, labels=None, image_size="28", colour="grayscale").image == ImageSpec(28, 28, "grayscale")
+    assert describe(task=None, labels=None, image_size="28", colour=None).image == ImageSpec(28, 28, "grayscale")
+
+
+def test_a_colour_without_a_size_is_refused() -> None:
+    with pytest.raises(WrongUseError, match="expected --image-size too"):
+        describe(task=None, labels=None, image_size=None, colour="rgb")
 
 
 @pytest.mark.parametrize(
@@ -366,7 +371,7 @@ def test_labels_come_from_a_file_or_from_between_commas(tmp_path: Path) -> None:
 )
 def test_a_description_that_cannot_be_is_refused(labels: str | None, image_size: str | None, sentence: str) -> None:
     with pytest.raises(WrongUseError, match=sentence):
-        describe(task=None, labels=labels, image_size=image_size, colour="grayscale")
+        describe(task=None, labels=labels, image_size=image_size, colour=None)
 
 
 def test_a_description_fits_any_output_that_has_its_classes() -> None:
