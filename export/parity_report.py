@@ -103,7 +103,7 @@ def _cells(parity: Parity, found: Sequence[Violation]) -> dict[str, str]:
         RUNTIME: _name(parity),
         **{heading: _marked(cell, heading, found) for heading, cell in _figures(parity).items()},
         **{name: _marked(f"{value:.4f}", "metric", found) for name, value in metrics.items() if value is not None},
-        **{name: f"{value:.2f} ms" for name, value in latencies.items() if value is not None},
+        **{name: _milliseconds(value) for name, value in latencies.items() if value is not None},
         "size": "" if parity.size_bytes is None else format_size(parity.size_bytes),
     }
 
@@ -123,6 +123,10 @@ def _figures(parity: Parity) -> dict[str, str]:
     relative, agreement = parity.max_relative_difference, parity.top1_agreement
     difference = f"{parity.max_abs_difference:.1e}" if relative is None else f"{relative:.1e} relative"
     return {DIFFERENCE: difference} | ({} if agreement is None else {AGREEMENT: f"{agreement:.2%}"})
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.3f} ms" if value < 0.1 else f"{value:.2f} ms"  # noqa: PLR2004
 
 
 def _marked(cell: str, figure: str, found: Iterable[Violation]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,7 @@ def calibration_images(training: Split) -> np.ndarray:
 
 
 def _quantize(source: Path, input_name: str, images: np.ndarray) -> onnx.ModelProto:
-    """The last layer with weights stays float: it is small, and in 256 steps near ties would become equal.
+    """A net's first convolution and its last layer with weights stay float, see `_kept_float`.
 
     Weights have 7 bits of their 8, since CPUs without VNNI add two products of 8 bits in 16, which overflow: with 7
     the answers are the same on every machine.
@@ -99,8 +99,9 @@ def _quantize(source: Path, input_name: str, images: np.ndarray) -> onnx.ModelPr
         try:
             with silent_stderr():
                 quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-            weighted = [node.name for node in onnx.load(prepared).graph.node if node.op_type in WEIGHTED]
-            if len(weighted) > 1:
+            weighted = [node for node in onnx.load(prepared).graph.node if node.op_type in WEIGHTED]
+            kept_float = _kept_float(weighted)
+            if len(weighted) > len(kept_float):
                 with silent_stderr():
                     quantization.quantize_static(
                         prepared,
@@ -108,7 +109,7 @@ def _quantize(source: Path, input_name: str, images: np.ndarray) -> onnx.ModelPr
                         Reader(),
                         quant_format=quantization.QuantFormat.QDQ,
                         op_types_to_quantize=list(QUANTIZED),
-                        nodes_to_exclude=weighted[-1:],
+                        nodes_to_exclude=kept_float,
                         per_channel=True,
                         reduce_range=True,
                         activation_type=quantization.QuantType.QUInt8,
@@ -117,6 +118,17 @@ def _quantize(source: Path, input_name: str, images: np.ndarray) -> onnx.ModelPr
                     )
         except Exception as error:  # whatever it stumbles on; it has no error classes of its own
             raise ExportError(f"the model cannot be quantized: {first_line(error)}") from error
-        if len(weighted) <= 1:
-            raise ExportError("there is nothing to quantize: the model has no other layer with weights than its last")
+        if len(weighted) == len(kept_float):
+            raise ExportError("there is nothing to quantize: no layer has weights between the first and the last")
         return onnx.load(quantized)
+
+
+def _kept_float(weighted: Sequence[onnx.NodeProto]) -> list[str]:
+    """The names of layers that lose most in 8 bits and have few weights.
+
+    The last one: in 256 steps near ties would become equal. The first one if it is a convolution: its few weights meet
+    the pixels, and every later layer builds on its error; measured on photographs of cats and dogs, scores move by a
+    quarter of what they did with it.
+    """
+    first = [node.name for node in weighted[:1] if node.op_type == "Conv"]
+    return list(dict.fromkeys([*first, *(node.name for node in weighted[-1:])]))

@@ -317,3 +317,32 @@ def test_verify_cannot_pass_a_version_without_a_manifest(copy: Path) -> None:
 
     assert result.exit_code == 1
     assert "there is no manifest.json to hold the files against" in result.stderr
+
+
+def test_every_format_is_one_option_away_and_has_its_row(digits_run: Run, tmp_path: Path) -> None:
+    result = run("export", digits_run.path, "--models", tmp_path, "--int8", "--tflite")
+    verified = run("verify", tmp_path / "digits", "--deep")
+
+    assert result.exit_code == 0, result.output
+    for runtime in ("keras", "tensorflow", "onnx", "onnx-int8", "tflite"):
+        assert f"│ {runtime} " in result.stdout
+    assert max(len(line) for line in result.stdout.splitlines() if "│" in line) <= 100
+    assert verified.exit_code == 0, verified.output
+    assert "onnx-int8" in verified.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--int8"], "atelier: --int8 is for classifiers: a regression's prediction has no scale "),
+        (["--allow", "difference"], "atelier: --allow difference expects a number from 0, received ''"),
+    ],
+)
+def test_what_this_model_cannot_have_is_one_sentence(
+    celsius_run: Run, tmp_path: Path, options: list[str], sentence: str
+) -> None:
+    result = run("export", celsius_run.path, "--models", tmp_path / "models", *options)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(sentence)
+    assert not (tmp_path / "models").exists()
