@@ -126,7 +126,9 @@ def _figures(parity: Parity) -> dict[str, str]:
 
 
 def _milliseconds(value: float) -> str:
-    return f"{value:.3f} ms" if value < 0.1 else f"{value:.2f} ms"  # noqa: PLR2004
+    """Three digits or so, whatever the size."""
+    decimals = 3 if value < 0.1 else 2 if value < 100 else 0  # noqa: PLR2004
+    return f"{value:.{decimals}f} ms"
 
 
 def _marked(cell: str, figure: str, found: Iterable[Violation]) -> str:
