@@ -21,11 +21,9 @@ from export.parity_report import write_report
 from export.publish import check_target, stage
 from export.repository_files import write_repository_files
 from export.sources.base import Original, Progress, Source
-from export.sources.run import RunSource
 from export.targets import Target
 from serving.bundle import Manifest, record_files
 from serving.errors import BundleError
-from training.run import Run
 
 
 class ParityError(ExportError):
@@ -100,24 +98,6 @@ def export_model(
     except BundleError as error:
         raise ExportError(f"nothing was published: the written bundle is damaged: {error}") from error
     return Exported(path, int(path.name), manifest, evidence, notes)
-
-
-def export_run(
-    run: Run,
-    models_dir: Path,
-    *,
-    name: str | None = None,
-    version: int | None = None,
-    data_dir: Path | None = None,
-    targets: Sequence[Target] = (),
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    progress: Progress = lambda _: None,
-) -> Exported:
-    """`export_model` of a finished training; `data_dir` is where to look for its data set first."""
-    source = RunSource(run, data_dir)
-    return export_model(
-        source, models_dir, name=name, version=version, targets=targets, limits=limits, progress=progress
-    )
 
 
 def _load(source: Source, progress: Progress) -> Original:

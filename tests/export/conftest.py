@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.exporter import Exported, export_run
+from export.exporter import Exported
 from serving.images import ImageSpec
+from tests.support.exports import export_run
 from tests.support.runs import convolutional_net, regression, train_by_hand
 from training.datasets import load_dataset
 from training.datasets.base import LoadOptions

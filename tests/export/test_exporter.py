@@ -13,11 +13,12 @@ import pytest
 
 from export import onnx_beside
 from export.errors import ExportError, WrongUseError
-from export.exporter import Exported, ParityError, export_run
+from export.exporter import Exported, ParityError
 from export.onnx_model import write_onnx
 from export.targets.int8 import Int8
 from export.targets.tflite import TFLite
 from serving.bundle import read_manifest
+from tests.support.exports import export_run
 from training.run import Run
 
 ROOT = Path(__file__).parents[2]

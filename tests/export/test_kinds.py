@@ -12,12 +12,13 @@ import pytest
 from export import probes as probing
 from export import runtimes
 from export.errors import WrongUseError
-from export.exporter import Exported, ParityError, export_run
+from export.exporter import Exported, ParityError
 from export.probes import batches, probes
 from export.sources.run import model_name
 from serving.bundle import read_manifest
 from serving.images import ImageSpec
 from serving.signatures import Signature, TensorSpec
+from tests.support.exports import export_run
 from training.run import Run
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from export.errors import ExportError, WrongUseError
-from export.exporter import Exported, ParityError, export_run
+from export.exporter import Exported, ParityError
 from export.limits import Limits
 from export.runtimes import RUNTIMES
 from export.sources.base import Original
@@ -21,6 +21,7 @@ from export.targets import Target
 from export.targets.int8 import Int8, calibration_images
 from export.targets.tflite import TFLite
 from tests.export.conftest import DIGITS_IMAGE, seed_keras
+from tests.support.exports import export_run
 from tests.support.runs import train_by_hand
 from training.datasets import load_dataset
 from training.datasets.base import LoadOptions, Split
