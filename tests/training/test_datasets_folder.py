@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image, features
 
 from serving.images import ImageSpec, decode_image
 from tests.support.image_files import file_of, gradient, plain, write_tree
 from training.datasets import Dataset, LoadOptions, Split, load_dataset
-from training.datasets.holdout import held_out
 from training.datasets.image_files import list_of
 from training.errors import DatasetError, UsageError
 
@@ -239,27 +236,6 @@ def test_a_class_with_one_image_is_trained_on(tmp_path: Path) -> None:
     dataset = load(write_tree(tmp_path, many("a b", 4) | {"c/1.png": plain(99)}))
 
     assert 99 in shades(dataset.train)
-
-
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.floats(0.05, 0.5))
-def test_what_is_held_out_is_that_part_of_every_class(classes: list[int], fraction: float) -> None:
-    targets = np.array(classes, dtype=np.int64)
-
-    chosen = held_out([str(position) for position in range(len(targets))], targets, fraction)
-
-    for target in set(classes):
-        members = targets == target
-        count = int(members.sum())
-        expected = 0 if count == 1 else min(max(1, round(fraction * count)), count - 1)
-        assert int((chosen & members).sum()) == expected
-
-
-def test_an_image_that_is_added_moves_hardly_any_other() -> None:
-    names = [f"{position}.jpg" for position in range(200)]
-    before = held_out(names[:-1], np.zeros(199, np.int64), 0.2)
-    after = held_out(names, np.zeros(200, np.int64), 0.2)
-
-    assert int((before != after[:-1]).sum()) <= 1
 
 
 def test_the_folder_has_to_be_given() -> None:

@@ -285,8 +285,8 @@ def test_what_this_gateway_does_not_offer_is_refused_and_not_ignored(client: tri
 
 
 def test_the_clients_deadline_ends_the_call(client: triton.InferenceServerClient) -> None:
-    inputs = [tensor("x", np.zeros((1, 1), np.float32), "FP32")]
-    assert refusal(client.infer, "echo-FP32", inputs, client_timeout=1e-9)[0] == "StatusCode.DEADLINE_EXCEEDED"
+    inputs = [tensor("x", np.zeros((1, 10_000_000), np.float32), "FP32")]  # takes longer than that to send
+    assert refusal(client.infer, "echo-FP32", inputs, client_timeout=0.001)[0] == "StatusCode.DEADLINE_EXCEEDED"
 
 
 async def test_the_asynchronous_client_does_all_of_it_too(gateway: RunningGateway) -> None:
