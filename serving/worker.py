@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from serving.app import App
-from serving.batching.batcher import BatchLimits
+from serving.batching.settings import default_batching
 from serving.dataplane import DataPlane
 from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
@@ -47,6 +47,7 @@ class Worker:
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
+        self._batching = default_batching(settings)
         self._metrics = Metrics()
         # Loads get threads of their own, so that no request waits for a model that is being opened.
         self._load_executor = ThreadPoolExecutor(2, thread_name_prefix="load")
@@ -105,13 +106,6 @@ class Worker:
         self.manager.close()
 
     def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
-        settings = self._settings
-        limits = BatchLimits(
-            max_batch_size=settings.max_batch_size,
-            max_queue_rows=settings.max_queue_rows,
-            batch_timeout_s=settings.batch_timeout_ms / 1000,
-            inline_limit_s=settings.inline_limit_us / 1e6,
-        )
         return Servable(
             name,
             version,
@@ -119,7 +113,7 @@ class Worker:
             labels=loaded.labels,
             image=loaded.image,
             costs=loaded.costs,
-            limits=limits,
+            batching=self._batching,
             executor=self._run_executor,
             metrics=self._metrics,
             task=loaded.task,

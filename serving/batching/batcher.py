@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from serving.batching.policy import CostModel, Waiting, count_to_take, split
+from serving.batching.settings import BatchSettings
 from serving.errors import (
     DeadlineExceededError,
     InferenceError,
@@ -31,16 +32,6 @@ from serving.errors import (
 log = logging.getLogger("atelier.batching")
 
 Arrays = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """Bounds of one batcher. `batch_timeout_s` counts from the first waiting row; 0 does not wait."""
-
-    max_batch_size: int = 64
-    max_queue_rows: int = 4096
-    batch_timeout_s: float = 0.0
-    inline_limit_s: float = 500e-6
 
 
 class BatchObserver(Protocol):
@@ -93,13 +84,13 @@ class Batcher:
     def __init__(
         self,
         run: Callable[[Arrays], dict[str, np.ndarray]],
-        limits: BatchLimits,
+        settings: BatchSettings,
         executor: Executor,
         observe: BatchObserver,
         cost: CostModel,
     ) -> None:
         self._run = run
-        self._limits = limits
+        self._settings = settings
         self._executor = executor
         self._observe = observe
         self._cost = cost
@@ -126,7 +117,7 @@ class Batcher:
             UnavailableError: the gateway is stopping.
         """
         self.admit(rows)
-        if rows <= self._limits.max_batch_size:
+        if rows <= self._settings.max_batch_size:
             entry = self._enqueue(inputs, rows, deadline)
             try:
                 return await entry.answer
@@ -135,7 +126,7 @@ class Batcher:
                 raise
         parts = [
             self._enqueue({name: array[part] for name, array in inputs.items()}, part.stop - part.start, deadline)
-            for part in split(rows, self._limits.max_batch_size)
+            for part in split(rows, self._settings.max_batch_size)
         ]
         try:
             answers = await asyncio.gather(*(part.answer for part in parts))
@@ -152,7 +143,7 @@ class Batcher:
             InvalidInputError: more rows than the queue could ever hold.
             OverloadedError: the queue is full.
         """
-        limit = self._limits.max_queue_rows
+        limit = self._settings.max_queue_rows
         if rows > limit:
             raise InvalidInputError(f"expected at most {limit} rows in a request, received {rows}")
         if self._queued_rows + rows > limit:
@@ -192,8 +183,8 @@ class Batcher:
         """Sees to it that `_start_batch` runs soon: at once when a batch is full or nobody waits for more."""
         if self._running or not self._queue:
             return
-        timeout_s = self._limits.batch_timeout_s
-        at_once = timeout_s == 0.0 or self._queued_rows >= self._limits.max_batch_size
+        timeout_s = self._settings.batch_timeout_ms / 1e3
+        at_once = timeout_s == 0.0 or self._queued_rows >= self._settings.max_batch_size
         if self._wake is not None:
             if self._wakes_at_once or not at_once:
                 return
@@ -212,7 +203,7 @@ class Batcher:
         rows = sum(entry.rows for entry in batch)
         inputs = [entry.inputs for entry in batch]
         waited_s = self._loop.time() - batch[0].queued_at
-        if self._cost.predict_s(rows) <= self._limits.inline_limit_s:
+        if self._cost.predict_s(rows) < self._settings.inline_limit_us / 1e6:
             self._finish(batch, rows, waited_s, self._timed_run(inputs))
             return
         try:
@@ -247,7 +238,7 @@ class Batcher:
     def _take(self) -> list[_Entry]:
         """The next batch, without the requests that were cancelled or expired while they waited."""
         alive = (entry for entry in self._queue if not entry.answer.done())
-        count = count_to_take((Waiting(entry.rows, entry.key) for entry in alive), self._limits.max_batch_size)
+        count = count_to_take((Waiting(entry.rows, entry.key) for entry in alive), self._settings.max_batch_size)
         batch: list[_Entry] = []
         while self._queue and (len(batch) < count or self._queue[0].answer.done()):
             entry = self._queue.popleft()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 import time
 from collections.abc import Mapping
@@ -14,8 +13,9 @@ from typing import Self
 import numpy as np
 
 from serving.backends.base import Backend
-from serving.batching.batcher import Batcher, BatchLimits
+from serving.batching.batcher import Batcher
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from serving.bundle import Task
 from serving.errors import InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
@@ -42,7 +42,7 @@ class Servable:
         labels: tuple[str, ...],
         image: ImageSpec | None,
         costs: Costs,
-        limits: BatchLimits,
+        batching: BatchSettings,
         executor: Executor,
         metrics: Metrics,
         task: Task | None = None,
@@ -63,7 +63,7 @@ class Servable:
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._limits = limits
+        self._batching = batching
         self.usage = Usage()
         observe_batch = metrics.batch_observer(name, version)
 
@@ -74,7 +74,7 @@ class Servable:
         self._batchers = {
             signature_name: Batcher(
                 functools.partial(backend.run, signature_name),
-                dataclasses.replace(limits, max_batch_size=_max_batch_size(signature, limits)),
+                batching.at_most(_fixed_rows(signature)),
                 executor,
                 observe,
                 costs[signature_name],
@@ -111,7 +111,7 @@ class Servable:
         Raises:
             SignatureNotFoundError: there is none of that name.
         """
-        return _max_batch_size(self.signature(signature_name), self._limits)
+        return self._batching.at_most(_fixed_rows(self.signature(signature_name))).max_batch_size
 
     async def run(
         self, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
@@ -159,12 +159,12 @@ class Servable:
             self._lease.close()
 
 
-def _max_batch_size(signature: Signature, limits: BatchLimits) -> int:
-    """The configured maximum, or the model's own where its first dimension is fixed."""
+def _fixed_rows(signature: Signature) -> int | None:
+    """The model's own first dimension, where it is fixed."""
     fixed = [
         spec.shape[0] for spec in (*signature.inputs, *signature.outputs) if spec.shape and spec.shape[0] is not None
     ]
-    return max(1, min(fixed, default=limits.max_batch_size))
+    return max(1, min(fixed)) if fixed else None
 
 
 def _row_counts(inputs: Mapping[str, np.ndarray]) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.batching.batcher import BatchLimits
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from serving.dataplane import ClassScore, DataPlane, Target, best_classes
 from serving.errors import (
     InferenceError,
@@ -85,7 +85,7 @@ class Stand:
             labels=loaded.labels,
             image=loaded.image,
             costs=loaded.costs,
-            limits=BatchLimits(),
+            batching=BatchSettings(),
             executor=self.executor,
             metrics=self.metrics,
         )

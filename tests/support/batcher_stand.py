@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from serving.batching.batcher import Arrays, Batcher, BatchLimits
+from serving.batching.batcher import Arrays, Batcher
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from tests.support.stepping import HandClock, HandExecutor, turn
-
-INLINE = 1.0
-THREADED = -1.0
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Observed:
 class Stand:
     """A batcher on a clock and an executor that the test moves; `threaded` runs wait for `run_batch`."""
 
-    def __init__(self, *, threaded: bool = True, **limits: float) -> None:
+    def __init__(self, *, threaded: bool = True, **settings: Any) -> None:
         self.model = EchoModel()
         self.observed = Observed()
         self.executor = HandExecutor()
@@ -52,10 +51,10 @@ class Stand:
         if not threaded:
             for power in range(12):
                 self.cost.observe(2**power, 0.0)
-        settings = {"max_batch_size": 4, "max_queue_rows": 16, "inline_limit_s": THREADED if threaded else INLINE}
+        defaults = {"max_batch_size": 4, "max_queue_rows": 16, "inline_limit_us": 0.0 if threaded else 1e6}
         self.batcher = Batcher(
             self.model,
-            BatchLimits(**{**settings, **limits}),  # type: ignore[arg-type]
+            BatchSettings.model_validate({**defaults, **settings}),
             self.executor,
             self.observed,
             self.cost,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from serving.backends.base import Tensors
-from serving.batching.batcher import BatchLimits
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
 from serving.metrics import Metrics
@@ -119,7 +119,7 @@ class RepositoryStand:
             labels=loaded.labels,
             image=loaded.image,
             costs=loaded.costs,
-            limits=BatchLimits(),
+            batching=BatchSettings(),
             executor=self.executor,
             metrics=self.metrics,
         )

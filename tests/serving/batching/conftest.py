@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ async def new_stand() -> AsyncIterator[Callable[..., Stand]]:
     """Makes stands; when the test ends, all requests get their answer and no row waits."""
     stands: list[Stand] = []
 
-    def make(*, threaded: bool = True, **limits: float) -> Stand:
-        stands.append(Stand(threaded=threaded, **limits))
+    def make(*, threaded: bool = True, **settings: Any) -> Stand:
+        stands.append(Stand(threaded=threaded, **settings))
         return stands[-1]
 
     yield make

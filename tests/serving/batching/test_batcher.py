@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.batching.batcher import Arrays, Batcher, BatchLimits
+from serving.batching.batcher import Arrays, Batcher
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from serving.errors import (
     DeadlineExceededError,
     InferenceError,
@@ -230,7 +231,7 @@ async def test_a_split_request_with_a_deadline_in_the_past_is_refused_as_one(new
 
 
 async def test_a_batch_timeout_is_counted_from_the_first_request(new_stand: NewStand) -> None:
-    stand = new_stand(threaded=False, batch_timeout_s=0.1)
+    stand = new_stand(threaded=False, batch_timeout_ms=100)
     await stand.ask(1)
     await stand.advance(0.06)
     await stand.ask(2)
@@ -242,7 +243,7 @@ async def test_a_batch_timeout_is_counted_from_the_first_request(new_stand: NewS
 
 
 async def test_a_full_batch_cuts_the_batch_timeout_short(new_stand: NewStand) -> None:
-    stand = new_stand(threaded=False, batch_timeout_s=0.1)
+    stand = new_stand(threaded=False, batch_timeout_ms=100)
     await stand.ask(1, 2)
     assert stand.batches == []
     await stand.ask(3, 4)
@@ -250,7 +251,7 @@ async def test_a_full_batch_cuts_the_batch_timeout_short(new_stand: NewStand) ->
 
 
 async def test_a_stream_of_arrivals_does_not_put_a_full_batch_off(new_stand: NewStand) -> None:
-    stand = new_stand(threaded=False, batch_timeout_s=0.1)
+    stand = new_stand(threaded=False, batch_timeout_ms=100)
     batches_seen = []
 
     async def arrive(value: int) -> dict[str, np.ndarray]:
@@ -267,7 +268,7 @@ async def test_a_stream_of_arrivals_does_not_put_a_full_batch_off(new_stand: New
 
 
 async def test_what_queued_behind_a_run_waits_for_its_own_batch_timeout(new_stand: NewStand) -> None:
-    stand = new_stand(batch_timeout_s=0.1)
+    stand = new_stand(batch_timeout_ms=100)
     await stand.ask(1)
     await stand.advance(0.1)
     await stand.ask(2)
@@ -366,7 +367,7 @@ async def test_inputs_that_cannot_be_joined_fail_their_batch_and_nothing_else(ne
 async def test_requests_that_come_when_the_gateway_stops_are_told_so() -> None:
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
-    batcher = Batcher(EchoModel(), BatchLimits(), executor, Observed(), CostModel())
+    batcher = Batcher(EchoModel(), BatchSettings(), executor, Observed(), CostModel())
 
     with pytest.raises(UnavailableError, match="the gateway is stopping"):
         await batcher.submit({"x": np.zeros((1, 1))}, 1)
@@ -383,7 +384,7 @@ async def test_a_failed_run_says_nothing_about_how_long_runs_take(new_stand: New
 
 async def test_a_real_thread_answers_too() -> None:
     with ThreadPoolExecutor(1) as executor:
-        batcher = Batcher(EchoModel(), BatchLimits(max_batch_size=8), executor, Observed(), CostModel())
+        batcher = Batcher(EchoModel(), BatchSettings(max_batch_size=8), executor, Observed(), CostModel())
         requests = [batcher.submit({"x": np.full((rows, 2), float(rows))}, rows) for rows in (1, 3, 20, 2)]
         answers = await asyncio.gather(*requests)
 

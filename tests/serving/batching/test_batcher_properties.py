@@ -93,12 +93,12 @@ class Story:
         return fail
 
 
-async def tell(steps: list[Step], *, threaded: bool, batch_timeout_s: float) -> Story:
+async def tell(steps: list[Step], *, threaded: bool, batch_timeout_ms: float) -> Story:
     stand = Stand(
         threaded=threaded,
         max_batch_size=MAX_BATCH_SIZE,
         max_queue_rows=MAX_QUEUE_ROWS,
-        batch_timeout_s=batch_timeout_s,
+        batch_timeout_ms=batch_timeout_ms,
     )
     story = Story(stand)
     for step in steps:
@@ -146,8 +146,8 @@ def check(story: Story) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(STEPS, st.booleans(), st.sampled_from([0.0, 1.5]))
+@given(STEPS, st.booleans(), st.sampled_from([0.0, 1500.0]))
 def test_every_request_is_answered_exactly_once_with_its_own_rows(
-    steps: list[Step], threaded: bool, batch_timeout_s: float
+    steps: list[Step], threaded: bool, batch_timeout_ms: float
 ) -> None:
-    check(asyncio.run(tell(steps, threaded=threaded, batch_timeout_s=batch_timeout_s)))
+    check(asyncio.run(tell(steps, threaded=threaded, batch_timeout_ms=batch_timeout_ms)))

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.batching.batcher import BatchLimits
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from serving.errors import InferenceError, InvalidInputError, SignatureNotFoundError
 from serving.metrics import Metrics
 from serving.repository.servable import Servable
@@ -33,7 +33,7 @@ def servable(*, signature: Signature = ECHO, metrics: Metrics | None = None) -> 
         labels=(),
         image=None,
         costs={DEFAULT_SIGNATURE: CostModel()},
-        limits=BatchLimits(max_batch_size=8),
+        batching=BatchSettings(max_batch_size=8),
         executor=HandExecutor(holds=lambda _: False),
         metrics=metrics or Metrics(),
     )
@@ -124,7 +124,7 @@ async def test_requests_from_a_real_pool_keep_their_rows() -> None:
             labels=(),
             image=None,
             costs={DEFAULT_SIGNATURE: CostModel()},
-            limits=BatchLimits(max_batch_size=8),
+            batching=BatchSettings(max_batch_size=8),
             executor=executor,
             metrics=Metrics(),
         )
