@@ -31,6 +31,10 @@ class SignatureNotFoundError(ServingError):
         self.signature_name = signature_name
 
 
+class ConflictError(ServingError):
+    """What is there now does not allow the change that was asked for."""
+
+
 class UnsupportedError(ServingError):
     """The request is well formed, but asks for something that this gateway or model cannot do."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from serving.errors import (
+    ConflictError,
     DeadlineExceededError,
     InferenceError,
     InvalidInputError,
@@ -57,6 +58,7 @@ CODE_OF_CAUSE = MappingProxyType(
         OverloadedError: 8,
         PayloadTooLargeError: 8,
         SignatureNotFoundError: 9,
+        ConflictError: 9,
         UnsupportedError: UNIMPLEMENTED,
         InferenceError: INTERNAL,
         UnavailableError: 14,

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from serving.errors import (
+    ConflictError,
     DeadlineExceededError,
     InferenceError,
     InvalidInputError,
@@ -34,6 +35,7 @@ STATUS_OF_CAUSE = MappingProxyType(
         PayloadTooLargeError: 413,
         ModelNotFoundError: 404,
         SignatureNotFoundError: 400,
+        ConflictError: 409,
         UnsupportedError: 501,
         OverloadedError: 429,
         DeadlineExceededError: 504,

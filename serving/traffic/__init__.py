@@ -1,0 +1,1 @@
+"""Which version answers whom: weights, shadows, and the labels that a running gateway moves."""

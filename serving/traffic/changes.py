@@ -1,0 +1,164 @@
+"""Changes of a model's labels and traffic, what is on record of them, and how one is taken back. Pure functions.
+
+The record is what rollback goes by, so it always ends with what is in force: an edit by hand is added to it as soon as
+something else is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.errors import ConflictError
+from serving.traffic.settings import TrafficSettings
+
+MAX_CHANGES = 100
+"""Older ones are forgotten."""
+
+Value = int | TrafficSettings | None
+"""The version of a label, or how requests are divided; None is neither."""
+
+
+class Author(NamedTuple):
+    """Who changes something, and when (ISO 8601)."""
+
+    by: str
+    at: str
+
+
+SOMEBODY = "somebody, in the file"
+
+
+class Change(BaseModel):
+    """One label, or without a label the traffic, from one value to another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = Field(ge=1)
+    at: str
+    by: str
+    action: Literal["label", "traffic", "rollback", "edit"]
+    label: str | None
+    before: Value
+    after: Value
+    undoes: int | None = None
+    """The number of the change that this one takes back."""
+
+
+class Stored(NamedTuple):
+    """What is in force by a model's files, and how it came to be, oldest first."""
+
+    labels: Mapping[str, int]
+    traffic: TrafficSettings | None
+    changes: tuple[Change, ...]
+
+    def value(self, label: str | None) -> Value:
+        """The version of a label, or without one, the traffic."""
+        return self.traffic if label is None else self.labels.get(label)
+
+
+def set_label(stored: Stored, label: str, version: int, author: Author, *, expected: int | None = None) -> Stored:
+    """Moves a label; a label that names the version already is no change.
+
+    Raises:
+        ConflictError: the label does not name the version that the author `expected`.
+    """
+    _check_expected(stored, label, expected)
+    return _changed(_with_edits(stored, author), "label", label, version, author)
+
+
+def remove_label(stored: Stored, label: str, author: Author) -> Stored:
+    """Takes a label away.
+
+    Raises:
+        ConflictError: there is no such label.
+    """
+    if label not in stored.labels:
+        raise ConflictError(f"label {label}: there is no such label to remove")
+    return _changed(_with_edits(stored, author), "label", label, None, author)
+
+
+def set_traffic(stored: Stored, traffic: TrafficSettings | None, author: Author) -> Stored:
+    """Divides requests in another way; None leaves it to the configuration."""
+    return _changed(_with_edits(stored, author), "traffic", None, traffic, author)
+
+
+def roll_back(stored: Stored, label: str | None, author: Author, *, expected: int | None = None) -> Stored:
+    """Takes the last change back that is in force: of the label, or without one, of whatever was changed last.
+
+    Again and again, it goes further back.
+
+    Raises:
+        ConflictError: nothing is left to be taken back, or the label does not name the version that was `expected`.
+    """
+    if label is not None:
+        _check_expected(stored, label, expected)
+    stored = _with_edits(stored, author)
+    undone = {change.undoes for change in stored.changes}
+    for change in reversed(stored.changes):
+        in_force = change.action != "rollback" and change.number not in undone
+        if in_force and label in {None, change.label}:
+            return _changed(stored, "rollback", change.label, change.before, author, undoes=change.number)
+    raise ConflictError(f"{f'label {label}' if label else 'labels and traffic'}: no change is on record to take back")
+
+
+def _check_expected(stored: Stored, label: str, expected: int | None) -> None:
+    now = stored.labels.get(label)
+    if expected is not None and now != expected:
+        found = "no version" if now is None else f"version {now}"
+        raise ConflictError(f"label {label}: expected it to name version {expected}, it names {found}")
+
+
+def _changed(
+    stored: Stored,
+    action: Literal["label", "traffic", "rollback"],
+    label: str | None,
+    after: Value,
+    author: Author,
+    *,
+    undoes: int | None = None,
+) -> Stored:
+    before = stored.value(label)
+    if before == after:
+        return stored
+    change = Change(
+        number=_next_number(stored.changes),
+        at=author.at,
+        by=author.by,
+        action=action,
+        label=label,
+        before=before,
+        after=after,
+        undoes=undoes,
+    )
+    changes = (*stored.changes, change)[-MAX_CHANGES:]
+    if label is None:
+        return Stored(stored.labels, after if isinstance(after, TrafficSettings) else None, changes)
+    labels = {name: version for name, version in stored.labels.items() if name != label}
+    return Stored({**labels, label: after} if isinstance(after, int) else labels, stored.traffic, changes)
+
+
+def _with_edits(stored: Stored, author: Author) -> Stored:
+    """With a record of what was changed otherwise since the last change of the same label, or of the traffic."""
+    on_record = {change.label: change.after for change in stored.changes}
+    changes = stored.changes
+    for label, recorded in on_record.items():
+        now = stored.value(label)
+        if now != recorded:
+            edit = Change(
+                number=_next_number(changes),
+                at=author.at,
+                by=SOMEBODY,
+                action="edit",
+                label=label,
+                before=recorded,
+                after=now,
+            )
+            changes = (*changes, edit)
+    return stored._replace(changes=changes)
+
+
+def _next_number(changes: tuple[Change, ...]) -> int:
+    return changes[-1].number + 1 if changes else 1

@@ -1,0 +1,87 @@
+"""Divides requests among targets by weight: evenly in turns, or by a key, so that its requests stay together. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+TargetT = TypeVar("TargetT")
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""As ASGI gives them: names in lower case."""
+
+_HASH_BYTES = 8
+_UNIFORM_BITS = 52
+"""As many as leave a float64 room for a half: a number between 0 and 1, and neither of them."""
+_SPARE_BITS = 8 * _HASH_BYTES - _UNIFORM_BITS
+
+
+def turns(weights: Mapping[str, int]) -> tuple[str, ...]:
+    """Whose turn it is, one after the other, until it begins anew: each as often as its weight in lowest terms.
+
+    Smooth weighted round robin: in each turn everyone gains their weight, and whoever has most pays the total. So the
+    turns of one are spread evenly, and any few of them hold nearly their share (as nginx's upstream module does it).
+    """
+    divisor = math.gcd(*weights.values())
+    left = {name: weight // divisor for name, weight in weights.items() if weight}
+    total = sum(left.values())
+    credit = dict.fromkeys(left, 0)
+    order = []
+    for _ in range(total):
+        for name, weight in left.items():
+            credit[name] += weight
+        first = max(credit, key=credit.__getitem__)
+        credit[first] -= total
+        order.append(first)
+    return tuple(order)
+
+
+def of_key(key: bytes, weights: Mapping[str, int]) -> str:
+    """The target of a key: the same in every process, and for all keys together by weight.
+
+    When one target's weight rises, keys only move to it, and when it falls or the target goes, only away from it
+    (weighted rendezvous hashing: https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash).
+    """
+    return max((name for name, weight in weights.items() if weight), key=lambda name: _score(key, name, weights[name]))
+
+
+def _score(key: bytes, name: str, weight: int) -> float:
+    digest = hashlib.blake2b(key, digest_size=_HASH_BYTES, key=hashlib.blake2b(name.encode()).digest()).digest()
+    uniform = ((int.from_bytes(digest, "big") >> _SPARE_BITS) + 0.5) / 2**_UNIFORM_BITS
+    return -weight / math.log(uniform)
+
+
+class Split(Generic[TargetT]):
+    """Picks a target for each request, of those that are there; the weights of the others go to these.
+
+    `counter` counts the turns. It outlives a split, so that one which is made anew again and again favours nobody.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, int],
+        targets: Mapping[str, TargetT],
+        counter: Iterator[int],
+        sticky_header: str = "",
+    ) -> None:
+        self._weights = {name: weight for name, weight in weights.items() if weight and name in targets}
+        self._targets = targets
+        self._turns = tuple(targets[name] for name in turns(self._weights))
+        self._length = len(self._turns)
+        self._counter = counter
+        self._sticky_header = sticky_header.lower().encode()
+
+    @property
+    def heaviest(self) -> TargetT:
+        """Who gets most; of equals the first."""
+        return self._targets[max(self._weights, key=self._weights.__getitem__)]
+
+    def pick(self, headers: Headers = ()) -> TargetT:
+        """Who answers the request with these headers."""
+        if self._sticky_header:
+            for name, value in headers:
+                if name == self._sticky_header:
+                    return self._targets[of_key(value, self._weights)]
+        return self._turns[next(self._counter) % self._length]
