@@ -122,7 +122,7 @@ class _Comparer:
 
     def _figures(self, expected: Sequence[np.ndarray], received: Sequence[np.ndarray]) -> Parity:
         spec, task = self.spec, self.description.task
-        is_float = spec.element.numpy.kind == "f"
+        is_float = spec.element.kind == "f"
         if task == "regression" and is_float and spec.shape == (None, 1):
             return parity.compare_predictions(np.concatenate(expected), np.concatenate(received), names=self.names)
         if task == "classification" and is_float and len(spec.shape) == SCORES_RANK:

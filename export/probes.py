@@ -68,7 +68,7 @@ def _levels(spec: TensorSpec) -> Sequence[float | bytes]:
         return WORDS[:2]
     if dtype == np.uint8:
         return PIXEL_LEVELS
-    return NUMBERS if dtype.kind == "f" else INTEGERS
+    return NUMBERS if spec.element.kind == "f" else INTEGERS
 
 
 def _random(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, ...]) -> np.ndarray:
@@ -77,7 +77,7 @@ def _random(generator: np.random.Generator, spec: TensorSpec, shape: tuple[int, 
         return np.array(WORDS, dtype=object)[generator.integers(0, len(WORDS), shape)]
     if dtype == np.uint8:
         return generator.integers(0, 256, shape, np.uint8)
-    if dtype.kind == "f":
+    if spec.element.kind == "f":
         return np.asarray(generator.normal(0, RANDOM_NUMBERS_DEVIATION, shape)).astype(dtype)
     return np.asarray(generator.integers(0, 2 if dtype.kind == "b" else RANDOM_INTEGERS, shape)).astype(dtype)
 

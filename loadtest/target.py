@@ -38,7 +38,7 @@ class Target:
         """Random pixels, or numbers from 0 to 1, of the input's dtype: `[count, …]`."""
         shape = (count, *(size or 1 for size in self.input.shape[1:]))
         generator = np.random.default_rng(seed)
-        if self.input.element.numpy.kind == "f":
+        if self.input.element.kind == "f":
             return generator.random(shape).astype(self.input.element.numpy)
         return generator.integers(0, 256, shape).astype(self.input.element.numpy)
 

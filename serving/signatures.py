@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -36,6 +38,18 @@ class DType:
         """Whether elements are byte strings instead of numbers."""
         return self.name == "string"
 
+    @property
+    def kind(self) -> str:
+        """The kind of number, as numpy's `dtype.kind`, which counts bfloat16 among the others: here it is "f"."""
+        return "f" if self.name == "bfloat16" else self.numpy.kind
+
+    @property
+    def limits(self) -> Any:
+        """The smallest and the largest finite number of it, as `min` and `max`; not of bool and string."""
+        if self.name == "bfloat16":
+            return ml_dtypes.finfo(self.numpy)  # type: ignore[no-untyped-call]
+        return np.finfo(self.numpy) if self.kind == "f" else np.iinfo(self.numpy)
+
 
 DTYPES: Mapping[str, DType] = MappingProxyType(
     {
@@ -50,6 +64,7 @@ DTYPES: Mapping[str, DType] = MappingProxyType(
             DType("string", np.dtype(object), 7, "tensor(string)", "BYTES"),
             DType("int64", np.dtype(np.int64), 9, "tensor(int64)", "INT64"),
             DType("bool", np.dtype(np.bool_), 10, "tensor(bool)", "BOOL"),
+            DType("bfloat16", np.dtype(ml_dtypes.bfloat16), 14, "tensor(bfloat16)", "BF16"),
             DType("uint16", np.dtype(np.uint16), 17, "tensor(uint16)", "UINT16"),
             DType("float16", np.dtype(np.float16), 19, "tensor(float16)", "FP16"),
             DType("uint32", np.dtype(np.uint32), 22, "tensor(uint32)", "UINT32"),

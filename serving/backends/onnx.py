@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from serving.backends.base import Tensors
+from serving.backends.onnx_bfloat16 import run_with_bfloat16
 from serving.bundle import ONNX_MODEL, SAVED_MODEL, Manifest
 from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
@@ -24,7 +25,9 @@ class OnnxBackend:
     def __init__(self, session: onnxruntime.InferenceSession, signature: Signature) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._output_names = [spec.name for spec in signature.outputs]
-        self._has_strings = any(spec.element.is_string for spec in (*signature.inputs, *signature.outputs))
+        dtypes = {spec.dtype for spec in (*signature.inputs, *signature.outputs)}
+        self._has_strings = "string" in dtypes
+        self._run = run_with_bfloat16 if "bfloat16" in dtypes else onnxruntime.InferenceSession.run
         self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
 
     @classmethod
@@ -60,7 +63,7 @@ class OnnxBackend:
             raise InferenceError(f"the model is closed, signature {signature_name} cannot run")
         given = {name: _to_text(name, array) for name, array in inputs.items()} if self._has_strings else inputs
         try:
-            outputs = self._session.run(self._output_names, given)
+            outputs = self._run(self._session, self._output_names, given)
         except Exception as error:  # as above
             raise InferenceError(f"ONNX Runtime failed: {_first_line(error)}") from error
         if self._has_strings:

@@ -73,7 +73,7 @@ def convert(name: str, values: Any, tensorflow_dtype: str) -> np.ndarray:
             converted = array.astype(dtype.numpy)
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f'input "{name}": expected {dtype.name} values of one shape: {error}') from error
-    if dtype.numpy.kind == "f":
+    if dtype.kind == "f":
         fits = np.array_equal(np.isfinite(converted), np.isfinite(array.astype(np.float64)))
     else:
         fits = np.array_equal(converted, array)
@@ -83,10 +83,9 @@ def convert(name: str, values: Any, tensorflow_dtype: str) -> np.ndarray:
 
 
 def _range(dtype: DType) -> str:
-    if dtype.numpy.kind == "b":
+    if dtype.kind == "b":
         return "bool values"
-    limits: Any = np.finfo(dtype.numpy) if dtype.numpy.kind == "f" else np.iinfo(dtype.numpy)
-    return f"{dtype.name} values from {limits.min} to {limits.max}"
+    return f"{dtype.name} values from {dtype.limits.min} to {dtype.limits.max}"
 
 
 def _dtype_of(tensorflow_dtype: str) -> DType:

@@ -65,7 +65,7 @@ class OipGrpc:
         )
 
     async def model_infer(self, message: bytes, deadline: float | None) -> bytes:
-        """`ModelInfer`: answers raw when asked raw, and where an output is FP16, which has no typed list."""
+        """`ModelInfer`: answers raw when asked raw, and where an output is FP16 or BF16, which have no typed list."""
         request = ModelInferRequest.FromString(message)
         name = request.model_name
         if not name:

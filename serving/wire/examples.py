@@ -20,7 +20,7 @@ from serving.wire.atelier_tfs_pb2 import Example, Feature, FloatList, Input, Unp
 _LIST_OF_KIND: Mapping[str, str] = MappingProxyType(
     {"f": "float_list", "i": "int64_list", "u": "int64_list", "b": "int64_list", "O": "bytes_list"}
 )
-"""The list of a feature that holds a tensor's values, by the kind of its numpy dtype."""
+"""The list of a feature that holds a tensor's values, by the kind of its dtype."""
 
 
 def examples_of(message: Input) -> list[bytes]:
@@ -53,7 +53,7 @@ def decode_example(serialized: bytes, spec: TensorSpec) -> np.ndarray:
         names = ", ".join(sorted(features)) or "none"
         raise InvalidInputError(f'expected a feature "{spec.name}", received {names[:80]}')
     feature = features[spec.name]
-    expected, received = _LIST_OF_KIND[spec.element.numpy.kind], feature.WhichOneof("kind") or "no values"
+    expected, received = _LIST_OF_KIND[spec.element.kind], feature.WhichOneof("kind") or "no values"
     if received != expected:
         raise InvalidInputError(f'feature "{spec.name}": expected {expected}, received {received}')
     row_shape = [size or 0 for size in spec.shape[1:]]
@@ -76,7 +76,7 @@ def encode_feature(feature: Feature, values: np.ndarray) -> None:
 
 def _values(feature: Feature, spec: TensorSpec, count: int) -> np.ndarray:
     dtype = spec.element.numpy
-    if dtype.kind == "f":
+    if spec.element.kind == "f":
         return _floats(feature.float_list, spec.name, count).astype(dtype, copy=False)
     if spec.element.is_string:
         strings = np.empty(len(feature.bytes_list.value), dtype=object)

@@ -9,15 +9,18 @@ import base64
 import binascii
 import contextlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import orjson
 
 from serving.errors import InvalidInputError
-from serving.signatures import DEFAULT_SIGNATURE
+from serving.signatures import DEFAULT_SIGNATURE, DTYPES
 
 _SHOWN_CHARACTERS = 80
+_SMALL_FLOATS = (DTYPES["float16"].numpy, DTYPES["bfloat16"].numpy)
+_KINDS_OF_FLOATS = ("f", DTYPES["bfloat16"].numpy.kind)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -68,6 +71,16 @@ def dump(document: Any, *, finite: bool) -> bytes:
     if finite:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(document, default=_shortest_floats, separators=(",", ":")).encode()
+
+
+def all_finite(arrays: Iterable[np.ndarray]) -> bool:
+    """Whether no number of them is NaN or infinite, which are no JSON."""
+    return all(array.dtype.kind not in _KINDS_OF_FLOATS or bool(np.isfinite(array).all()) for array in arrays)
+
+
+def printable_floats(array: np.ndarray) -> np.ndarray:
+    """The same numbers in a dtype that orjson prints: it knows none of the smaller floats."""
+    return array.astype(np.float32) if array.dtype in _SMALL_FLOATS else array
 
 
 def is_b64(value: Any) -> bool:

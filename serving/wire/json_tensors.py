@@ -17,10 +17,20 @@ import numpy as np
 
 from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec, format_shape
-from serving.wire.json_bodies import decode_string, dump, is_b64, kind_of, parse_object, shorten, signature_name_of
+from serving.wire.json_bodies import (
+    all_finite,
+    decode_string,
+    dump,
+    is_b64,
+    kind_of,
+    parse_object,
+    printable_floats,
+    shorten,
+    signature_name_of,
+)
 
 _ACCEPTED_TYPES: Mapping[str, set[type]] = MappingProxyType({"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}})
-"""Types that JSON values may arrive as, by the kind of numpy dtype that the model expects: integers reject 1.0."""
+"""Types that JSON values may arrive as, by the kind of dtype that the model expects: integers reject 1.0."""
 _NAMES_OF_TYPES = MappingProxyType(
     {bool: "booleans", int: "integers", float: "decimals", str: "strings", dict: "objects", type(None): "null"}
 )
@@ -89,8 +99,7 @@ def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "col
             if len(values) > 1
             else next(iter(values.values()))
         }
-    finite = all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in outputs.values())
-    return dump(document, finite=finite)
+    return dump(document, finite=all_finite(outputs.values()))
 
 
 def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
@@ -147,21 +156,22 @@ def decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
 
 
 def _decode_numbers(values: Any, spec: TensorSpec) -> np.ndarray:
-    expected = spec.element.numpy
+    expected, kind = spec.element.numpy, spec.element.kind
     types = _types_of_values(values, len(spec.shape))
     if list in types:
         raise _wrong_depth(values, spec)
-    if refused := types - _ACCEPTED_TYPES[expected.kind]:
-        received = " and ".join(sorted(_NAMES_OF_TYPES[kind] for kind in refused))
+    if refused := types - _ACCEPTED_TYPES[kind]:
+        received = " and ".join(sorted(_NAMES_OF_TYPES[received] for received in refused))
         raise InvalidInputError(f'input "{spec.name}": expected {spec.dtype} values, received {received}')
     try:
         with np.errstate(over="ignore"):
-            array = np.array(values, expected)
+            # ml_dtypes' bfloat16 takes no integer that is larger than an int64.
+            array = np.array(values, np.float64 if spec.dtype == "bfloat16" else expected).astype(expected, copy=False)
     except OverflowError as error:
         raise _out_of_range(values, spec) from error
     except (TypeError, ValueError) as error:
         raise _ragged(spec) from error
-    if expected.kind == "f" and np.isinf(array).any() and np.isfinite(np.array(values, float)[np.isinf(array)]).any():
+    if kind == "f" and np.isinf(array).any() and np.isfinite(np.array(values, float)[np.isinf(array)]).any():
         raise _out_of_range(values, spec)
     return array
 
@@ -216,9 +226,8 @@ def _ragged(spec: TensorSpec) -> InvalidInputError:
 
 
 def _out_of_range(values: Any, spec: TensorSpec) -> InvalidInputError:
-    dtype = spec.element.numpy
-    limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
-    lowest, highest = np.array([limits.min, limits.max], dtype).tolist()
+    limits = spec.element.limits
+    lowest, highest = np.array([limits.min, limits.max], spec.element.numpy).tolist()
     numbers = (value for value in np.array(values, dtype=object).ravel() if abs(value) != math.inf)
     outside = next(value for value in numbers if value < lowest or value > highest)
     return InvalidInputError(
@@ -252,8 +261,8 @@ def _collect_strings(values: Any, flat: list[bytes], spec: TensorSpec, depth: in
 
 def _jsonable(name: str, array: np.ndarray) -> Any:
     if array.dtype != object:
-        # orjson prints float32 and float64 in their shortest form, but knows no float16 and no array of no dimensions.
-        array = array.astype(np.float32) if array.dtype == np.float16 else array
+        # orjson prints float32 and float64 in their shortest form, no smaller floats, and no array of no dimensions.
+        array = printable_floats(array)
         return np.ascontiguousarray(array) if array.ndim else array[()]
     flat = np.empty(array.size, dtype=object)
     flat[:] = [_json_string(value, as_base64=name.endswith("_bytes")) for value in array.ravel()]

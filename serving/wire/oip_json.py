@@ -14,7 +14,7 @@ import numpy as np
 
 from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec, format_shape
-from serving.wire.json_bodies import dump, kind_of, parse_object, shorten
+from serving.wire.json_bodies import all_finite, dump, kind_of, parse_object, printable_floats, shorten
 from serving.wire.json_tensors import decode_values
 from serving.wire.oip_parameters import Parameters, refuse_unsupported
 from serving.wire.oip_tensors import check_names, check_tensor, decode_raw, encode_raw, reshape
@@ -137,9 +137,7 @@ def encode_response(
     if request_id is not None:
         document["id"] = request_id
     document["outputs"] = entries
-    in_json = [array for _, array, as_binary in outputs if not as_binary]
-    finite = all(array.dtype.kind != "f" or bool(np.isfinite(array).all()) for array in in_json)
-    header = dump(document, finite=finite)
+    header = dump(document, finite=all_finite(array for _, array, as_binary in outputs if not as_binary))
     return (b"".join([header, *binary]), len(header)) if binary else (header, None)
 
 
@@ -229,7 +227,7 @@ def _flag(parameters: Parameters, name: str, where: str) -> bool | None:
 
 
 def _numbers(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array.astype(np.float32) if array.dtype == np.float16 else array).ravel()
+    return np.ascontiguousarray(printable_floats(array)).ravel()
 
 
 def _texts(name: str, array: np.ndarray) -> list[str]:

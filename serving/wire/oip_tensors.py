@@ -1,7 +1,7 @@
 """Tensors of the Open Inference Protocol to numpy and back: raw bytes, and gRPC's typed lists.
 
 Source: the protocol's "Tensor Data" section, and Triton's binary tensor data extension: little-endian, row-major,
-without padding; an element of BYTES is its length as u32 and its bytes. FP16 has no typed list.
+without padding; an element of BYTES is its length as u32 and its bytes. FP16 and BF16 have no typed list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TYPED_FIELD = MappingProxyType(
         **dict.fromkeys(("uint8", "uint16", "uint32"), "uint_contents"),
     }
 )
-"""The list that gRPC's typed contents hold a dtype in; float16 has none."""
+"""The list that gRPC's typed contents hold a dtype in; float16 and bfloat16 have none."""
 
 
 def check_names(received: Sequence[str], signature: Signature) -> None:

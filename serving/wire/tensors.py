@@ -21,6 +21,7 @@ from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo, TensorShape, Unpack
 
 _DTYPE_OF_NUMBER = MappingProxyType({dtype.tensorflow: dtype for dtype in DTYPES.values()})
 _INT_VAL = ("uint8", "int8", "uint16", "int16", "int32")
+_HALF_VAL = ("float16", "bfloat16")
 _TYPED_FIELD = MappingProxyType(
     {
         "float32": "float_val",
@@ -28,7 +29,7 @@ _TYPED_FIELD = MappingProxyType(
         "string": "string_val",
         "int64": "int64_val",
         "bool": "bool_val",
-        "float16": "half_val",
+        **dict.fromkeys(_HALF_VAL, "half_val"),
         "uint32": "uint32_val",
         "uint64": "uint64_val",
         **dict.fromkeys(_INT_VAL, "int_val"),
@@ -83,7 +84,7 @@ def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
         tensor.float_val.append(array.tobytes())
     elif dtype.name == "float64":
         tensor.double_val.append(array.tobytes())
-    elif dtype.name == "float16":
+    elif dtype.name in _HALF_VAL:
         tensor.half_val.extend(array.view(np.uint16).ravel().tolist())
     else:
         getattr(tensor, _TYPED_FIELD[dtype.name]).extend(array.ravel().tolist())
@@ -151,8 +152,8 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
 
 
 def _narrow(values: np.ndarray, spec: TensorSpec, field: str) -> np.ndarray:
-    """Small integers, and float16 as its bits, travel as int32."""
-    narrowed = values.astype(np.uint16 if spec.dtype == "float16" else spec.element.numpy)
+    """Small integers, and float16 and bfloat16 as their bits, travel as int32."""
+    narrowed = values.astype(np.uint16 if field == "half_val" else spec.element.numpy)
     if not np.array_equal(narrowed, values):
         raise InvalidInputError(f'input "{spec.name}": {field} holds a value that does not fit into {spec.dtype}')
     return narrowed.view(spec.element.numpy)

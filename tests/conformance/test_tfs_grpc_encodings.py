@@ -23,7 +23,7 @@ Stub = prediction_service_pb2_grpc.PredictionServiceStub
 FIELDS = {
     "float32": "float_val",
     "float64": "double_val",
-    "float16": "half_val",
+    **dict.fromkeys(("float16", "bfloat16"), "half_val"),
     "string": "string_val",
     "int64": "int64_val",
     "bool": "bool_val",
@@ -40,8 +40,7 @@ def rows_of(dtype: DType) -> np.ndarray:
         return np.array([[b"a", "ü".encode()], [b"", b"long " * 50]], object)
     if dtype.numpy.kind == "b":
         return np.array([[True, False], [False, True]])
-    limits = np.finfo(dtype.numpy) if dtype.numpy.kind == "f" else np.iinfo(dtype.numpy)
-    return np.array([[limits.min, limits.max], [1, 0]], dtype.numpy)
+    return np.array([[dtype.limits.min, dtype.limits.max], [1, 0]], dtype.numpy)
 
 
 def typed(dtype: DType, rows: np.ndarray, *, values: int | None = None) -> tf.compat.v1.TensorProto:
@@ -51,7 +50,7 @@ def typed(dtype: DType, rows: np.ndarray, *, values: int | None = None) -> tf.co
     tensor.dtype = dtype.tensorflow
     for size in rows.shape:
         tensor.tensor_shape.dim.add(size=size)
-    flat = rows.ravel() if dtype.name != "float16" else rows.view(np.uint16).ravel()
+    flat = rows.ravel() if FIELDS[dtype.name] != "half_val" else rows.view(np.uint16).ravel()
     getattr(tensor, FIELDS[dtype.name]).extend(flat[:values].tolist())
     return tensor
 
@@ -110,6 +109,7 @@ def test_the_answer_is_in_the_dtypes_own_field(dtype: DType, stub: Stub) -> None
         ("int64", unpacked_varints(10, [5, -2])),
         ("bool", unpacked_varints(11, [1, 0])),
         ("float16", unpacked_varints(13, [0x3800, 0xC000])),
+        ("bfloat16", unpacked_varints(13, [0x3F00, 0xC000])),
         ("uint32", unpacked_varints(16, [5, 2])),
         ("uint64", unpacked_varints(17, [5, 2])),
     ],
@@ -149,7 +149,7 @@ def test_content_of_another_size_is_refused(stub: Stub) -> None:
     )
 
 
-@pytest.mark.parametrize("dtype", [tf.bfloat16, tf.complex64, tf.qint8], ids=lambda dtype: dtype.name)
+@pytest.mark.parametrize("dtype", [tf.complex64, tf.qint8], ids=lambda dtype: dtype.name)
 def test_dtypes_that_no_model_here_has_are_refused_by_their_numbers(dtype: tf.DType, stub: Stub) -> None:
     tensor = typed(DTYPES["float32"], rows_of(DTYPES["float32"]))
     tensor.dtype = dtype.as_datatype_enum

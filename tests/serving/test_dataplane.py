@@ -311,7 +311,7 @@ async def test_a_model_that_answers_the_wrong_number_of_rows_fails_as_a_model(ne
         await stand.predict(Target("digits"))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "uint8", "int8", "int64", "bool"])
 def test_the_best_classes_are_those_of_the_highest_scores_in_every_dtype(dtype: str) -> None:
     scores = np.array([0, 1, 0, 1] if dtype == "bool" else [0, 100, 3, 120]).astype(dtype)
     best = best_classes(scores, ["a", "b", "c"], 3)

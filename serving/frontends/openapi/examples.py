@@ -24,7 +24,7 @@ def request_of(name: str, signature: Signature, signatures: Mapping[str, Signatu
     body = object_of({"examples": {"type": "array", "items": example, "minItems": 1}}, named, required)
     if source is None or _count(source) > EXAMPLE_MAX_VALUES:
         return body, None
-    value = {"f": 0.5, "b": True}.get(source.element.numpy.kind, 1)
+    value = {"f": 0.5, "b": True}.get(source.element.kind, 1)
     shown = {"examples": [{source.name: [value] * _count(source)}]}
     return body, shown if name == DEFAULT_SIGNATURE else {"signature_name": name, **shown}
 

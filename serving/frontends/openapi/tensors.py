@@ -121,15 +121,15 @@ def _nested(shape: tuple[int | None, ...], element: Schema) -> Schema:
 
 def values_taken(spec: TensorSpec) -> Schema:
     """One value of a tensor that is sent."""
-    kind = spec.element.numpy.kind
+    kind = spec.element.kind
     if spec.element.is_string:
         return {"oneOf": [{"type": "string"}, B64]}
     if kind == "b":
         return {"type": "boolean"}
     if kind == "f":
-        number = np.finfo(spec.dtype)
+        number = spec.element.limits
         return {"type": "number", "minimum": float(number.min), "maximum": float(number.max)}
-    whole = np.iinfo(spec.dtype)
+    whole = spec.element.limits
     return {"type": "integer", "minimum": int(whole.min), "maximum": int(whole.max)}
 
 
@@ -137,7 +137,7 @@ def _answered(spec: TensorSpec) -> Schema:
     """Numbers of answers have no bounds: NaN and Infinity come bare, as TensorFlow Serving writes them."""
     if spec.element.is_string:
         return B64 if spec.name.endswith("_bytes") else {"type": "string"}
-    return {"type": {"b": "boolean", "f": "number"}.get(spec.element.numpy.kind, "integer")}
+    return {"type": {"b": "boolean", "f": "number"}.get(spec.element.kind, "integer")}
 
 
 def _values(spec: TensorSpec) -> int:

@@ -61,6 +61,8 @@ def test_an_answer_has_no_id_where_the_request_has_none(gateway: RunningGateway)
 def test_half_floats_may_be_json_too(gateway: RunningGateway) -> None:
     answer = ask(gateway, body([0.5, 1, 2, 65504], datatype="FP16"), "echo-FP16").json()
     assert answer["outputs"][0]["data"] == [0.5, 1.0, 2.0, 65504.0]
+    answer = ask(gateway, body([0.5, 1, 3.140625, 1e38], datatype="BF16"), "echo-BF16").json()
+    assert answer["outputs"][0]["data"] == [0.5, 1.0, 3.140625, 9.96921e37]
 
 
 def test_nan_and_infinity_are_written_bare(gateway: RunningGateway) -> None:
@@ -168,7 +170,7 @@ REFUSALS = {
     ),
     "another rank": Refusal(body(shape=[4]), 'input "x": expected shape [?, ?], received [4]'),
     "another datatype": Refusal(body(datatype="FP64"), 'input "x": expected datatype FP32, received FP64'),
-    "an unknown datatype": Refusal(body(datatype="BF16"), 'input "x": expected datatype FP32, received BF16'),
+    "an unknown datatype": Refusal(body(datatype="FP8"), 'input "x": expected datatype FP32, received FP8'),
     "too few values": Refusal(body([1, 2, 3]), 'input "x": expected 4 values for shape [2, 2], received 3'),
     "ragged lists": Refusal(body([[1, 2], [3]]), 'input "x": expected rows of one shape [?, ?], received ragged lists'),
     "text for numbers": Refusal(body(["a", "b", "c", "d"]), 'input "x": expected float32 values, received strings'),

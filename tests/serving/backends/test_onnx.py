@@ -35,6 +35,7 @@ ONNX_NUMBER = {
     "bool": TensorProto.BOOL,
     "uint16": TensorProto.UINT16,
     "float16": TensorProto.FLOAT16,
+    "bfloat16": TensorProto.BFLOAT16,
     "uint32": TensorProto.UINT32,
     "uint64": TensorProto.UINT64,
 }
@@ -132,21 +133,62 @@ def test_weights_beside_the_model_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "kind"),
+    ("operator", "output", "kind"),
     [
-        (helper.make_tensor_value_info("y", TensorProto.BFLOAT16, ["N"]), "tensor(bfloat16)"),
-        (helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None), "seq(tensor(float))"),
+        ("Identity", helper.make_tensor_value_info("y", TensorProto.FLOAT8E4M3FN, ["N"]), "tensor(float8e4m3fn)"),
+        (
+            "SequenceConstruct",
+            helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None),
+            "seq(tensor(float))",
+        ),
     ],
 )
-def test_types_that_no_client_can_ask_for_are_refused(tmp_path: Path, output: Any, kind: str) -> None:
-    bfloat = kind == "tensor(bfloat16)"
-    given = helper.make_tensor_value_info("x", TensorProto.BFLOAT16 if bfloat else TensorProto.FLOAT, ["N"])
-    node = helper.make_node("Identity" if bfloat else "SequenceConstruct", ["x"], ["y"])
+def test_types_that_no_client_can_ask_for_are_refused(tmp_path: Path, operator: str, output: Any, kind: str) -> None:
+    taken = TensorProto.FLOAT if operator == "SequenceConstruct" else TensorProto.FLOAT8E4M3FN
+    given = helper.make_tensor_value_info("x", taken, ["N"])
+    node = helper.make_node(operator, ["x"], ["y"])
     graph = helper.make_graph([node], "odd", [given], [output])
     onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "model.onnx"
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), tmp_path / "model.onnx"
     )
     assert f"has type {kind}, which has no TensorFlow Serving equivalent here" in refusal(tmp_path)
+
+
+def test_bfloat16_comes_back_bit_by_bit(tmp_path: Path) -> None:
+    backend = load(write_identity_model(tmp_path, TensorProto.BFLOAT16, ["N", 2]))
+    bits = np.arange(2**16, dtype=np.uint16).reshape(-1, 2)
+    answer = backend.run(DEFAULT_SIGNATURE, {"x": bits.view(DTYPES["bfloat16"].numpy)})["y"]
+    assert answer.dtype == DTYPES["bfloat16"].numpy
+    assert answer.view(np.uint16).tolist() == bits.tolist()
+    no_rows = np.zeros((0, 2), DTYPES["bfloat16"].numpy)
+    assert backend.run(DEFAULT_SIGNATURE, {"x": no_rows})["y"].shape == (0, 2)
+
+
+def test_bfloat16_goes_together_with_other_dtypes(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["x"], ["wide"], to=TensorProto.FLOAT),
+            helper.make_node("Add", ["wide", "b"], ["y"]),
+        ],
+        "mixed",
+        [
+            helper.make_tensor_value_info("x", TensorProto.BFLOAT16, ["N"]),
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, ["N"]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "model.onnx")
+    inputs = {"x": np.array([0.5, -3], DTYPES["bfloat16"].numpy), "b": np.float32([1, 2])}
+    assert load(tmp_path).run(DEFAULT_SIGNATURE, inputs)["y"].tolist() == [1.5, -1.0]
+
+
+def test_a_bfloat16_operator_that_the_processor_lacks_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    taken, given = (helper.make_tensor_value_info(name, TensorProto.BFLOAT16, ["N"]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "sum", [taken], [given])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "model.onnx")
+    assert "NOT_IMPLEMENTED" in refusal(tmp_path)
 
 
 def test_a_run_that_fails_says_what_onnx_runtime_said_in_one_line(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from serving.signatures import DTYPES
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import plain
@@ -42,6 +43,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     write_two_input_model(models / "pair" / "1")
     write_identity_model(models / "text" / "1", TensorProto.STRING, ["N"])
     write_identity_model(models / "half" / "1", TensorProto.FLOAT16, ["N", 2])
+    write_identity_model(models / "short" / "1", TensorProto.BFLOAT16, ["N", 2])
     with running_gateway(models) as running:
         yield running
 
@@ -79,6 +81,9 @@ def test_several_inputs_go_by_name_and_several_outputs_come_so(client: Client) -
 def test_nan_and_infinity_and_half_precision_are_exact(client: Client) -> None:
     sent = np.float16([[np.nan, np.inf], [-0.0, 65504]])
     assert client.predict("half", {"x": sent}).output.tobytes() == sent.tobytes()
+    short = sent.astype(DTYPES["bfloat16"].numpy)
+    answer = client.predict("short", {"x": short}).output
+    assert (answer.dtype, answer.tobytes()) == (short.dtype, short.tobytes())
 
 
 def test_strings_and_bytes_are_answered_as_bytes(client: Client) -> None:

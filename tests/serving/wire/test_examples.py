@@ -45,7 +45,7 @@ def test_integers_travel_in_an_int64_list(dtype: str) -> None:
     assert decoded.tolist() == row.tolist()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 def test_floats_travel_in_a_float_list(dtype: str) -> None:
     decoded = decode_example(example(x=np.float32([0.5, -1.0, np.inf])), spec(dtype, 3))
 

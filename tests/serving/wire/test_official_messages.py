@@ -8,7 +8,6 @@ import tensorflow as tf
 from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
@@ -17,14 +16,10 @@ from serving.repository.transition import State
 from serving.signatures import DTYPES, DType, Signature, TensorSpec
 from serving.wire import atelier_tfs_pb2 as ours
 from serving.wire.tensors import decode_tensor, encode_content, encode_tensor, encode_tensor_info
+from tests.support.arrays import arrays
 from tests.support.wire_forms import BYTES, field, tensor_head, unpacked_doubles, unpacked_floats, varint
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=list(DTYPES))
-
-
-def arrays(dtype: DType) -> st.SearchStrategy[np.ndarray]:
-    elements = st.binary(max_size=6) if dtype.is_string else None
-    return hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4), elements=elements)
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 from serving.errors import ServingError
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire.oip_json import decode_inputs, decode_raw_body, encode_response, parse_infer_body
+from tests.support.arrays import arrays
 
 NUMERIC = [dtype.name for dtype in DTYPES.values() if not dtype.is_string]
 JSON = st.recursive(
@@ -81,7 +81,7 @@ def test_what_is_answered_is_what_the_model_gave(
     data: st.DataObject, name: str, as_binary: bool, request_id: str | None
 ) -> None:
     dtype = DTYPES[name]
-    array = data.draw(hnp.arrays(dtype.numpy, hnp.array_shapes(max_dims=3, max_side=4)))
+    array = data.draw(arrays(dtype, min_dims=1, min_side=1))
     content, header_bytes = encode_response("m", 3, request_id, [(TensorSpec("y", name, ()), array, as_binary)])
     document = json.loads(content[:header_bytes])
     (output,) = document["outputs"]
@@ -93,4 +93,7 @@ def test_what_is_answered_is_what_the_model_gave(
         assert output["parameters"] == {"binary_data_size": array.nbytes}
     else:
         assert header_bytes is None
-        np.testing.assert_array_equal(np.array(output["data"], dtype.numpy).reshape(array.shape), array)
+        if name == "bfloat16":  # whose NaN numpy's comparison does not know
+            array = array.astype(np.float32)
+        found = np.array(output["data"], array.dtype).reshape(array.shape)
+        np.testing.assert_array_equal(found, array)

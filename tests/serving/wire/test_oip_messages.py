@@ -12,7 +12,6 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from tritonclient.grpc import model_config_pb2, service_pb2
 from tritonclient.utils import np_to_triton_dtype, triton_to_np_dtype
 
@@ -21,6 +20,8 @@ from serving.wire import atelier_oip_pb2 as ours
 from serving.wire.oip_parameters import parameters_of
 from serving.wire.oip_tensors import TYPED_FIELD, decode_contents, decode_raw, encode_contents, encode_raw
 from serving.wire.services import DECLARED_AS_BYTES
+from tests.support.arrays import arrays
+from tests.support.oip import as_triton_has
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=list(DTYPES))
 OFFICIAL = {
@@ -33,11 +34,6 @@ OFFICIAL = {
     "ServerRequest": service_pb2.ServerLiveRequest.DESCRIPTOR,
     "UnpackedTensorContents": service_pb2.InferTensorContents.DESCRIPTOR,
 }
-
-
-def arrays(dtype: DType) -> st.SearchStrategy[np.ndarray]:
-    elements = st.binary(max_size=6) if dtype.is_string else None
-    return hnp.arrays(dtype.numpy, hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4), elements=elements)
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -61,16 +57,17 @@ def test_datatypes_of_the_configuration_have_the_official_numbers() -> None:
 
 @EVERY_DTYPE
 def test_names_of_datatypes_are_tritons(dtype: DType) -> None:
-    assert np_to_triton_dtype(dtype.numpy) == dtype.oip
-    assert np.dtype(triton_to_np_dtype(dtype.oip)) == dtype.numpy
+    if dtype.oip != "BF16":  # for which Triton's clients have float32
+        assert np_to_triton_dtype(dtype.numpy) == dtype.oip
+    assert np.dtype(triton_to_np_dtype(dtype.oip)) == as_triton_has(np.zeros(1, dtype.numpy)).dtype
 
 
 @EVERY_DTYPE
 @given(data=st.data())
 def test_what_tritons_client_writes_is_read(dtype: DType, data: st.DataObject) -> None:
-    array = data.draw(arrays(dtype))
+    array = data.draw(arrays(dtype, min_dims=1))
     written = triton.InferInput("x", array.shape, dtype.oip)
-    written.set_data_from_numpy(array)
+    written.set_data_from_numpy(as_triton_has(array))
     official = service_pb2.ModelInferRequest(
         model_name="m", inputs=[written._get_tensor()], raw_input_contents=[written._get_content()]
     )
@@ -85,19 +82,19 @@ def test_what_tritons_client_writes_is_read(dtype: DType, data: st.DataObject) -
 @EVERY_DTYPE
 @given(data=st.data())
 def test_what_is_written_raw_tritons_client_reads(dtype: DType, data: st.DataObject) -> None:
-    array = data.draw(arrays(dtype))
+    array = data.draw(arrays(dtype, min_dims=1))
     response = ours.ModelInferResponse(model_name="m", raw_output_contents=[encode_raw(array)])
     response.outputs.add(name="y", datatype=dtype.oip, shape=array.shape)
     official = service_pb2.ModelInferResponse.FromString(response.SerializeToString())
 
-    assert same(triton.InferResult(official).as_numpy("y"), array)
+    assert same(triton.InferResult(official).as_numpy("y"), as_triton_has(array))
 
 
 @pytest.mark.parametrize("name", TYPED_FIELD)
 @given(data=st.data())
 def test_typed_contents_are_the_same_numbers_both_ways(name: str, data: st.DataObject) -> None:
     dtype = DTYPES[name]
-    array = data.draw(arrays(dtype))
+    array = data.draw(arrays(dtype, min_dims=1))
     official = service_pb2.InferTensorContents(**{TYPED_FIELD[name]: array.ravel().tolist()})
     received = ours.InferTensorContents.FromString(official.SerializeToString())
     written = ours.InferTensorContents()
