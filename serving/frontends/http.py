@@ -91,15 +91,6 @@ def check_size(size: int, max_bytes: int) -> None:
         raise PayloadTooLargeError(f"request body: expected at most {max_bytes:,} bytes, received more")
 
 
-def already_read(body: bytes) -> Receive:
-    """A `receive` that gives this body, for whom a request is handed on to."""
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": body}
-
-    return receive
-
-
 def header_of(scope: Scope, name: bytes) -> str:
     """The request's header of that lower-case name, empty without one."""
     return next((value.decode("latin-1") for known, value in scope["headers"] if known == name), "")

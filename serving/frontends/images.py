@@ -11,11 +11,11 @@ from urllib.parse import parse_qs
 
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
+from serving.frontends.departures import Departures
 from serving.frontends.http import (
     Receive,
     Scope,
     Send,
-    already_read,
     check_size,
     header_of,
     read_body,
@@ -54,6 +54,7 @@ class Images:
         self,
         plane: DataPlane,
         rest: TfsRest,
+        departures: Departures,
         executor: Executor,
         max_request_bytes: int,
         max_json_bytes: int,
@@ -61,6 +62,7 @@ class Images:
     ) -> None:
         self._plane = plane
         self._rest = rest
+        self._departures = departures
         self._executor = executor
         self._max_request_bytes = max_request_bytes
         self._max_json_bytes = max_json_bytes
@@ -79,13 +81,12 @@ class Images:
             check_size(len(body), self._max_json_bytes)
             files, is_single = await self._apart(partial(parse_json, body, self._max_images))
         else:
-            await self._rest.post(address, already_read(body), send)
+            await self._rest.answer(address, body, receive, send)
             return
-        await self._answer(address, files, parse_top_k(scope["query_string"]), send, is_single=is_single)
+        answer = self._answer(address, files, parse_top_k(scope["query_string"]), is_single=is_single)
+        await send_json(send, 200, await self._departures.watch(receive, answer))
 
-    async def _answer(
-        self, address: Address, files: list[ImageFile], top_k: int, send: Send, *, is_single: bool
-    ) -> None:
+    async def _answer(self, address: Address, files: list[ImageFile], top_k: int, *, is_single: bool) -> dict[str, Any]:
         """`{"model_spec": …, "classes": [{"index", "label", "probability"}, …]}`, best first, or `"images"` of such."""
         target = Target(address.name, address.version, address.label)
         answer = await self._plane.classify_images(target, files, top_k, api=_API)
@@ -94,7 +95,7 @@ class Images:
             (document["classes"],) = answer.classes
         else:
             document["images"] = [{"classes": classes} for classes in answer.classes]
-        await send_json(send, 200, document)
+        return document
 
     async def _apart(self, parse: Callable[[], ResultT]) -> ResultT:
         """In a thread: a body of many megabytes takes longer than others should wait."""

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from serving.errors import InvalidInputError, PayloadTooLargeError
+from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_body, refuse_method, send_body, send_json
 from serving.frontends.oip_models import OipModels
 from serving.signatures import Signature, TensorSpec
@@ -39,8 +40,9 @@ _PATHS = (
 class OipRest:
     """Answers every path under /v2."""
 
-    def __init__(self, models: OipModels, max_request_bytes: int, max_json_bytes: int) -> None:
+    def __init__(self, models: OipModels, departures: Departures, max_request_bytes: int, max_json_bytes: int) -> None:
         self._models = models
+        self._departures = departures
         self._max_request_bytes = max_request_bytes
         self._max_json_bytes = min(max_json_bytes, max_request_bytes)
         self._pages: Mapping[str, Callable[[], tuple[int, Any]]] = {
@@ -93,6 +95,15 @@ class OipRest:
 
     async def _infer(self, name: str, version: str, scope: Scope, receive: Receive, send: Send) -> None:
         body, json_bytes = await self._read(scope, receive)
+        answer, header_bytes = await self._departures.watch(receive, self._answer(name, version, body, json_bytes))
+        if header_bytes is None:
+            await send_body(send, 200, answer)
+        else:
+            length = ((_HEADER_LENGTH, str(header_bytes).encode()),)
+            await send_body(send, 200, answer, _BINARY, headers=length)
+
+    async def _answer(self, name: str, version: str, body: bytes, json_bytes: int | None) -> tuple[bytes, int | None]:
+        """The answer's body, and how many of its bytes are JSON where binary data follows."""
         is_raw = json_bytes == 0
         request = RAW_BODY if is_raw else parse_infer_body(body, len(body) if json_bytes is None else json_bytes)
         wanted: list[TensorSpec] = []
@@ -103,17 +114,12 @@ class OipRest:
 
         prediction = await self._models.predict(name, version, decode, request.parameters, api=_API)
         as_binary = request.outputs or dict.fromkeys((spec.name for spec in wanted), request.binary_outputs)
-        answer, header_bytes = encode_response(
+        return encode_response(
             prediction.name,
             prediction.version,
             request.request_id,
             [(spec, prediction.outputs[spec.name], as_binary[spec.name]) for spec in wanted],
         )
-        if header_bytes is None:
-            await send_body(send, 200, answer)
-        else:
-            length = ((_HEADER_LENGTH, str(header_bytes).encode()),)
-            await send_body(send, 200, answer, _BINARY, headers=length)
 
     async def _read(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None]:
         """The body, and how many of its bytes are JSON, where the client says that not all of them are."""

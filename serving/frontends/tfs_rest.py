@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
-from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
+from serving.frontends.http import Receive, Scope, Send, check_size, read_body, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.repository.manager import Manager, VersionStatus
@@ -78,8 +78,12 @@ class TfsRest:
         self._max_json_bytes = max_json_bytes
 
     async def post(self, address: Address, receive: Receive, send: Send) -> None:
-        """`:predict`, and `:classify` and `:regress` of JSON examples."""
-        body = await read_body(receive, self._max_json_bytes)
+        """`:predict` and `:regress`."""
+        await self.answer(address, await read_body(receive, self._max_json_bytes), receive, send)
+
+    async def answer(self, address: Address, body: bytes, receive: Receive, send: Send) -> None:
+        """`:predict`, and `:classify` and `:regress` of JSON examples, whose body has been read."""
+        check_size(len(body), self._max_json_bytes)
         answer = self._predict if address.verb == "predict" else self._run_examples
         await send_body(send, 200, await self._departures.watch(receive, answer(address, body)))
 

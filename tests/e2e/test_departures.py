@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
-import httpx
 import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.image_files import plain
 from tests.support.tfs import predict_request
 from tests.support.waiting import wait_until
 
@@ -43,10 +45,34 @@ def test_a_cancelled_call_leaves_the_queue(patient: RunningGateway) -> None:
         wait_until(lambda: queued_rows(patient) == 0)
 
 
-def test_a_client_of_rest_that_gives_up_leaves_the_queue(patient: RunningGateway) -> None:
-    impatient = httpx.Client(base_url=patient.rest_url, timeout=httpx.Timeout(30.0, read=1.0))
-    with impatient as client, pytest.raises(httpx.ReadTimeout):
-        client.post("/v1/models/brightness:predict", json={"instances": [[[1, 2], [3, 4]]]})
+REST_QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rows": ("/v1/models/brightness:predict", {"json": {"instances": [[[1, 2], [3, 4]]]}}),
+    "examples": (
+        "/v1/models/brightness:classify",
+        {"json": {"signature_name": "classify", "examples": [{"pixels": [1, 2, 3, 4]}]}},
+    ),
+    "an image": ("/v1/models/brightness:classify", {"content": plain(7)}),
+    "a form of images": ("/v1/models/brightness:classify", {"files": [("image", ("one.png", plain(7)))]}),
+    "an inference": (
+        "/v2/models/brightness/infer",
+        {"json": {"inputs": [{"name": "pixels", "datatype": "UINT8", "shape": [1, 2, 2], "data": [1, 2, 3, 4]}]}},
+    ),
+    "an inference of binary data": (
+        "/v2/models/brightness/infer",
+        {"content": bytes(4), "headers": {"inference-header-content-length": "0"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("question", REST_QUESTIONS)
+def test_a_client_of_rest_that_gives_up_leaves_the_queue(question: str, patient: RunningGateway) -> None:
+    path, body = REST_QUESTIONS[question]
+    request = patient.rest.build_request("POST", path, **body)
+    content = request.read()
+    head = [b"POST %b HTTP/1.1" % request.url.raw_path, *(b"%b: %b" % header for header in request.headers.raw)]
+    with socket.create_connection((request.url.host, request.url.port)) as connection:
+        connection.sendall(b"\r\n".join([*head, b"", content]))
+        wait_until(lambda: queued_rows(patient) == 1)
     wait_until(lambda: queued_rows(patient) == 0)
 
 
