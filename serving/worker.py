@@ -35,9 +35,12 @@ from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.metrics import Metrics
-from serving.repository.loader import Loaded, load_version
+from serving.model_config import ModelConfig
+from serving.repository.catalogue import ScannedFolder
+from serving.repository.loader import Loaded, load_origin
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
+from serving.repository.sources import open_source
 from serving.settings import ServingSettings
 from serving.wire.services import Descriptions
 
@@ -54,8 +57,9 @@ class Worker:
         self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
         self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
         self.manager = Manager(
-            settings.models,
-            load=partial(load_version, threads=settings.onnx_threads, warm_up_rows=_warm_up_rows(settings)),
+            ScannedFolder(settings.models),
+            open_source=open_source,
+            load=partial(load_origin, threads=settings.onnx_threads, warm_up_rows=_warm_up_rows(settings)),
             serve=self._serve,
             executor=self._load_executor,
             metrics=self._metrics,
@@ -113,7 +117,7 @@ class Worker:
             executor.shutdown(wait=True)
         self.manager.close()
 
-    def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
+    def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
         return Servable(
             name,
             version,
@@ -121,7 +125,7 @@ class Worker:
             labels=loaded.labels,
             image=loaded.image,
             costs=loaded.costs,
-            batching=self._batching,
+            batching=self._batching.changed_by(config.batching),
             executor=self._run_executor,
             metrics=self._metrics,
             task=loaded.task,

@@ -14,7 +14,8 @@ from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, ModelNotFoundError, ServingError, UnavailableError
 from serving.frontends.health import Health
 from serving.frontends.http import loop_time
-from serving.repository.manager import Manager, VersionStatus
+from serving.repository.manager import Manager
+from serving.repository.records import VersionStatus
 from serving.repository.servable import Servable
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, TensorSpec

@@ -15,7 +15,8 @@ from serving.dataplane import DataPlane, Prediction, Target
 from serving.errors import InvalidInputError, UnsupportedError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
-from serving.repository.manager import Manager, VersionStatus
+from serving.repository.manager import Manager
+from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature
 from serving.wire.atelier_tfs_pb2 import (
     ClassificationResponse,

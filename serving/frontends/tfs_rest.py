@@ -16,7 +16,8 @@ from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, check_size, read_body, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
-from serving.repository.manager import Manager, VersionStatus
+from serving.repository.manager import Manager
+from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
 from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
 from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body

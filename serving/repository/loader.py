@@ -16,8 +16,11 @@ from serving.batching.policy import CostModel
 from serving.bundle import Task, read_labels, read_manifest, verify_files
 from serving.errors import BundleError, InferenceError
 from serving.images import ImageSpec
+from serving.model_config import ModelConfig
 from serving.repository.derivation import Derivation, derive
 from serving.repository.lease import Lease
+from serving.repository.local_source import LocalVersion
+from serving.repository.source import Origin
 from serving.signatures import Signature
 
 
@@ -31,6 +34,17 @@ class Loaded(NamedTuple):
     task: Task | None = None
     derivations: Mapping[str, Derivation] = MappingProxyType({})
     lease: Lease | None = None
+
+
+def load_origin(origin: Origin, config: ModelConfig, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:  # noqa: ARG001
+    """Loads the version that is at `origin`, as its model's configuration says.
+
+    Raises:
+        BundleError: as `load_version`.
+    """
+    if isinstance(origin, LocalVersion):
+        return load_version(origin.folder, threads=threads, warm_up_rows=warm_up_rows)
+    raise TypeError(f"expected an origin that can be loaded, received {type(origin).__name__}")
 
 
 def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
+from serving.model_config import Latest, Specific, VersionPolicy
+
 
 class State(IntEnum):
     """A version's state, with TensorFlow Serving's numbers (tensorflow_serving/apis/get_model_status.proto)."""
@@ -25,9 +27,13 @@ class Steps(NamedTuple):
     unload: tuple[int, ...]
 
 
-def latest(versions: Collection[int], count: int = 1) -> frozenset[int]:
-    """The version policy "latest N": the highest `count` numbers."""
-    return frozenset(sorted(versions, reverse=True)[:count])
+def chosen(policy: VersionPolicy, versions: Collection[int]) -> frozenset[int]:
+    """The versions that a model's version policy takes, of those that are there."""
+    if isinstance(policy, Latest):
+        return frozenset(sorted(versions, reverse=True)[: policy.latest])
+    if isinstance(policy, Specific):
+        return policy.specific & frozenset(versions)
+    return frozenset(versions)
 
 
 def next_steps(aspired: Collection[int], states: Mapping[int, State], settled: Collection[int]) -> Steps:

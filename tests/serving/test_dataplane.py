@@ -24,9 +24,12 @@ from serving.errors import (
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
 from serving.metrics import Metrics
+from serving.model_config import ModelConfig
+from serving.repository.catalogue import ScannedFolder
 from serving.repository.loader import Loaded
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
+from serving.repository.sources import open_source
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tests.support.image_files import file_of, gradient, plain
 from tests.support.stepping import HandExecutor, turn
@@ -69,15 +72,16 @@ class Stand:
         self.metrics = Metrics()
         self.executor = HandExecutor(holds=lambda _: False)
         self.manager = Manager(
-            root,
-            load=lambda _: Loaded(back, ("cat", "dog"), image, {DEFAULT_SIGNATURE: CostModel()}),
+            ScannedFolder(root),
+            open_source=open_source,
+            load=lambda *_: Loaded(back, ("cat", "dog"), image, {DEFAULT_SIGNATURE: CostModel()}),
             serve=self._serve,
             executor=self.executor,
             metrics=self.metrics,
         )
         self.plane = DataPlane(self.manager, self.metrics, image_decoder(self.executor))
 
-    def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
+    def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
         return Servable(
             name,
             version,

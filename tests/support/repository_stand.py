@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,17 @@ from serving.batching.settings import BatchSettings
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
 from serving.metrics import Metrics
+from serving.model_config import ModelConfig
+from serving.repository.catalogue import Catalogue, ScannedFolder
 from serving.repository.loader import Loaded
+from serving.repository.local_source import LocalVersion
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
+from serving.repository.source import Origin
+from serving.repository.sources import open_source
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.version_labels import VERSION_LABELS
 from tests.support.stepping import HandExecutor, turn
 
 ECHO = Signature((TensorSpec("x", "float32", (None,)),), (TensorSpec("y", "float32", (None,)),))
@@ -47,7 +54,9 @@ class Loads:
         self.begun: list[Path] = []
         self.backends: dict[str, EchoBackend] = {}
 
-    def __call__(self, version_dir: Path) -> Loaded:
+    def __call__(self, origin: Origin, config: ModelConfig) -> Loaded:
+        assert isinstance(origin, LocalVersion)
+        version_dir = origin.folder
         self.begun.append(version_dir)
         broken = version_dir / "broken"
         if broken.exists():
@@ -58,15 +67,32 @@ class Loads:
         return Loaded(backend, (), None, {DEFAULT_SIGNATURE: CostModel()})
 
 
+@dataclass
+class Configured:
+    """A catalogue whose models the test sets."""
+
+    models: dict[str, ModelConfig] = field(default_factory=dict)
+
+    def read(self) -> dict[str, ModelConfig]:
+        return dict(self.models)
+
+
 class RepositoryStand:
     """A manager stepped by hand; `load_next` lets one load go on."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, catalogue: Catalogue | None = None) -> None:
         self.root = root
         self.loads = Loads()
         self.metrics = Metrics()
         self.executor = HandExecutor(holds=lambda function: function is self.loads)
-        self.manager = Manager(root, load=self.loads, serve=self._serve, executor=self.executor, metrics=self.metrics)
+        self.manager = Manager(
+            catalogue or ScannedFolder(root),
+            open_source=open_source,
+            load=self.loads,
+            serve=self._serve,
+            executor=self.executor,
+            metrics=self.metrics,
+        )
 
     def version(self, path: str, *, manifest: bool = True, **files: str) -> Path:
         """Makes a version folder such as `digits/1`, with files of these names and texts."""
@@ -99,9 +125,15 @@ class RepositoryStand:
         """The models that are known."""
         return [model.name for model in self.manager.models()]
 
-    def served(self, name: str = "digits") -> int:
-        """The version that answers who asks for none."""
-        return self.manager.resolve(name).version
+    def served(self, name: str = "digits", label: str | None = None) -> int:
+        """The version that answers who asks for none, or for a label."""
+        return self.manager.resolve(name, label=label).version
+
+    def label(self, name: str = "digits", **labels: int) -> None:
+        """Replaces the model's `labels.json`."""
+        written = self.root / name / "labels.new"
+        written.write_text(json.dumps(labels))
+        written.replace(self.root / name / VERSION_LABELS)
 
     def closed(self, path: str) -> int:
         """How often the back end of that version was closed."""
@@ -111,7 +143,7 @@ class RepositoryStand:
         """The versions that can be asked by their number."""
         return {status.version for status in self.manager.statuses(name) if status.state is State.AVAILABLE}
 
-    def _serve(self, name: str, version: int, loaded: Loaded) -> Servable:
+    def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
         return Servable(
             name,
             version,

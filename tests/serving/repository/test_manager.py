@@ -263,7 +263,7 @@ async def test_a_models_folder_that_cannot_be_read_changes_nothing(
     await stand.step()
 
     assert (stand.served(), stand.states()) == (1, {1: "AVAILABLE"})
-    assert "cannot be read, all versions stay as they are" in caplog.text
+    assert "the models cannot be listed, what is served stays as it is: No such file" in caplog.text
 
 
 async def test_a_file_that_cannot_be_looked_at_hinders_no_other_version(stand: RepositoryStand) -> None:
@@ -334,6 +334,8 @@ async def test_names_versions_and_labels_that_are_unknown_are_told_apart(stand: 
         resolve("")
     with pytest.raises(InvalidInputError, match=r"^Unrecognized servable version label: canary$"):
         resolve("digits", label="canary")
+    with pytest.raises(InvalidInputError, match=r"^Unrecognized servable version label: canary$"):
+        resolve("nobody", label="canary")
     with pytest.raises(ModelNotFoundError, match=r"^Servable not found for request: Specific\(digits, 2\)$"):
         resolve("digits", 2)
     with pytest.raises(ModelNotFoundError, match=r"^Servable not found for request: Latest\(nobody\)$"):
@@ -369,14 +371,14 @@ async def test_a_look_that_fails_unexpectedly_does_not_end_the_watch(
 ) -> None:
     looks = 0
 
-    async def step(_: Manager) -> None:
+    async def look(_: Manager) -> None:
         nonlocal looks
         looks += 1
         if looks == 1:
             raise ZeroDivisionError
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(Manager, "step", step)
+    monkeypatch.setattr(Manager, "look", look)
     with pytest.raises(asyncio.CancelledError):
         await stand.manager.watch(0)
-    assert "looking at the models folder failed" in caplog.text
+    assert "looking for models failed" in caplog.text

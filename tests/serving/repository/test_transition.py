@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.repository.transition import State, Steps, latest, next_steps
+from serving.model_config import Latest, Specific
+from serving.repository.transition import State, Steps, chosen, next_steps
 
 VERSIONS = st.integers(1, 6)
 STATES = st.dictionaries(
@@ -15,10 +16,16 @@ SETTLED = range(1, 7)
 ASPIRED = st.frozensets(VERSIONS, max_size=4)
 
 
-def test_the_policy_takes_the_highest_numbers() -> None:
-    assert latest({3, 20, 100}) == {100}
-    assert latest({3, 20, 100}, 2) == {20, 100}
-    assert latest(()) == frozenset()
+def test_the_policy_latest_takes_the_highest_numbers() -> None:
+    assert chosen(Latest(), {3, 20, 100}) == {100}
+    assert chosen(Latest(latest=2), {3, 20, 100}) == {20, 100}
+    assert chosen(Latest(), ()) == frozenset()
+
+
+def test_the_policy_all_takes_every_version_and_specific_those_of_its_own_that_are_there() -> None:
+    assert chosen("all", {3, 20, 100}) == {3, 20, 100}
+    assert chosen(Specific(specific=frozenset({3, 7})), {3, 20, 100}) == {3}
+    assert chosen(Specific(specific=frozenset({7})), {3}) == frozenset()
 
 
 def test_the_old_version_is_unloaded_only_when_the_new_one_answers() -> None:

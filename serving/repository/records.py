@@ -1,0 +1,136 @@
+"""What the manager knows of each model and version; it alone changes these, on the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from serving.bundle import Task
+from serving.model_config import ModelConfig
+from serving.repository.labels import bind, needed
+from serving.repository.servable import Servable
+from serving.repository.source import NOTHING_SEEN, Fingerprint, Found, Origin, Source, is_settled
+from serving.repository.transition import State, chosen
+
+
+class VersionStatus(NamedTuple):
+    """What a version's state is, and why its files could not be loaded, where the last try failed."""
+
+    version: int
+    state: State
+    error: str | None
+
+
+class ModelStatus(NamedTuple):
+    """A model with the states of its versions, newest first; `task` is None where nothing served declares one."""
+
+    name: str
+    task: Task | None
+    versions: list[VersionStatus]
+    labels: Mapping[str, int]
+    """The labels that clients can use now."""
+
+
+@dataclass(slots=True)
+class Version:
+    """One version that was begun to be loaded, from `origin` under `config`."""
+
+    origin: Origin
+    config: ModelConfig
+    state: State = State.LOADING
+    error: str | None = None
+    files: Fingerprint = NOTHING_SEEN
+    servable: Servable | None = None
+
+    @property
+    def answers(self) -> bool:
+        """A version that is loaded again answers meanwhile, with what it was loaded from before."""
+        return self.state in {State.LOADING, State.AVAILABLE} and self.servable is not None
+
+    @property
+    def failed(self) -> bool:
+        """Quarantined; an unloaded version has ended too."""
+        return self.state is State.END and self.error is not None
+
+    @property
+    def is_open_to_change(self) -> bool:
+        """Its files, as they were last loaded, are worth another try when they change: published ones never do."""
+        untrusted = self.error is not None or not self.files.is_whole
+        return self.failed or (self.state is State.AVAILABLE and untrusted)
+
+
+@dataclass(slots=True)
+class Model:
+    """One model: what is configured and found, and the versions that were begun to be loaded."""
+
+    config: ModelConfig
+    source: Source
+    present: bool = True
+    found: Found | None = None
+    versions: dict[int, Version] = field(default_factory=dict)
+    current: Servable | None = None
+    bound: Mapping[str, int] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+    waiting: frozenset[int] = frozenset()
+    looks: dict[int, Fingerprint] = field(default_factory=dict)
+
+    @property
+    def origins(self) -> Mapping[int, Origin]:
+        """The versions that are there."""
+        return self.found.origins if self.found is not None else {}
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The version that each label shall mean."""
+        beside = self.found.labels if self.found is not None else {}
+        return {**beside, **self.config.version_labels}
+
+    def look(self, number: int, files: Fingerprint) -> bool:
+        """Takes what a version's files look like now; says whether they have settled."""
+        settled = is_settled(files, self.looks.get(number))
+        (self.settled.add if settled else self.settled.discard)(number)
+        self.looks[number] = files
+        return settled
+
+    def is_outdated(self, number: int) -> bool:
+        """Whether the version, as it was loaded or failed to, is not what would be loaded now."""
+        version = self.versions[number]
+        if number not in self.origins or version.state in {State.LOADING, State.UNLOADING}:
+            return False  # the first goes, of the others it shows when they are done
+        return version.origin != self.origins[number] or not version.config.loads_like(self.config)
+
+    def aspired(self) -> frozenset[int]:
+        """The versions that should be served, of those that are there and did not fail.
+
+        What the version policy takes, and what labels need: also a version that a label still means while the one
+        that it shall mean does not answer yet.
+        """
+        usable = self.origins.keys() - {number for number, version in self.versions.items() if version.failed}
+        return chosen(self.config.version_policy, usable) | (needed(self.labels, self.bound) & usable)
+
+    def choose(self) -> None:
+        """Binds the labels, and the newest version for those who name none, to versions that answer."""
+        answering = {number for number, version in self.versions.items() if version.answers}
+        self.bound = bind(self.labels, answering, self.bound)
+        self.current = self.versions[max(answering)].servable if answering else None
+
+    def answering(self, number: int | None) -> Servable | None:
+        """The version of that number, if it answers."""
+        version = self.versions.get(number) if number is not None else None
+        return version.servable if version is not None and version.answers else None
+
+    def statuses(self) -> list[VersionStatus]:
+        """The states of its versions, newest first."""
+        return [
+            VersionStatus(number, one.state, one.error) for number, one in sorted(self.versions.items(), reverse=True)
+        ]
+
+    def reason(self) -> str:
+        """Why it does not answer."""
+        if self.found is not None and self.found.problem and not self.versions:
+            return self.found.problem
+        errors = [f"version {number}: {version.error}" for number, version in self.versions.items() if version.error]
+        return "; ".join(errors) or (
+            "loading" if self.versions or self.waiting else "no version folder (a plain number) was found"
+        )
