@@ -92,7 +92,7 @@ LOCK = $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-u
 
 lock: $(VENV)/.uv ## write requirements/*.txt, hashed
 	$(LOCK) pyproject.toml --all-extras --group build --output-file requirements/dev.txt $(ARGS)
-	for extra in training export serving client s3 gs loadtest docs; do \
+	for extra in training export serving tensorflow client s3 gs loadtest docs; do \
 	  $(LOCK) pyproject.toml --extra $$extra --group build --constraint requirements/dev.txt --output-file requirements/$$extra.txt $(ARGS); \
 	done
 	for package in uv kserve; do echo $$package | $(LOCK) - --output-file requirements/$$package.txt $(ARGS); done

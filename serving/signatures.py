@@ -78,6 +78,8 @@ DTYPES: Mapping[str, DType] = MappingProxyType(
 class TensorSpec:
     """A named tensor. `shape` has `None` where the size is free; `None` first is the batch dimension.
 
+    `any_rank` says that even the number of dimensions is free; `shape` is empty then.
+
     Raises:
         ValueError: the dtype is not one of `DTYPES`.
     """
@@ -85,6 +87,7 @@ class TensorSpec:
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+    any_rank: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -103,6 +106,8 @@ class TensorSpec:
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits, rank and every fixed size."""
+        if self.any_rank:
+            return True
         if self._row_shape is not None:
             return len(shape) == len(self.shape) and shape[1:] == self._row_shape
         return len(shape) == len(self.shape) and all(
@@ -122,6 +127,18 @@ class Signature:
     def input_names(self) -> frozenset[str]:
         """The names of all inputs."""
         return frozenset(spec.name for spec in self.inputs)
+
+    @cached_property
+    def is_batched(self) -> bool:
+        """Whether rows of several requests can share a run: the first dimension is the same one in all tensors.
+
+        It is free, or of one fixed size, in every input, and nowhere else in an output. What has a scalar, an unknown
+        rank, or a size of its own there is asked by one request at a time, with its tensors as they are.
+        """
+        if not all(spec.shape for spec in (*self.inputs, *self.outputs)):
+            return False
+        sizes = {spec.shape[0] for spec in self.inputs}
+        return len(sizes) == 1 and {spec.shape[0] for spec in self.outputs} <= {None, *sizes}
 
 
 def format_shape(shape: tuple[int | None, ...]) -> str:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import onnxruntime
 
 from serving.backends.base import Tensors
 from serving.backends.onnx_bfloat16 import run_with_bfloat16
-from serving.bundle import ONNX_MODEL, SAVED_MODEL, Manifest
+from serving.bundle import ONNX_INT8_MODEL, ONNX_MODEL, SAVED_MODEL, Manifest
 from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
+from serving.wire.atelier_onnx_pb2 import Model
+
+Precision = Literal["float32", "int8"]
+FILE_OF_PRECISION: Mapping[Precision, str] = MappingProxyType({"float32": ONNX_MODEL, "int8": ONNX_INT8_MODEL})
 
 _DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}
 
 
 class OnnxBackend:
-    """A version's `model.onnx` in one session."""
+    """A version's `model.onnx`, or its `model.int8.onnx`, in one session."""
 
     platform = "onnxruntime_onnx"
 
@@ -31,30 +37,27 @@ class OnnxBackend:
         self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
 
     @classmethod
-    def load(cls, version_dir: Path, manifest: Manifest | None, *, threads: int) -> OnnxBackend:
+    def load(
+        cls, version_dir: Path, manifest: Manifest | None, *, threads: int, precision: Precision = "float32"
+    ) -> OnnxBackend:
         """Opens the session; the signature is the model's own, which the manifest has to agree with.
 
         Raises:
-            BundleError: no `model.onnx`, one that ONNX Runtime cannot read, or one that differs from the manifest.
+            BundleError: no such file, one that ONNX Runtime cannot read, or one that differs from the manifest.
         """
-        path = version_dir / ONNX_MODEL
+        name = FILE_OF_PRECISION[precision]
+        path = version_dir / name
         if not path.is_file():
-            found = "a SavedModel only" if (version_dir / SAVED_MODEL).is_file() else "neither that nor a SavedModel"
-            raise BundleError(f"the onnx back end expects {ONNX_MODEL}, the version has {found}")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Threads that spin while they wait would take the cores from the requests being decoded.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4
+            raise BundleError(f"the onnx back end expects {name}, the version has {_what_is_there(version_dir)}")
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(path), _options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime has one exception class per cause, and no common one
             reason = _first_line(error).replace(f"{version_dir}/", "").replace(f"{version_dir.resolve()}/", "")
-            raise BundleError(f"{ONNX_MODEL} cannot be loaded by ONNX Runtime: {reason}") from error
-        signature = _signature_of(session)
+            raise BundleError(f"{name} cannot be loaded by ONNX Runtime: {reason}") from error
+        signature = _signature_of(session, path)
         declared = manifest.signatures.get(DEFAULT_SIGNATURE) if manifest else None
         if declared and (declared.inputs, declared.outputs) != (signature.inputs, signature.outputs):
-            raise BundleError(f"{ONNX_MODEL} has the signature {signature}, but the manifest declares {declared}")
+            raise BundleError(f"{name} has the signature {signature}, but the manifest declares {declared}")
         return cls(session, signature)
 
     def run(self, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
@@ -75,26 +78,52 @@ class OnnxBackend:
         self._session = None
 
 
-def _signature_of(session: onnxruntime.InferenceSession) -> Signature:
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    """Set on purpose; docs/backends.md has what was measured."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = True
+    options.enable_mem_pattern = False  # it plans memory for each shape anew: as many plans as there are batch sizes
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait would take the cores from the requests being decoded.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    return options
+
+
+def _what_is_there(version_dir: Path) -> str:
+    """The models that the version has instead, for a sentence."""
+    there = [name for name in FILE_OF_PRECISION.values() if (version_dir / name).is_file()]
+    there += ["a SavedModel"] if (version_dir / SAVED_MODEL).is_file() else []
+    return f"{' and '.join(there)} only" if there else "neither that nor a SavedModel"
+
+
+def _signature_of(session: onnxruntime.InferenceSession, path: Path) -> Signature:
+    nodes = [*session.get_inputs(), *session.get_outputs()]
+    any_rank = frozenset() if all(node.shape for node in nodes) else _names_of_any_rank(path)
     signature = Signature(
-        inputs=tuple(_spec_of(node) for node in session.get_inputs()),
-        outputs=tuple(_spec_of(node) for node in session.get_outputs()),
+        inputs=tuple(_spec_of(node, path.name, any_rank) for node in session.get_inputs()),
+        outputs=tuple(_spec_of(node, path.name, any_rank) for node in session.get_outputs()),
     )
     if not signature.inputs:
-        raise BundleError(f"{ONNX_MODEL} takes no inputs, so there is nothing to ask it")
-    for spec in (*signature.inputs, *signature.outputs):
-        if not spec.shape:
-            raise BundleError(f"{ONNX_MODEL}: {spec.name} is a scalar or of unknown rank, expected a batch dimension")
+        raise BundleError(f"{path.name} takes no inputs, so there is nothing to ask it")
     return signature
 
 
-def _spec_of(node: onnxruntime.NodeArg) -> TensorSpec:
+def _names_of_any_rank(path: Path) -> frozenset[str]:
+    """The tensors whose shape the file does not give; ONNX Runtime shows them as it shows scalars."""
+    graph = Model.FromString(path.read_bytes()).graph
+    return frozenset(info.name for info in (*graph.input, *graph.output) if not info.type.tensor_type.HasField("shape"))
+
+
+def _spec_of(node: onnxruntime.NodeArg, file_name: str, any_rank: Collection[str]) -> TensorSpec:
     if node.type not in _DTYPE_OF_ONNX:
         raise BundleError(
-            f"{ONNX_MODEL}: {node.name} has type {node.type}, which has no TensorFlow Serving equivalent here"
+            f"{file_name}: {node.name} has type {node.type}, which has no TensorFlow Serving equivalent here"
         )
     shape = tuple(size if isinstance(size, int) else None for size in node.shape)
-    return TensorSpec(node.name, _DTYPE_OF_ONNX[node.type], shape)
+    return TensorSpec(node.name, _DTYPE_OF_ONNX[node.type], shape, any_rank=not shape and node.name in any_rank)
 
 
 def _to_text(name: str, array: np.ndarray) -> np.ndarray:

@@ -157,6 +157,6 @@ def _tensor_info(spec: TensorSpec) -> dict[str, Any]:
     dims = [{"size": "-1" if size is None else str(size), "name": ""} for size in spec.shape]
     return {
         "dtype": _TF_DTYPE_NAMES.get(spec.dtype, f"DT_{DTYPES[spec.dtype].name.upper()}"),
-        "tensor_shape": {"dim": dims, "unknown_rank": False},
+        "tensor_shape": {"dim": dims, "unknown_rank": spec.any_rank},
         "name": spec.name,
     }

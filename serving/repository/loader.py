@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -93,16 +93,28 @@ def _unreadable(error: OSError) -> BundleError:
 def _warm_up(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...]) -> CostModel:
     """Runs zeros of each batch size, the second time against the clock; nothing where the inputs' shapes are free."""
     cost = CostModel()
-    specs = signature.inputs
-    if any(spec.element.is_string or not spec.shape or None in spec.shape[1:] for spec in specs):
-        return cost
-    fixed = tuple({size for spec in specs if (size := spec.shape[0]) is not None})
-    for count in fixed or rows:
-        inputs = {
-            spec.name: np.zeros([count, *(size or 0 for size in spec.shape[1:])], spec.element.numpy) for spec in specs
-        }
+    for count, shapes in _made_up_shapes(signature, rows):
+        inputs = {spec.name: np.zeros(shapes[spec.name], spec.element.numpy) for spec in signature.inputs}
         backend.run(name, inputs)
         started_at = time.thread_time()
         backend.run(name, inputs)
         cost.observe(count, time.thread_time() - started_at)
     return cost
+
+
+def _made_up_shapes(signature: Signature, rows: tuple[int, ...]) -> Iterator[tuple[int, dict[str, list[int]]]]:
+    """Batch sizes with the inputs' shapes; what has no rows counts as one."""
+    specs = signature.inputs
+    batched = signature.is_batched
+    known = [spec.shape[1:] if batched else spec.shape for spec in specs]
+    if any(spec.element.is_string or spec.any_rank for spec in specs) or any(None in shape for shape in known):
+        return
+    own = specs[0].shape[0] if batched else 1
+    for count in rows if own is None else (own,):
+        yield (
+            count,
+            {
+                spec.name: [*([count] if batched else []), *(size or 0 for size in shape)]
+                for spec, shape in zip(specs, known, strict=True)
+            },
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Self
@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from serving.backends.base import Backend
+from serving.batching.alone import alone, as_row, of_row
 from serving.batching.batcher import Batcher
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
@@ -71,9 +72,10 @@ class Servable:
             observe_batch(rows=rows, requests=requests, oldest_wait_s=oldest_wait_s, run_s=run_s)
             self.usage.ran(requests, run_s)
 
+        self._alone = frozenset(key for key, signature in backend.signatures.items() if not signature.is_batched)
         self._batchers = {
             signature_name: Batcher(
-                functools.partial(backend.run, signature_name),
+                _run_of(backend, signature_name),
                 batching.at_most(_fixed_rows(signature)),
                 executor,
                 observe,
@@ -122,12 +124,19 @@ class Servable:
             InvalidInputError: the inputs have different numbers of rows, or none.
             ServingError: as `Batcher.submit`.
         """
+        if signature_name in self._alone:
+            return of_row(await self._submit(signature_name, as_row(inputs), 1, deadline))
         rows = {array.shape[0] if array.ndim else None for array in inputs.values()}
         if len(rows) != 1 or None in rows:
             raise InvalidInputError(f"expected the same number of rows in every input, received {_row_counts(inputs)}")
         (count,) = rows
         if not count:
             raise InvalidInputError(_NO_ROWS)
+        return await self._submit(signature_name, inputs, count, deadline)
+
+    async def _submit(
+        self, signature_name: str, inputs: Mapping[str, np.ndarray], count: int, deadline: float | None
+    ) -> dict[str, np.ndarray]:
         started_at = time.perf_counter()
         try:
             outputs = await self._batchers[signature_name].submit(inputs, count, deadline)
@@ -159,12 +168,14 @@ class Servable:
             self._lease.close()
 
 
+def _run_of(backend: Backend, signature_name: str) -> Callable[..., dict[str, np.ndarray]]:
+    run = functools.partial(backend.run, signature_name)
+    return run if backend.signatures[signature_name].is_batched else alone(run)
+
+
 def _fixed_rows(signature: Signature) -> int | None:
-    """The model's own first dimension, where it is fixed."""
-    fixed = [
-        spec.shape[0] for spec in (*signature.inputs, *signature.outputs) if spec.shape and spec.shape[0] is not None
-    ]
-    return max(1, min(fixed)) if fixed else None
+    """Rows that a run of the model takes, where that is fixed; what has no rows runs alone."""
+    return signature.inputs[0].shape[0] if signature.is_batched else 1
 
 
 def _row_counts(inputs: Mapping[str, np.ndarray]) -> str:

@@ -29,6 +29,8 @@ from serving.wire.json_bodies import (
     signature_name_of,
 )
 
+_MAX_RANK = 32
+"""numpy's own bound is 64; TensorFlow's is 254."""
 _ACCEPTED_TYPES: Mapping[str, set[type]] = MappingProxyType({"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}})
 """Types that JSON values may arrive as, by the kind of dtype that the model expects: integers reject 1.0."""
 _NAMES_OF_TYPES = MappingProxyType(
@@ -157,7 +159,7 @@ def decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
 
 def _decode_numbers(values: Any, spec: TensorSpec) -> np.ndarray:
     expected, kind = spec.element.numpy, spec.element.kind
-    types = _types_of_values(values, len(spec.shape))
+    types = _types_of_values(values, len(_shape_of(values) or ()) if spec.any_rank else len(spec.shape))
     if list in types:
         raise _wrong_depth(values, spec)
     if refused := types - _ACCEPTED_TYPES[kind]:
@@ -238,7 +240,7 @@ def _out_of_range(values: Any, spec: TensorSpec) -> InvalidInputError:
 
 def _decode_strings(values: Any, spec: TensorSpec) -> np.ndarray:
     flat: list[bytes] = []
-    shape = _collect_strings(values, flat, spec, len(spec.shape))
+    shape = _collect_strings(values, flat, spec, _MAX_RANK if spec.any_rank else len(spec.shape))
     array = np.empty(len(flat), dtype=object)
     array[:] = flat
     return array.reshape(shape)

@@ -101,7 +101,20 @@ def encode_tensor_info(info: TensorInfo, spec: TensorSpec) -> None:
     """Writes a signature's tensor into an empty message; free sizes travel as -1."""
     info.name = spec.name
     info.dtype = spec.element.tensorflow
-    info.tensor_shape.MergeFromString(_shape_message(spec.shape))
+    if spec.any_rank:
+        info.tensor_shape.unknown_rank = True
+    else:
+        info.tensor_shape.MergeFromString(_shape_message(spec.shape))
+
+
+def decode_tensor_info(name: str, info: TensorInfo) -> TensorSpec | None:
+    """A signature's tensor; None where it is not dense, or of a dtype that has no array here."""
+    dtype = _DTYPE_OF_NUMBER.get(info.dtype)
+    if dtype is None or info.WhichOneof("encoding") != "name":
+        return None
+    if info.tensor_shape.unknown_rank:
+        return TensorSpec(name, dtype.name, (), any_rank=True)
+    return TensorSpec(name, dtype.name, tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim))
 
 
 @functools.lru_cache(maxsize=_KNOWN_SHAPES)

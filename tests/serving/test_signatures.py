@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.signatures import DTYPES, TensorSpec, format_shape
+from serving.signatures import DTYPES, Signature, TensorSpec, format_shape
 
 
 def test_every_name_and_number_of_an_element_type_is_its_own() -> None:
@@ -28,3 +28,35 @@ def test_an_unknown_dtype_is_refused_with_those_that_are_known() -> None:
 def test_free_sizes_are_shown_as_question_marks() -> None:
     assert format_shape((None, 28, 3)) == "[?, 28, 3]"
     assert format_shape(()) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "batched"),
+    [
+        ([(None, 2)], [(None, 3)], True),
+        ([(None,), (None, 2)], [(None,)], True),
+        ([(4, 2)], [(4, 3)], True),
+        ([(4, 2)], [(None, 3)], True),
+        ([(None, 2)], [()], False),
+        ([()], [()], False),
+        ([(None, 2), ()], [(None,)], False),
+        ([(28, 28)], [(10,)], False),
+        ([(None, 2)], [(1, 3)], False),
+        ([(2,), (3,)], [(2,)], False),
+    ],
+)
+def test_rows_are_batched_only_where_all_tensors_have_the_same(
+    inputs: list[tuple[int | None, ...]], outputs: list[tuple[int | None, ...]], batched: bool
+) -> None:
+    signature = Signature(
+        tuple(TensorSpec(f"in{index}", "float32", shape) for index, shape in enumerate(inputs)),
+        tuple(TensorSpec(f"out{index}", "float32", shape) for index, shape in enumerate(outputs)),
+    )
+    assert signature.is_batched is batched
+
+
+def test_a_tensor_of_any_rank_takes_every_shape_and_has_no_rows_for_certain() -> None:
+    spec = TensorSpec("x", "float32", (), any_rank=True)
+    assert spec.accepts(())
+    assert spec.accepts((2, 3))
+    assert not Signature((TensorSpec("a", "float32", (None,)),), (spec,)).is_batched

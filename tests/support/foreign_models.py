@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from serving.signatures import DTYPES
 from training.environment import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -116,6 +117,55 @@ def write_echo(folder: Path, *, signature: str = "serving_default") -> Path:
 
     module = Echo()
     tf.saved_model.save(module, str(folder), signatures={signature: module.__call__})
+    return folder
+
+
+def write_two_by_two_saved_model(folder: Path) -> Path:
+    """`write_two_by_two` as a SavedModel."""
+    import keras
+
+    path = folder.parent / f"{folder.name}.keras"
+    keras.models.load_model(write_two_by_two(path)).export(folder, verbose=False)
+    path.unlink()
+    return folder
+
+
+def write_typed_identities(folder: Path) -> Path:
+    """A signature for each dtype, named like it: `x` `[N, 2]` to `y`, unchanged."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    def identity(dtype: str) -> Any:
+        return tf.function(
+            lambda x: {"y": tf.identity(x)}, input_signature=[tf.TensorSpec([None, 2], tf.as_dtype(dtype), name="x")]
+        )
+
+    module = tf.Module()
+    tf.saved_model.save(module, str(folder), signatures={name: identity(name) for name in DTYPES})
+    return folder
+
+
+def write_unbatched(folder: Path) -> Path:
+    """Nothing here has rows: `upper` (a scalar string), `doubled` (any rank), `three` (fails unless given three)."""
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    def upper(word: Any) -> Any:
+        return {"upper": tf.strings.upper(word)}
+
+    def doubled(x: Any) -> Any:
+        return {"y": x * 2}
+
+    def three(x: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.assert_equal(tf.size(x), 3, "expected to be 3")]):
+            return {"y": tf.identity(x)}
+
+    signatures = {
+        "upper": tf.function(upper, input_signature=[tf.TensorSpec([], tf.string, name="word")]),
+        "doubled": tf.function(doubled, input_signature=[tf.TensorSpec(None, tf.float32, name="x")]),
+        "three": tf.function(three, input_signature=[tf.TensorSpec([None], tf.float32, name="x")]),
+    }
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
     return folder
 
 

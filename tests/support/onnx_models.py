@@ -35,9 +35,9 @@ def write_brightness_model(version_dir: Path, *, scale: float = 1.0, batch: int 
 
 
 def write_identity_model(
-    version_dir: Path, dtype: int, shape: Sequence[int | str], *, names: tuple[str, str] = ("x", "y")
+    version_dir: Path, dtype: int, shape: Sequence[int | str] | None, *, names: tuple[str, str] = ("x", "y")
 ) -> Path:
-    """`x` to `y`, or as they are called in `names`, unchanged, of any ONNX dtype and shape."""
+    """`x` to `y`, or as they are called in `names`, unchanged, of any ONNX dtype and shape, None for any rank."""
     version_dir.mkdir(parents=True, exist_ok=True)
     taken, given = names
     graph = helper.make_graph(
@@ -59,6 +59,18 @@ def write_node_model(
         operator,
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", *answer])],
+    )
+    return _save(graph, version_dir)
+
+
+def write_row_maximum_model(version_dir: Path) -> Path:
+    """float32 `x` [N, M] to float32 `y` [N, 1]: the largest number of each row."""
+    version_dir.mkdir(parents=True, exist_ok=True)
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMax", ["x"], ["y"], axes=[1])],
+        "row_maximum",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", "M"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 1])],
     )
     return _save(graph, version_dir)
 

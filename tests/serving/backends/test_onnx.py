@@ -92,6 +92,37 @@ def test_read_only_arrays_are_taken(tmp_path: Path) -> None:
     assert load(write_brightness_model(tmp_path)).run(DEFAULT_SIGNATURE, {"pixels": pixels})["scores"].sum() == 0
 
 
+def test_scalars_and_unknown_ranks_are_told_apart_and_answered(tmp_path: Path) -> None:
+    scalar = load(write_identity_model(tmp_path / "scalar", TensorProto.FLOAT, []))
+    free = load(write_identity_model(tmp_path / "free", TensorProto.STRING, None))
+
+    assert scalar.signatures[DEFAULT_SIGNATURE].inputs == (TensorSpec("x", "float32", ()),)
+    assert free.signatures[DEFAULT_SIGNATURE].outputs == (TensorSpec("y", "string", (), any_rank=True),)
+    assert scalar.run(DEFAULT_SIGNATURE, {"x": np.array(2, np.float32)})["y"].shape == ()
+    word = strings(b"a").reshape(())
+    assert free.run(DEFAULT_SIGNATURE, {"x": word})["y"][()] == b"a"
+    assert free.run(DEFAULT_SIGNATURE, {"x": strings(b"a", b"b")})["y"].tolist() == [b"a", b"b"]
+
+
+def test_the_8_bit_model_is_loaded_where_that_is_asked_for(tmp_path: Path) -> None:
+    folder = write_brightness_model(tmp_path / "1")
+    other = write_brightness_model(tmp_path / "other", scale=2.0)
+    (other / "model.onnx").rename(folder / "model.int8.onnx")
+    pixels = np.ones((1, 2, 2), np.uint8)
+    answers = [
+        OnnxBackend.load(folder, None, threads=1, precision=precision).run(DEFAULT_SIGNATURE, {"pixels": pixels})
+        for precision in ("float32", "int8")
+    ]
+    assert [answer["scores"].tolist() for answer in answers] == [[[1, 1, 1]], [[2, 2, 2]]]
+
+
+def test_an_8_bit_model_that_is_not_there_is_a_reason(tmp_path: Path) -> None:
+    folder = write_brightness_model(tmp_path / "1")
+    with pytest.raises(BundleError) as caught:
+        OnnxBackend.load(folder, None, threads=1, precision="int8")
+    assert str(caught.value) == "the onnx back end expects model.int8.onnx, the version has model.onnx only"
+
+
 def test_a_manifest_that_agrees_is_accepted(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "digits" / "1")
     assert load(folder, read_manifest(folder)).signatures.keys() == {DEFAULT_SIGNATURE}

@@ -1,0 +1,1 @@
+"""TensorFlow Serving servers as a back end: the gateway's batch is one RPC to one of them."""

@@ -1,0 +1,60 @@
+"""What an RPC's failure means: whether another server may do better, and what a client of the gateway is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from serving.errors import (
+    DeadlineExceededError,
+    InferenceError,
+    InvalidInputError,
+    ModelNotFoundError,
+    OverloadedError,
+    ServingError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+CANCELLED, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND = 1, 3, 4, 5
+RESOURCE_EXHAUSTED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED, UNAVAILABLE = 8, 9, 11, 12, 14
+
+_CAUSE_OF_CODE: Mapping[int, type[ServingError]] = MappingProxyType(
+    {
+        INVALID_ARGUMENT: InvalidInputError,
+        FAILED_PRECONDITION: InvalidInputError,
+        OUT_OF_RANGE: InvalidInputError,
+        DEADLINE_EXCEEDED: DeadlineExceededError,
+        NOT_FOUND: ModelNotFoundError,
+        RESOURCE_EXHAUSTED: OverloadedError,
+        UNIMPLEMENTED: UnsupportedError,
+        UNAVAILABLE: UnavailableError,
+        CANCELLED: UnavailableError,
+    }
+)
+
+
+class RpcError(Exception):
+    """An RPC ended with another status than OK; `code` is gRPC's number."""
+
+    def __init__(self, code: int, text: str, address: str) -> None:
+        super().__init__(f"{address}: {text}")
+        self.code = code
+        self.text = text
+        self.address = address
+
+    @property
+    def is_of_connection(self) -> bool:
+        """The server is gone or going. Predictions change nothing, so another one may be asked the same."""
+        return self.code in {UNAVAILABLE, CANCELLED}
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """The server does not have the version (any more); another one may."""
+        return self.code == NOT_FOUND
+
+    def cause(self) -> ServingError:
+        """As the gateway's clients are told; addresses of servers are for the log."""
+        if self.is_of_connection:
+            return UnavailableError("TensorFlow Serving cannot be reached")
+        return _CAUSE_OF_CODE.get(self.code, InferenceError)(f"TensorFlow Serving: {self.text}")

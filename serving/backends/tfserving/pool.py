@@ -1,0 +1,163 @@
+"""Several servers that answer alike: each RPC goes to the one with the least to do, and to another one if it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from serving.backends.tfserving.balance import choose
+from serving.backends.tfserving.failures import NOT_FOUND, RpcError
+from serving.backends.tfserving.messages import (
+    VersionState,
+    decode_statuses,
+    decode_version,
+    merge_statuses,
+    metadata_request,
+    status_request,
+)
+from serving.backends.tfserving.server import Server, credentials_of
+from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.upstream import Upstream
+
+log = logging.getLogger("atelier.tfserving")
+
+GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
+GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+_SILENCES_OF_THE_DEAD = 2
+
+
+class Wanted(NamedTuple):
+    """The model and version that an RPC is about: it goes to servers that have it."""
+
+    model: str
+    version: int
+
+
+class Pool:
+    """The servers of one upstream. Everything happens on the event loop that it was made on."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        credentials = credentials_of(upstream.tls)
+        name = upstream.tls.server_name if upstream.tls else None
+        self._upstream = upstream
+        self._servers = [Server(address, credentials, name) for address in upstream.addresses]
+        self._standings = [server.standing for server in self._servers]
+        self._everyone = frozenset(range(len(self._servers)))
+        self._having: dict[Wanted, frozenset[int]] = {}
+        self._turn = 0
+        self._loop = asyncio.get_running_loop()
+
+    async def call(
+        self, method: str, request: bytes, *, deadline: float | None = None, wanted: Wanted | None = None
+    ) -> bytes:
+        """One RPC, which must be safe to repeat: it is, on another server, when a connection fails.
+
+        `deadline` is in the event loop's time. While no server can be reached, they are tried for `patience_s`.
+
+        Raises:
+            ServingError: as `RpcError.cause`.
+        """
+        now = self._loop.time()
+        gives_up_at = now + self._upstream.timeout_s if deadline is None else deadline
+        patient_until = min(gives_up_at, now + self._upstream.patience_s)
+        failed: dict[int, int] = {}
+        without: set[int] = set()
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            now = self._loop.time()
+            suitable = (self._having.get(wanted) or self._everyone if wanted else self._everyone) - without
+            index = choose(self._standings, suitable or self._everyone - without, failed.keys(), self._turn, now)
+            self._turn += 1
+            assert index is not None  # noqa: S101 -- `_ask` ends the loop before every server lacks the version
+            try:
+                return await self._ask(index, method, request, gives_up_at - now)
+            except RpcError as error:
+                if error.is_elsewhere and len(without) + 1 < len(self._servers):
+                    without.add(index)
+                    continue
+                if not error.is_of_connection:
+                    raise error.cause() from error
+                log.warning("an RPC failed, %s", error)
+                if self._loop.time() >= patient_until:
+                    raise error.cause() from error
+            failed[index] = failed.get(index, 0) + 1
+            if len(failed) + len(without) >= len(self._servers):
+                await asyncio.sleep(min(pause_s, max(0.0, patient_until - self._loop.time())))
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def look(self, model: str) -> Mapping[int, VersionState]:
+        """Asks every server which versions of the model it has; remembers who has which, and who is well.
+
+        Raises:
+            UnavailableError: no server answered: nothing is known.
+            ServingError: none of those that answered knows the model.
+        """
+        answers = await asyncio.gather(*(self._look_at(server, model) for server in self._servers))
+        statuses = {index: answer for index, answer in enumerate(answers) if not isinstance(answer, RpcError)}
+        errors = [answer for answer in answers if isinstance(answer, RpcError)]
+        if not statuses:
+            missing = next((error for error in errors if error.code == NOT_FOUND), None)
+            raise (missing or errors[0]).cause()
+        having: dict[Wanted, set[int]] = {}
+        for index, versions in statuses.items():
+            for version, status in versions.items():
+                if status.is_available:
+                    having.setdefault(Wanted(model, version), set()).add(index)
+        self._having = {wanted: who for wanted, who in self._having.items() if wanted.model != model}
+        self._having |= {wanted: frozenset(who) for wanted, who in having.items()}
+        return merge_statuses(statuses.values())
+
+    async def labels(self, model: str) -> dict[str, int]:
+        """What the upstream's labels mean on its servers now; those that no server knows are left out."""
+        found: dict[str, int] = {}
+        for label in self._upstream.labels:
+            with contextlib.suppress(InvalidInputError, ModelNotFoundError):
+                found[label] = decode_version(await self.call(GET_MODEL_METADATA, metadata_request(model, label=label)))
+        return found
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await asyncio.gather(*(server.close() for server in self._servers))
+
+    async def _ask(self, index: int, method: str, request: bytes, timeout_s: float) -> bytes:
+        server, standing = self._servers[index], self._standings[index]
+        standing.asked()
+        try:
+            answer = await server.call(method, request, max(0.0, timeout_s))
+        except RpcError as error:
+            if error.is_of_connection:
+                standing.failed(self._loop.time())
+            else:
+                standing.answered()
+            raise
+        finally:
+            standing.ended()
+        standing.answered()
+        return answer
+
+    async def _look_at(self, server: Server, model: str) -> Mapping[int, VersionState] | RpcError:
+        try:
+            answer = await server.call(
+                GET_MODEL_STATUS, status_request(model), self._upstream.status_timeout_s, is_look=True
+            )
+        except RpcError as error:
+            if error.code == NOT_FOUND:
+                server.silences = 0
+                server.standing.answered()
+                return error
+            server.silences += 1
+            if server.silences == _SILENCES_OF_THE_DEAD:
+                log.warning("a server does not answer, %s", error)
+            if server.silences >= _SILENCES_OF_THE_DEAD:
+                server.standing.failed(self._loop.time())
+                server.give_up()
+            return error
+        if server.silences >= _SILENCES_OF_THE_DEAD:
+            log.info("the server %s answers again", server.address)
+        server.silences = 0
+        server.standing.answered()
+        return decode_statuses(answer)
