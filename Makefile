@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-codec bench-training kserve lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-codec bench-training kserve k8s-check lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -70,7 +70,10 @@ train-all: $(VENV)/.dev ## train every recipe, and write docs/models.md (hours; 
 bench-training: $(VENV)/.dev ## measure the trainer beside the course's own script
 	$(PY) -m benchmarks.training $(ARGS)
 
-kserve: $(VENV)/.kserve ## install KServe's clients beside, for the tests that use them
+kserve: $(VENV)/.kserve ## install KServe's and Kubeflow's clients beside, for the tests that use them
+
+k8s-check: $(VENV)/.dev $(VENV)/.kserve ## render every Kubernetes overlay with kubectl, and check every object
+	$(PY) -m pytest tests/k8s $(ARGS)
 
 soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
 	$(PY) -m pytest -m soak $(ARGS)
@@ -95,7 +98,8 @@ lock: $(VENV)/.uv ## write requirements/*.txt, hashed
 	for extra in training export serving tensorflow client s3 gs loadtest docs; do \
 	  $(LOCK) pyproject.toml --extra $$extra --group build --constraint requirements/dev.txt --output-file requirements/$$extra.txt $(ARGS); \
 	done
-	for package in uv kserve; do echo $$package | $(LOCK) - --output-file requirements/$$package.txt $(ARGS); done
+	echo uv | $(LOCK) - --output-file requirements/uv.txt $(ARGS)
+	printf '%s\n' kserve kubeflow-training | $(LOCK) - --output-file requirements/kserve.txt $(ARGS)
 
 # --- set-up, one stamp per step --------------------------------------------------------------------------------------
 
@@ -123,7 +127,7 @@ $(VENV)/.dev: $(VENV)/.uv requirements/dev.txt pyproject.toml
 	$(UV) pip install --python $(PY) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# KServe wants an older protobuf than the gateway, so it has an environment of its own.
+# KServe wants an older protobuf than the gateway, so it has an environment of its own; Kubeflow's models lie there too.
 $(VENV)/.kserve: $(VENV)/.uv requirements/kserve.txt
 	$(UV) venv --quiet --allow-existing --python $(PY) $(VENV)/kserve
 	$(UV) pip install --python $(VENV)/kserve/bin/python --require-hashes -r requirements/kserve.txt
