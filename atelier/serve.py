@@ -27,6 +27,14 @@ def serve(
     poll_interval_s: Annotated[
         float | None, typer.Option(help="Seconds between looks for new versions; 0 looks once.", show_default="1.0")
     ] = None,
+    label_poll_interval_s: Annotated[
+        float | None,
+        typer.Option(help="Seconds between looks for moved labels and traffic.", show_default="0.25"),
+    ] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for changed labels and traffic, not beside the versions.", show_default="none"),
+    ] = None,
     max_batch_size: Annotated[
         int | None, typer.Option(help="Most rows in one run of a model.", show_default="64")
     ] = None,

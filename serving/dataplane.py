@@ -25,7 +25,7 @@ Decode = Callable[[Signature], dict[str, np.ndarray]]
 
 
 class Target(NamedTuple):
-    """Which function of which model a request means; without version and label, the newest version."""
+    """Which function of which model a request means; without version and label, what its traffic says."""
 
     name: str
     version: int | None = None
@@ -156,6 +156,8 @@ class DataPlane:
         return derivation.outputs(answers)
 
     def _resolve(self, target: Target) -> Servable:
+        if target.version is None and target.label is None:
+            return self._manager.route(target.name)
         return self._manager.resolve(target.name, target.version, target.label)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from serving.shadow_metrics import ShadowMetrics
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -58,6 +60,13 @@ class Metrics:
             ["model_name", "version"],
             registry=self.registry,
         )
+        self.shadow = ShadowMetrics(self.registry)
+        self._stored_problems = Gauge(
+            "atelier_stored_problems",
+            "1 while a model's labels.json or traffic.json cannot be understood, and what it said before goes on.",
+            ["model_name"],
+            registry=self.registry,
+        )
         self._load_failures = Counter(
             "atelier_load_failures",
             "Versions that could not be loaded.",
@@ -100,6 +109,13 @@ class Metrics:
         """A version was quarantined."""
         self._load_failures.labels(model_name).inc()
 
+    def stored_problem(self, model_name: str, *, is_there: bool) -> None:
+        """A model's labels or traffic could not be understood, or could be again."""
+        if is_there:
+            self._stored_problems.labels(model_name).set(1)
+        else:
+            self._stored_problems.remove_by_labels({"model_name": model_name})
+
     def end_batches(self, model_name: str, version: int) -> None:
         """A version is unloaded: it has no queue and runs no batches any more."""
         for figure in (self._queue_rows, self._batch_rows, self._batch_run, self._batch_wait):
@@ -108,6 +124,7 @@ class Metrics:
     def forget_version(self, model_name: str, version: int) -> None:
         """A version is gone from the disk too: its figures would only pile up."""
         self._version_state.remove(model_name, str(version))
+        self.shadow.forget_version(model_name, version)
 
     def expose(self) -> bytes:
         """All figures in Prometheus' text format."""

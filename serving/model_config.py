@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.batching.settings import BatchSettings
+from serving.traffic.settings import TrafficSettings
 
 MAX_VERSION = 2**63 - 1
 """Versions travel as int64."""
@@ -35,8 +36,8 @@ VersionPolicy = Latest | Specific | Literal["all"]
 """As `atelier.toml` writes it: {latest = 2}, {specific = [3, 5]} or "all"."""
 
 
-class ModelConfig(_Frozen):
-    """One model: where its versions are, which of them are served, and under which labels."""
+class ModelConfig(TrafficSettings):
+    """One model: where its versions are, which of them are served, under which labels, and to whom."""
 
     base_path: str = Field(min_length=1)
     """The folder of the numbered versions, or its address."""
@@ -56,5 +57,5 @@ class ModelConfig(_Frozen):
         return ours == theirs
 
 
-_NOT_OF_LOADING = {"base_path", "version_policy", "version_labels", "discovered"}
+_NOT_OF_LOADING = {"base_path", "version_policy", "version_labels", "discovered", *TrafficSettings.model_fields}
 """What may change while a loaded version stays as it is; where it lies is for its origin to tell."""

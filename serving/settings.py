@@ -44,6 +44,8 @@ class ServingSettings(BaseSettings):
     rest_port: int = Field(8501, ge=0, le=65535)
     poll_interval_s: float = Field(1.0, ge=0)
     """How often the models folder is looked at; 0 looks once, at start."""
+    label_poll_interval_s: float = Field(0.25, ge=0)
+    """How often the files of labels and traffic are looked at; 0 looks as often as at the models folder."""
     max_batch_size: int = Field(64, ge=1)
     """Rows that one run of the model takes at most."""
     batch_timeout_ms: float = Field(0.0, ge=0)
@@ -67,6 +69,8 @@ class ServingSettings(BaseSettings):
     """Images of all requests that may wait to be decoded; more are refused at once."""
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()
     """Sites whose pages may call the gateway from a browser, such as `https://shop.example`; `*` means any."""
+    state_dir: Path | None = None
+    """Where labels and traffic are kept that were changed while running; without it, beside each model's versions."""
     drain_grace_s: float = Field(1.0, ge=0)
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
     drain_timeout_s: float = Field(30.0, ge=0)

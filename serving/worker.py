@@ -41,6 +41,7 @@ from serving.repository.loader import Loaded, load_origin
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.repository.sources import open_source
+from serving.repository.stored import StoredFiles
 from serving.settings import ServingSettings
 from serving.wire.services import Descriptions
 
@@ -54,6 +55,7 @@ class Worker:
         self._metrics = Metrics()
         # Loads get threads of their own, so that no request waits for a model that is being opened.
         self._load_executor = ThreadPoolExecutor(2, thread_name_prefix="load")
+        self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="labels")
         self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
         self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
         self.manager = Manager(
@@ -62,6 +64,8 @@ class Worker:
             load=partial(load_origin, threads=settings.onnx_threads, warm_up_rows=_warm_up_rows(settings)),
             serve=self._serve,
             executor=self._load_executor,
+            files_executor=self._files_executor,
+            stored_files=StoredFiles(settings.state_dir),
             metrics=self._metrics,
         )
         decoder = ImageDecoder(
@@ -99,6 +103,7 @@ class Worker:
             limit,
         )
         self._watching: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
@@ -107,13 +112,18 @@ class Worker:
         await self.manager.settle()
         if self._settings.poll_interval_s:
             self._watching = asyncio.get_running_loop().create_task(self.manager.watch(self._settings.poll_interval_s))
+        if self._settings.label_poll_interval_s:
+            self._following = asyncio.get_running_loop().create_task(
+                self.manager.follow_labels(self._settings.label_poll_interval_s)
+            )
 
     async def stop(self) -> None:
         """Ends the watch and gives everything back."""
-        if self._watching is not None:
-            self._watching.cancel()
+        for task in (self._watching, self._following):
+            if task is not None:
+                task.cancel()
         await self.manager.settle()
-        for executor in (self._load_executor, self._run_executor, self._image_executor):
+        for executor in (self._load_executor, self._files_executor, self._run_executor, self._image_executor):
             executor.shutdown(wait=True)
         self.manager.close()
 

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from serving.bundle import MANIFEST
-from serving.errors import BundleError
 from serving.model_config import MAX_VERSION
 from serving.repository.source import Fingerprint, Found
-from serving.version_labels import VERSION_LABELS, read_version_labels
 
 _MAX_DIGITS = 64
 _COARSEST_TICK_NS = 2_000_000_000
@@ -40,10 +38,10 @@ class LocalVersion:
 
 
 class _Listing(NamedTuple):
-    """What was found when the folder and `labels.json` looked like `stamps`; without them, it is listed again."""
+    """What was found when the folder looked like `stamp`; without one, it is listed again."""
 
     found: Found
-    stamps: tuple[_Stamp | None, ...] | None
+    stamp: _Stamp | None
 
 
 class LocalSource:
@@ -56,23 +54,20 @@ class LocalSource:
         self._listed: _Listing | None = None
 
     def look(self) -> Found:
-        """Its versions and labels; see `Source.look`."""
-        # Before the listing: what is added meanwhile shows next time.
-        stamps = (_stamp(self._base_path.stat()), _stamp_of(self._base_path / VERSION_LABELS))
-        if self._listed is None or self._listed.stamps != stamps:
-            self._listed = self._list(stamps)
+        """Its versions; see `Source.look`. Its labels are in serving/repository/stored.py, looked at more often."""
+        stamp = _stamp(self._base_path.stat())  # before the listing: what is added meanwhile shows next time
+        if self._listed is None or self._listed.stamp != stamp:
+            self._listed = self._list(stamp)
         return self._listed.found
 
-    def _list(self, stamps: tuple[_Stamp | None, ...]) -> _Listing:
+    def _list(self, stamp: _Stamp) -> _Listing:
         with os.scandir(self._base_path) as entries:
             named = [entry for entry in entries if is_version_number(entry.name)]
         origins = {number: LocalVersion(self._base_path / name) for number, name in version_names(named).items()}
-        labels, problem = read_labels_of(self._base_path)
         # A time does not tell of what a link points to, nor of two changes within one tick of the clock.
-        last_change = max(stamp[-1] for stamp in stamps if stamp is not None)
-        lasting = time.time_ns() - last_change > _COARSEST_TICK_NS
+        lasting = time.time_ns() - stamp[-1] > _COARSEST_TICK_NS
         links = any(entry.is_symlink() for entry in named)
-        return _Listing(Found(origins, labels, problem), stamps if lasting and not links else None)
+        return _Listing(Found(origins), stamp if lasting and not links else None)
 
 
 def version_names(entries: Iterable[os.DirEntry[str]]) -> dict[int, str]:
@@ -96,23 +91,6 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that cannot be followed
         return False
-
-
-def read_labels_of(base_path: Path) -> tuple[dict[str, int], str | None]:
-    """What `labels.json` says, and what is wrong with it."""
-    try:
-        return dict(read_version_labels(base_path)), None
-    except BundleError as error:
-        return {}, str(error)
-    except OSError as error:
-        return {}, f"{VERSION_LABELS} cannot be read: {error.strerror or type(error).__name__}"
-
-
-def _stamp_of(path: Path) -> _Stamp | None:
-    try:
-        return _stamp(path.stat())
-    except OSError:
-        return None
 
 
 def _stamp(status: os.stat_result) -> _Stamp:

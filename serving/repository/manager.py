@@ -17,7 +17,10 @@ from serving.repository.loader import Loaded
 from serving.repository.records import Model, ModelStatus, Version, VersionStatus
 from serving.repository.servable import Servable
 from serving.repository.source import Fingerprint, Found, Origin, Source
+from serving.repository.stored import Stored, StoredFiles
 from serving.repository.transition import State, next_steps
+from serving.traffic.shadow import Shadow
+from serving.traffic.split import NO_HEADERS, Headers
 
 log = logging.getLogger("atelier.repository")
 
@@ -30,7 +33,8 @@ class Manager:
     """Owns every version's life: START → LOADING → AVAILABLE → UNLOADING → END.
 
     `open_source` gives what to look at for a model's versions; `load` opens one and is called in `executor`; `serve`
-    makes the result answer and is called on the event loop.
+    makes the result answer and is called on the event loop. `stored_files` are read in `files_executor`, which waits
+    for no load.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class Manager:
         load: Load,
         serve: Serve,
         executor: Executor,
+        files_executor: Executor,
+        stored_files: StoredFiles,
         metrics: Metrics,
     ) -> None:
         self._catalogue = catalogue
@@ -48,6 +54,8 @@ class Manager:
         self._load = load
         self._serve = serve
         self._executor = executor
+        self._files_executor = files_executor
+        self._stored_files = stored_files
         self._metrics = metrics
         self._models: dict[str, Model] = {}
         self._is_first_look = True
@@ -63,6 +71,15 @@ class Manager:
                 await self.look()
             except Exception:
                 log.exception("looking for models failed; the next look is in %s s", interval_s)
+
+    async def follow_labels(self, interval_s: float) -> None:
+        """Looks at the models' labels and traffic until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self.look_at_labels()
+            except Exception:
+                log.exception("looking for labels failed; the next look is in %s s", interval_s)
 
     async def step(self) -> None:
         """Looks at everything once and begins what has to be done; does not wait for loads.
@@ -82,12 +99,24 @@ class Manager:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             log.warning("the models cannot be listed, what is served stays as it is: %s", reason)
+        await self.look_at_labels()
         for name, model in self._models.items():
             if model.present and model.source.is_slow and model.source not in self._slow_looks:
                 self._slow_looks[model.source] = loop.create_task(self._look_slowly(name, model.source))
         await self._look_into(
             {name: model.source for name, model in self._models.items() if model.present and not model.source.is_slow}
         )
+
+    async def look_at_labels(self) -> None:
+        """Takes what the models' files say of labels and traffic now; one that cannot be understood changes nothing."""
+        base_paths = {name: model.config.base_path for name, model in self._models.items() if model.present}
+        loop = asyncio.get_running_loop()
+        for name, stored in (
+            await loop.run_in_executor(self._files_executor, self._stored_files.look, base_paths)
+        ).items():
+            model = self._models.get(name)
+            if model is not None and stored != model.stored:
+                self._take_stored(name, model, stored)
 
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""
@@ -113,6 +142,29 @@ class Manager:
             return servable
         wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise ModelNotFoundError(f"Servable not found for request: {wanted}")
+
+    def route(self, name: str, headers: Headers = NO_HEADERS) -> Servable:
+        """Who answers a request that names neither a version nor a label: by weight, or else the newest version.
+
+        Raises:
+            InvalidInputError: no name.
+            ModelNotFoundError: no version of the model is available.
+        """
+        model = self._models.get(name)
+        if model is None or model.split is None:
+            return self.resolve(name)
+        return model.split.pick(headers)
+
+    def model(self, name: str) -> Model:
+        """All that is known of a model, to be looked at.
+
+        Raises:
+            ModelNotFoundError: there is none of that name.
+        """
+        try:
+            return self._models[name]
+        except KeyError:
+            raise ModelNotFoundError(f"Could not find any versions of model {name}") from None
 
     def models(self) -> list[ModelStatus]:
         """Every model that is known with the states of its versions, served or not."""
@@ -155,6 +207,8 @@ class Manager:
     def close(self) -> None:
         """Closes every back end; only when nothing is being answered any more."""
         for model in self._models.values():
+            if model.shadow is not None:
+                model.shadow.close()
             for version in model.versions.values():
                 if version.servable is not None:
                     version.servable.close()
@@ -217,6 +271,25 @@ class Manager:
         model.found = found
         self._reconcile(name, model)
 
+    def _take_stored(self, name: str, model: Model, stored: Stored) -> None:
+        if stored.problem is not None and stored.problem != model.stored.problem:
+            log.warning("%s: %s; labels and traffic stay as they were", name, stored.problem)
+        model.stored = stored
+        self._metrics.stored_problem(name, is_there=stored.problem is not None)
+        self._reconcile(name, model)
+
+    def _choose(self, model: Model) -> None:
+        """Binds labels and traffic anew, and has the shadow follow."""
+        model.choose()
+        settings = model.traffic.shadow
+        if settings != (model.shadow.settings if model.shadow is not None else None):
+            if model.shadow is not None:
+                model.shadow.close()
+            model.shadow = Shadow(settings, model.shadow_target, self._metrics.shadow) if settings is not None else None
+        for version in model.versions.values():
+            if version.servable is not None:
+                version.servable.shadow = model.shadow
+
     def _to_look_at(self, names: Mapping[str, Source]) -> dict[tuple[str, int], Origin]:
         return {
             (name, number): model.origins[number]
@@ -242,7 +315,7 @@ class Manager:
 
     def _reconcile(self, name: str, model: Model) -> None:
         self._forget_ended(name, model)
-        model.choose()
+        self._choose(model)
         aspired = model.aspired()
         for number in aspired & model.versions.keys():
             if model.versions[number].state is State.END:  # rolled back to a version that was served before
@@ -262,10 +335,11 @@ class Manager:
             self._enter(name, number, model.versions[number], State.UNLOADING)
             self._begin(self._unload_version(name, model, number))
         if steps.unload:
-            model.choose()
+            self._choose(model)
             self.changes.announce()
         if not model.present and not model.versions:
             self._models.pop(name, None)
+            self._metrics.stored_problem(name, is_there=False)
             self.changes.announce()
 
     def _forget_ended(self, name: str, model: Model) -> None:
@@ -314,7 +388,7 @@ class Manager:
         else:
             version.error = None
             self._enter(name, number, version, State.AVAILABLE)
-            model.choose()
+            self._choose(model)
             log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
         self._reconcile(name, model)
         if replaced is not None and replaced is not version.servable:

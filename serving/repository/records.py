@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,7 +12,11 @@ from serving.model_config import ModelConfig
 from serving.repository.labels import bind, needed
 from serving.repository.servable import Servable
 from serving.repository.source import NOTHING_SEEN, Fingerprint, Found, Origin, Source, is_settled
+from serving.repository.stored import NOTHING_STORED, Stored
 from serving.repository.transition import State, chosen
+from serving.traffic.settings import TrafficSettings, version_of
+from serving.traffic.shadow import Shadow
+from serving.traffic.split import Split
 
 
 class VersionStatus(NamedTuple):
@@ -68,8 +73,12 @@ class Model:
     source: Source
     present: bool = True
     found: Found | None = None
+    stored: Stored = NOTHING_STORED
     versions: dict[int, Version] = field(default_factory=dict)
     current: Servable | None = None
+    split: Split[Servable] | None = None
+    turns: Iterator[int] = field(default_factory=itertools.count)
+    shadow: Shadow | None = None
     bound: Mapping[str, int] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
     waiting: frozenset[int] = frozenset()
@@ -84,7 +93,12 @@ class Model:
     def labels(self) -> Mapping[str, int]:
         """The version that each label shall mean."""
         beside = self.found.labels if self.found is not None else {}
-        return {**beside, **self.config.version_labels}
+        return {**beside, **self.stored.labels, **self.config.version_labels}
+
+    @property
+    def traffic(self) -> TrafficSettings:
+        """Who answers requests that name neither a version nor a label; what is configured wins over what is stored."""
+        return self.config if self.config.targets else self.stored.traffic or self.config
 
     def look(self, number: int, files: Fingerprint) -> bool:
         """Takes what a version's files look like now; says whether they have settled."""
@@ -103,17 +117,34 @@ class Model:
     def aspired(self) -> frozenset[int]:
         """The versions that should be served, of those that are there and did not fail.
 
-        What the version policy takes, and what labels need: also a version that a label still means while the one
-        that it shall mean does not answer yet.
+        What the version policy takes, what traffic names by number, and what labels need: also a version that a label
+        still means while the one that it shall mean does not answer yet.
         """
         usable = self.origins.keys() - {number for number, version in self.versions.items() if version.failed}
-        return chosen(self.config.version_policy, usable) | (needed(self.labels, self.bound) & usable)
+        numbered = {int(target) for target in self.traffic.targets if target.isdigit()}
+        return chosen(self.config.version_policy, usable) | ((needed(self.labels, self.bound) | numbered) & usable)
 
     def choose(self) -> None:
-        """Binds the labels, and the newest version for those who name none, to versions that answer."""
+        """Binds the labels, and those who name neither a label nor a version, to versions that answer.
+
+        Requests are split among those targets that answer. Without any, the newest version has them all.
+        """
         answering = {number for number, version in self.versions.items() if version.answers}
         self.bound = bind(self.labels, answering, self.bound)
-        self.current = self.versions[max(answering)].servable if answering else None
+        traffic = self.traffic
+        targets = {
+            name: servable
+            for name, weight in traffic.traffic.items()
+            if weight and (servable := self.answering(version_of(name, self.bound))) is not None
+        }
+        self.split = Split(traffic.traffic, targets, self.turns, traffic.sticky_header) if targets else None
+        newest = self.versions[max(answering)].servable if answering else None
+        self.current = newest if self.split is None else self.split.heaviest
+
+    def shadow_target(self) -> Servable | None:
+        """The version that copies of requests go to, if there is one and it answers."""
+        shadow = self.traffic.shadow
+        return None if shadow is None else self.answering(version_of(shadow.target, self.bound))
 
     def answering(self, number: int | None) -> Servable | None:
         """The version of that number, if it answers."""

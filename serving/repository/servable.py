@@ -25,6 +25,7 @@ from serving.repository.derivation import Derivation
 from serving.repository.lease import Lease
 from serving.repository.usage import Usage
 from serving.signatures import Signature
+from serving.traffic.shadow import Shadow
 
 Costs = Mapping[str, CostModel]
 
@@ -58,7 +59,7 @@ class Servable:
         self.platform = backend.platform
         self.derivations = derivations
         derived = {signature_name: derivation.signature for signature_name, derivation in derivations.items()}
-        self.signatures = MappingProxyType({**backend.signatures, **derived})
+        self.signatures: Mapping[str, Signature] = MappingProxyType({**backend.signatures, **derived})
         self._backend = backend
         self._lease = lease
         self._in_flight = 0
@@ -66,6 +67,8 @@ class Servable:
         self._idle.set()
         self._batching = batching
         self.usage = Usage()
+        self.shadow: Shadow | None = None
+        """Who gets copies of what this version has answered."""
         observe_batch = metrics.batch_observer(name, version)
 
         def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:
@@ -143,7 +146,10 @@ class Servable:
         except Exception:
             self.usage.failed(time.perf_counter() - started_at)
             raise
-        self.usage.answered(count, time.perf_counter() - started_at)
+        took_s = time.perf_counter() - started_at
+        self.usage.answered(count, took_s)
+        if self.shadow is not None:
+            self.shadow.offer(self, signature_name, inputs, outputs, took_s)
         return outputs
 
     def admit(self, signature_name: str, rows: int) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 TargetT = TypeVar("TargetT")
 
-Headers = Iterable[tuple[bytes, bytes]]
-"""As ASGI gives them: names in lower case."""
+Headers = Mapping[bytes, bytes]
+"""A request's headers, or gRPC metadata, by their names in lower case."""
+
+NO_HEADERS: Headers = MappingProxyType({})
 
 _HASH_BYTES = 8
 _UNIFORM_BITS = 52
@@ -78,10 +81,10 @@ class Split(Generic[TargetT]):
         """Who gets most; of equals the first."""
         return self._targets[max(self._weights, key=self._weights.__getitem__)]
 
-    def pick(self, headers: Headers = ()) -> TargetT:
+    def pick(self, headers: Headers = NO_HEADERS) -> TargetT:
         """Who answers the request with these headers."""
         if self._sticky_header:
-            for name, value in headers:
-                if name == self._sticky_header:
-                    return self._targets[of_key(value, self._weights)]
+            key = headers.get(self._sticky_header)
+            if key is not None:
+                return self._targets[of_key(key, self._weights)]
         return self._turns[next(self._counter) % self._length]

@@ -30,6 +30,7 @@ from serving.repository.loader import Loaded
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.repository.sources import open_source
+from serving.repository.stored import StoredFiles
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tests.support.image_files import file_of, gradient, plain
 from tests.support.stepping import HandExecutor, turn
@@ -77,6 +78,8 @@ class Stand:
             load=lambda *_: Loaded(back, ("cat", "dog"), image, {DEFAULT_SIGNATURE: CostModel()}),
             serve=self._serve,
             executor=self.executor,
+            files_executor=self.executor,
+            stored_files=StoredFiles(),
             metrics=self.metrics,
         )
         self.plane = DataPlane(self.manager, self.metrics, image_decoder(self.executor))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.repository.source import Origin
 from serving.repository.sources import open_source
+from serving.repository.stored import StoredFiles
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.version_labels import VERSION_LABELS
@@ -80,7 +82,7 @@ class Configured:
 class RepositoryStand:
     """A manager stepped by hand; `load_next` lets one load go on."""
 
-    def __init__(self, root: Path, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, root: Path, catalogue: Catalogue | None = None, state_dir: Path | None = None) -> None:
         self.root = root
         self.loads = Loads()
         self.metrics = Metrics()
@@ -91,6 +93,8 @@ class RepositoryStand:
             load=self.loads,
             serve=self._serve,
             executor=self.executor,
+            files_executor=self.executor,
+            stored_files=StoredFiles(state_dir),
             metrics=self.metrics,
         )
 
@@ -134,6 +138,11 @@ class RepositoryStand:
         written = self.root / name / "labels.new"
         written.write_text(json.dumps(labels))
         written.replace(self.root / name / VERSION_LABELS)
+
+    def routed(self, times: int, name: str = "digits", **headers: str) -> Counter[int]:
+        """The versions that answer as many requests which name none, with these headers."""
+        sent = {header.replace("_", "-").encode(): value.encode() for header, value in headers.items()}
+        return Counter(self.manager.route(name, sent).version for _ in range(times))
 
     def closed(self, path: str) -> int:
         """How often the back end of that version was closed."""

@@ -9,7 +9,6 @@ import pytest
 
 from serving.repository.local_source import LocalSource, LocalVersion
 from serving.repository.source import Fingerprint, is_settled
-from serving.version_labels import VERSION_LABELS
 
 OLD_NS = 10**18
 
@@ -118,36 +117,6 @@ def test_a_link_that_is_mended_is_seen_though_its_folder_stays_as_it_is(tmp_path
     (tmp_path / "store").mkdir()
 
     assert set(source.look().origins) == {5}
-
-
-def test_labels_are_read_from_beside_the_versions(tmp_path: Path) -> None:
-    make(tmp_path, "3")
-    (tmp_path / VERSION_LABELS).write_text('{"stable": 3}')
-
-    assert LocalSource(tmp_path).look().labels == {"stable": 3}
-
-
-def test_labels_that_are_written_over_in_place_are_seen(tmp_path: Path) -> None:
-    make(tmp_path, "3")
-    labels = tmp_path / VERSION_LABELS
-    labels.write_text('{"stable": 3}')
-    age(tmp_path, labels)
-    source = LocalSource(tmp_path)
-    assert source.look().labels == {"stable": 3}
-    labels.write_text('{"stable": 4}')
-
-    assert source.look().labels == {"stable": 4}
-
-
-@pytest.mark.parametrize("content", ["{", '{"stable": "newest"}', "[]"])
-def test_labels_that_cannot_be_understood_are_a_problem_that_hides_no_version(tmp_path: Path, content: str) -> None:
-    make(tmp_path, "3")
-    (tmp_path / VERSION_LABELS).write_text(content)
-    found = LocalSource(tmp_path).look()
-
-    assert set(found.origins) == {3}
-    assert found.problem is not None
-    assert found.problem.startswith("labels.json is not valid: ")
 
 
 def test_a_fingerprint_stays_the_same_while_nothing_changes(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from serving.errors import InferenceError, OverloadedError
 from serving.metrics import Metrics
-from serving.shadow_metrics import ShadowMetrics
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.traffic import shadow as shadow_module
 from serving.traffic.settings import ShadowSettings
@@ -63,7 +62,7 @@ class Stand:
         self.target = shadow
         self.metrics = Metrics()
         chosen = ShadowSettings(target="canary", **{"max_busy": 1.0, **settings})
-        self.shadow = Shadow(chosen, lambda: self.target, ShadowMetrics(self.metrics.registry))
+        self.shadow = Shadow(chosen, lambda: self.target, self.metrics.shadow)
         self.primary = Fake(3)
 
     def offer(self, rows: int = 1, primary: Fake | None = None, **inputs: np.ndarray) -> None:
@@ -197,7 +196,7 @@ async def test_the_shadow_pauses_in_proportion_to_its_runs(monkeypatch: pytest.M
 
 async def test_figures_of_versions_that_are_gone_are_forgotten() -> None:
     metrics = Metrics()
-    figures = ShadowMetrics(metrics.registry)
+    figures = metrics.shadow
     for version, primary in ((4, 3), (5, 4), (5, 3)):
         figures.failed(shadow_module.Pair("digits", version, primary))
     figures.forget_version("digits", 4)

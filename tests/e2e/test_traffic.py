@@ -1,0 +1,118 @@
+"""Labels, weights and shadows in a running gateway, by every protocol."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import numpy as np
+import pytest
+from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
+from tritonclient.grpc import InferenceServerClient, InferInput
+
+from tests.support.bundles import write_bundle
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.image_files import file_of, gradient
+from tests.support.tfs import predict_request
+from tests.support.waiting import wait_until
+
+PIXELS = np.array([[[10, 20], [30, 40]]], np.uint8)
+MODEL = "/v1/models/brightness"
+
+
+def write(path: Path, document: Any) -> None:
+    """As promote does: in one moment."""
+    (path.parent / "new").write_text(json.dumps(document))
+    (path.parent / "new").replace(path)
+
+
+def publish(models: Path, versions: int) -> Path:
+    for version in range(1, versions + 1):
+        write_bundle(models / "brightness" / str(version), scale=version)
+    return models / "brightness"
+
+
+def served(gateway: RunningGateway, headers: dict[str, str] | None = None) -> int:
+    """The version that answers a request which names none, over KServe's REST."""
+    return int(infer(gateway.rest, headers)["model_version"])
+
+
+def infer(client: httpx.Client, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    tensor = {"name": "pixels", "datatype": "UINT8", "shape": [1, 2, 2], "data": PIXELS.tolist()}
+    answer = client.post("/v2/models/brightness/infer", json={"inputs": [tensor]}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def split_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """Three versions; 3 of 4 requests that name none are for version 1, the others for version 2."""
+    models = tmp_path_factory.mktemp("models")
+    folder = publish(models, 3)
+    write(folder / "labels.json", {"stable": 1, "canary": 2})
+    write(folder / "traffic.json", {"traffic": {"stable": 75, "canary": 25}})
+    with running_gateway(models) as running:
+        yield running
+
+
+def by_tfs_grpc(gateway: RunningGateway) -> int:
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        answer = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=30.0)
+        return int(answer.model_spec.version.value)
+
+
+def by_tfs_classify(gateway: RunningGateway) -> int:
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "brightness", "classify"
+    example = request.input.example_list.examples.add()
+    example.features.feature["pixels"].int64_list.value.extend(PIXELS.ravel().tolist())
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Classify(request, timeout=30.0)
+        return int(answer.model_spec.version.value)
+
+
+def by_oip_grpc(gateway: RunningGateway) -> int:
+    tensor = InferInput("pixels", [1, 2, 2], "UINT8")
+    tensor.set_data_from_numpy(PIXELS)
+    with InferenceServerClient(gateway.grpc_address) as client:
+        return int(client.infer("brightness", [tensor]).get_response().model_version)
+
+
+def by_image(gateway: RunningGateway) -> int:
+    answer = gateway.rest.post(
+        f"{MODEL}:classify", content=file_of(gradient("L", 2, 2), "PNG"), headers={"content-type": "image/png"}
+    )
+    return int(answer.json()["model_spec"]["version"])
+
+
+@pytest.mark.parametrize("ask", [by_tfs_grpc, by_tfs_classify, served, by_oip_grpc, by_image])
+def test_weights_hold_exactly_by_every_protocol(ask: Any, split_gateway: RunningGateway) -> None:
+    assert Counter(ask(split_gateway) for _ in range(8)) == {1: 6, 2: 2}
+
+
+def test_who_names_a_version_or_a_label_is_not_divided(split_gateway: RunningGateway) -> None:
+    with grpc.insecure_channel(split_gateway.grpc_address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_request("brightness", pixels=PIXELS)
+        request.model_spec.version_label = "canary"
+        labelled = [stub.Predict(request, timeout=30.0).model_spec.version.value for _ in range(4)]
+        request = predict_request("brightness", pixels=PIXELS, version=3)
+        numbered = [stub.Predict(request, timeout=30.0).model_spec.version.value for _ in range(4)]
+    assert (labelled, numbered) == ([2] * 4, [3] * 4)
+
+
+def test_a_moved_label_is_followed_without_anybody_being_told(tmp_path: Path) -> None:
+    folder = publish(tmp_path, 3)
+    write(folder / "labels.json", {"stable": 1})
+    write(folder / "traffic.json", {"traffic": {"stable": 1}})
+    with running_gateway(tmp_path, poll_interval_s=0.0) as gateway:
+        assert served(gateway) == 1
+        write(folder / "labels.json", {"stable": 3})
+        wait_until(lambda: served(gateway) == 3)
