@@ -41,8 +41,44 @@ def serve(
     batch_timeout_ms: Annotated[
         float | None, typer.Option(help="Milliseconds an idle model waits for more rows.", show_default="0.0")
     ] = None,
+    allowed_batch_sizes: Annotated[
+        str | None,
+        typer.Option(metavar="ROWS,ROWS,…", help="Sizes that batches are padded up to.", show_default="none"),
+    ] = None,
+    instances: Annotated[
+        int | None, typer.Option(help="Batches of one model that run at once.", show_default="1")
+    ] = None,
     max_queue_rows: Annotated[
         int | None, typer.Option(help="Rows that may wait for one model.", show_default="4096")
+    ] = None,
+    max_queue_bytes: Annotated[
+        int | None, typer.Option(help="Bytes of inputs that may wait for one model.", show_default="268435456")
+    ] = None,
+    max_queue_wait_ms: Annotated[
+        float | None,
+        typer.Option(help="Milliseconds of waiting above which requests are refused.", show_default="5000.0"),
+    ] = None,
+    slo_ms: Annotated[
+        float | None,
+        typer.Option(help="Milliseconds that waiting and running shall take at most.", show_default="none"),
+    ] = None,
+    low_priority_share: Annotated[
+        float | None, typer.Option(help="Part of a busy model that low-priority requests get.", show_default="0.1")
+    ] = None,
+    overload_status: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATUS",
+            help="What the refused are told: resource-exhausted (429), or unavailable (503) as by TensorFlow Serving.",
+            show_default="resource-exhausted",
+        ),
+    ] = None,
+    client_header: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Header that tells clients apart; else addresses do.", show_default="none"),
+    ] = None,
+    batching_parameters_file: Annotated[
+        Path | None, typer.Option(help="TensorFlow Serving's batching parameters; they win.", show_default="none")
     ] = None,
     inline_limit_us: Annotated[
         float | None,
@@ -100,14 +136,20 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
     with needs_extra("serving"):
         from pydantic import ValidationError
 
+        from serving.batching.parameters_file import ParametersFileError, gateway_batching
         from serving.server import EndedError, ModelsFolderError, StartError, start, stop_signals
         from serving.settings import ServingSettings
     try:
         settings = ServingSettings(**flags)
+        gateway_batching(settings)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            fail(first["msg"].removeprefix("Value error, "), WRONG_USE)
         setting = "_".join(str(part) for part in first["loc"])
         fail(f"setting {setting}: {first['msg']}, received {first['input']!r}", WRONG_USE)
+    except ParametersFileError as error:
+        fail(str(error), WRONG_USE)
     except (ValueError, OSError) as error:  # not TOML, not UTF-8, no table, not readable
         fail(f"atelier.toml cannot be used: {error}", WRONG_USE)
     statuses = {ModelsFolderError: WRONG_USE, StartError: FAILED, EndedError: FAILED}

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from serving.batching.terms import DEFAULT_TERMS
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.repository.manager import Manager
@@ -57,7 +58,7 @@ def ours(pixels: np.ndarray, scores: np.ndarray) -> Callable[[bytes], bytes]:
 
     def answer(message: bytes) -> bytes:
         try:
-            front_end.predict(message, None).send(None)  # it never waits, so one step ends it
+            front_end.predict(message, DEFAULT_TERMS).send(None)  # it never waits, so one step ends it
         except StopIteration as ended:
             return cast("bytes", ended.value)
         raise AssertionError("the front end waited")

@@ -5,13 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from serving.batching.terms import Terms
 from serving.errors import ServingError
 from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
-from serving.frontends.grpc_transport import UNIMPLEMENTED, is_grpc, send_status, serve_unary
+from serving.frontends.grpc_transport import OVERLOAD_CODE, UNIMPLEMENTED, is_grpc, send_status, serve_unary
 from serving.frontends.health import Health
-from serving.frontends.http import ClientGoneError, Receive, Scope, Send, refuse_method, send_error, send_json
+from serving.frontends.http import (
+    OVERLOAD_STATUS,
+    ClientGoneError,
+    Receive,
+    Scope,
+    Send,
+    refuse_method,
+    send_error,
+    send_json,
+)
 from serving.frontends.images import Images
 from serving.frontends.oip_grpc import OipGrpc
 from serving.frontends.oip_rest import PREFIX as OIP_PREFIX
@@ -19,6 +29,7 @@ from serving.frontends.oip_rest import OipRest
 from serving.frontends.openapi.pages import OpenApi
 from serving.frontends.page import send_page
 from serving.frontends.reflection import Reflection
+from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import PREFIX, TfsRest, parse_path
 
@@ -40,7 +51,9 @@ class App:
         grpc_health: GrpcHealth,
         reflection: Reflection,
         departures: Departures,
+        terms: TermsReader,
         max_request_bytes: int,
+        overload_status: str,
     ) -> None:
         self._methods = {**grpc.methods, **oip_grpc.methods, **grpc_health.methods}
         self._streams = {**grpc_health.streams, **reflection.streams}
@@ -48,7 +61,10 @@ class App:
         self._oip_rest = oip_rest
         self._images = images
         self._departures = departures
+        self._terms = terms
         self._max_request_bytes = max_request_bytes
+        self._overload_code = OVERLOAD_CODE[overload_status]
+        self._overload_status = OVERLOAD_STATUS[overload_status]
         self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             "/": send_page,
             "/docs": openapi.page,
@@ -63,7 +79,16 @@ class App:
         """Answers one HTTP request; never raises for what a client sent."""
         method = self._methods.get(scope["path"])
         if method is not None:
-            await serve_unary(scope, receive, send, method, self._max_request_bytes, self._departures)
+            await serve_unary(
+                scope,
+                receive,
+                send,
+                method,
+                self._max_request_bytes,
+                self._departures,
+                self._terms,
+                self._overload_code,
+            )
         elif is_grpc(scope):
             await self._serve_other_grpc(scope, receive, send)
         else:
@@ -82,12 +107,15 @@ class App:
         try:
             await self._route(scope, receive, send)
         except ServingError as error:
-            await send_error(send, error)
+            await send_error(send, error, self._overload_status)
         except ClientGoneError:
             return
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             await send_json(send, 500, {"error": "internal error; the gateway's log has the details"})
+
+    def _read_terms(self, scope: Scope) -> Terms:
+        return self._terms.read(scope, dict(scope["headers"]))
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
@@ -102,11 +130,11 @@ class App:
             if not address.verb:
                 await self._rest.get(address, send)
             elif address.verb == "classify":
-                await self._images.classify(address, scope, receive, send)
+                await self._images.classify(address, scope, self._read_terms(scope), receive, send)
             else:
-                await self._rest.post(address, receive, send)
+                await self._rest.post(address, self._read_terms(scope), receive, send)
         elif path == OIP_PREFIX or path.startswith(f"{OIP_PREFIX}/"):
-            await self._oip_rest.serve(scope, receive, send)
+            await self._oip_rest.serve(scope, self._read_terms(scope), receive, send)
         else:
             known = ", ".join([*self._pages, "/v1/models/NAME", OIP_PREFIX])
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.errors import DeadlineExceededError, InvalidInputError, UnsupportedError
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
@@ -75,11 +76,11 @@ class DataPlane:
         *,
         api: str,
         output_filter: Sequence[str] = (),
-        deadline: float | None = None,
+        terms: Terms = DEFAULT_TERMS,
     ) -> Prediction:
         """Runs the target on what `decode` makes of the request, once the signature is known.
 
-        `deadline` is in the event loop's time; `api` names the protocol for the metrics.
+        `api` names the protocol for the metrics.
 
         Raises:
             ServingError: every cause of serving/errors.py.
@@ -88,13 +89,13 @@ class DataPlane:
             figures.served = servable.name
             signature = servable.signature(target.signature_name)
             wanted = _filtered(signature, output_filter) if output_filter else None
-            outputs = await self._run(servable, target.signature_name, decode(signature), deadline)
+            outputs = await self._run(servable, target.signature_name, decode(signature), terms)
         if wanted is not None:
             outputs = {name: outputs[name] for name in wanted}
         return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
 
     async def predict_each(
-        self, target: Target, decoders: Mapping[str, Decode], *, api: str, deadline: float | None = None
+        self, target: Target, decoders: Mapping[str, Decode], *, api: str, terms: Terms = DEFAULT_TERMS
     ) -> list[Prediction]:
         """Runs several signatures of one version, by name, each on what its decoder makes of the request.
 
@@ -107,11 +108,11 @@ class DataPlane:
             figures.served = servable.name
             signatures = {name: servable.signature(name) for name in decoders}
             inputs = {name: decode(signatures[name]) for name, decode in decoders.items()}
-            outputs = {name: await self._run(servable, name, inputs[name], deadline) for name in decoders}
+            outputs = {name: await self._run(servable, name, inputs[name], terms) for name in decoders}
         return [Prediction(servable.name, servable.version, name, signatures[name], outputs[name]) for name in decoders]
 
     async def classify_images(
-        self, target: Target, files: Sequence[ImageFile], top_k: int, *, api: str
+        self, target: Target, files: Sequence[ImageFile], top_k: int, *, api: str, terms: Terms = DEFAULT_TERMS
     ) -> ImagesAnswer:
         """Decodes image files in threads, asks the model once for all, and gives the `top_k` best classes of each.
 
@@ -122,37 +123,39 @@ class DataPlane:
         with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
             figures.served = servable.name
             signature = servable.signature(target.signature_name)
-            pixels = await self._image_decoder.decode(files, image_spec(servable, signature))
-            outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, None)
+            spec = image_spec(servable, signature)
+            servable.admit(target.signature_name, len(files), terms)
+            pixels = await self._image_decoder.decode(files, spec)
+            outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, terms)
         scores = outputs[signature.outputs[0].name]
         return ImagesAnswer(
             servable.name, servable.version, [best_classes(row, servable.labels, top_k) for row in scores]
         )
 
     def _run(
-        self, servable: Servable, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
+        self, servable: Servable, signature_name: str, inputs: Mapping[str, np.ndarray], terms: Terms
     ) -> Awaitable[dict[str, np.ndarray]]:
         derivation = servable.derivations.get(signature_name)
         if derivation is None:
-            return servable.run(signature_name, inputs, deadline)
-        return self._run_derived(servable, derivation, inputs, deadline)
+            return servable.run(signature_name, inputs, terms)
+        return self._run_derived(servable, derivation, inputs, terms)
 
     async def _run_derived(
-        self, servable: Servable, derivation: Derivation, inputs: Mapping[str, np.ndarray], deadline: float | None
+        self, servable: Servable, derivation: Derivation, inputs: Mapping[str, np.ndarray], terms: Terms
     ) -> dict[str, np.ndarray]:
         """Decodes the strings, and runs the signature that they are decoded for."""
         (strings,) = inputs.values()
-        servable.admit(derivation.source, len(strings))
+        servable.admit(derivation.source, len(strings), terms)
         if derivation.image is None:
             rows = derivation.decode_examples(strings.tolist())
         else:
             files = [ImageFile(data, derivation.row_name(row)) for row, data in enumerate(strings.tolist())]
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(terms.deadline):
                     rows = await self._image_decoder.decode(files, derivation.image)
             except TimeoutError as error:
                 raise DeadlineExceededError("the deadline passed before the images were decoded") from error
-        answers = await servable.run(derivation.source, {derivation.source_input.name: rows}, deadline)
+        answers = await servable.run(derivation.source, {derivation.source_input.name: rows}, terms)
         return derivation.outputs(answers)
 
     def _resolve(self, target: Target) -> Servable:

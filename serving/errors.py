@@ -40,7 +40,11 @@ class UnsupportedError(ServingError):
 
 
 class OverloadedError(ServingError):
-    """The queue is full; the client may come back."""
+    """There is more to do than can be done in time; the client may come back in `retry_after_s` seconds."""
+
+    def __init__(self, text: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceededError(ServingError):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -15,6 +15,8 @@ from pydantic_settings import (
 )
 
 MEBIBYTE = 1024 * 1024
+
+Rows = Annotated[int, Field(ge=1)]
 
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/?#]+)$")]
 """What browsers send as `Origin`: scheme, host and port, without a path."""
@@ -50,8 +52,28 @@ class ServingSettings(BaseSettings):
     """Rows that one run of the model takes at most."""
     batch_timeout_ms: float = Field(0.0, ge=0)
     """How long an idle model waits for more rows, counted from the first; 0 never waits."""
+    allowed_batch_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], NoDecode, BeforeValidator(_split_at_commas)
+    ] = ()
+    """Sizes that batches are padded up to, rising to `max_batch_size`; without any, none is padded."""
+    instances: int = Field(1, ge=1)
+    """Batches of one model that run at once."""
     max_queue_rows: int = Field(4096, ge=1)
     """Rows that may wait for one model; more are refused at once."""
+    max_queue_bytes: int = Field(256 * MEBIBYTE, ge=1)
+    """Bytes of inputs that may wait for one model; more are refused at once."""
+    max_queue_wait_ms: float = Field(5000.0, gt=0)
+    """Requests that would wait longer for their run are refused at once."""
+    slo_ms: float | None = Field(None, gt=0)
+    """When set, batches are kept so small and so few requests let in that wait and run together take no longer."""
+    low_priority_share: float = Field(0.1, gt=0, le=0.5)
+    """The part of a busy model's rows that low-priority requests get at least."""
+    overload_status: Literal["resource-exhausted", "unavailable"] = "resource-exhausted"
+    """What the refused are told: RESOURCE_EXHAUSTED and 429, or TensorFlow Serving's UNAVAILABLE and 503."""
+    client_header: str = ""
+    """The header that tells clients apart, who share a busy model fairly; without it, their addresses do."""
+    batching_parameters_file: Path | None = None
+    """TensorFlow Serving's file; what it says wins over the settings here."""
     inline_limit_us: float = Field(500.0, ge=0)
     """Runs predicted to take less CPU time happen on the event loop, longer ones in a thread."""
     onnx_threads: int = Field(0, ge=0)
@@ -75,6 +97,15 @@ class ServingSettings(BaseSettings):
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
     drain_timeout_s: float = Field(30.0, ge=0)
     """After that: how long requests in flight may take to finish."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _end_at_largest_size(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Who lists the batch sizes has said which is the largest."""
+        sizes = _split_at_commas(values.get("allowed_batch_sizes"))
+        if isinstance(sizes, (tuple, list)) and sizes and "max_batch_size" not in values:
+            return {**values, "max_batch_size": sizes[-1]}
+        return values
 
     @classmethod
     def settings_customise_sources(

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from serving.app import App
-from serving.batching.settings import default_batching
+from serving.batching.parameters_file import gateway_batching
 from serving.dataplane import DataPlane
 from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
@@ -29,6 +29,7 @@ from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_rest import OipRest
 from serving.frontends.openapi.pages import OpenApi
 from serving.frontends.reflection import Reflection
+from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
 from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
@@ -51,7 +52,7 @@ class Worker:
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
-        self._batching = default_batching(settings)
+        self._batching = gateway_batching(settings)
         self._metrics = Metrics()
         # Loads get threads of their own, so that no request waits for a model that is being opened.
         self._load_executor = ThreadPoolExecutor(2, thread_name_prefix="load")
@@ -100,7 +101,9 @@ class Worker:
             GrpcHealth(self.health, self.manager, descriptions.services),
             Reflection(descriptions),
             departures,
+            TermsReader(settings.client_header),
             limit,
+            settings.overload_status,
         )
         self._watching: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None

@@ -1,132 +1,110 @@
-"""The shell around the batching policy: a queue for each signature of a loaded version, and the runs it feeds.
+"""The shell around the batching policy: the queue of one signature of a loaded version, and the runs that it feeds.
 
 Everything but the model's run happens on one event loop, so nothing here is locked. While a batch runs, requests
 queue; when it ends, what is queued goes next. An idle batcher starts as soon as the event loop has delivered all that
 was readable, which is what gathers simultaneous requests without a timer.
+
+Who waits in which order is the queue's to say (serving/batching/queue.py), who is let in the door's
+(serving/batching/door.py), and how a batch is run the runner's (serving/batching/runner.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from serving.batching.policy import CostModel, Waiting, count_to_take, split
+from serving.batching.batch import hand_out
+from serving.batching.door import Door, Moment
+from serving.batching.entry import Arrays, Entry, bytes_of
+from serving.batching.pace import Pace
+from serving.batching.policy import CostModel, padded, split
+from serving.batching.queue import FairQueue
+from serving.batching.runner import BatchObserver, Outcome, Run, Runner
 from serving.batching.settings import BatchSettings
-from serving.errors import (
-    DeadlineExceededError,
-    InferenceError,
-    InvalidInputError,
-    OverloadedError,
-    ServingError,
-    UnavailableError,
-)
+from serving.batching.size_limit import SizeLimit
+from serving.batching.terms import DEFAULT_TERMS, Terms
+from serving.errors import DeadlineExceededError, InvalidInputError, OverloadedError, UnavailableError
 
-log = logging.getLogger("atelier.batching")
-
-Arrays = Mapping[str, np.ndarray]
-
-
-class BatchObserver(Protocol):
-    """Where figures of a finished batch go."""
-
-    def __call__(self, *, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:
-        """One batch ended."""
-
-
-class _Outcome(NamedTuple):
-    outputs: dict[str, np.ndarray]
-    error: ServingError | None
-    run_s: float
-    cpu_s: float
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    inputs: Arrays
-    rows: int
-    key: Hashable
-    queued_at: float
-    answer: asyncio.Future[dict[str, np.ndarray]]
-    timer: asyncio.TimerHandle | None = field(default=None)
-    waiting: bool = True
-
-    def refuse(self, error: ServingError) -> None:
-        self.disarm()
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-    def resolve(self, outputs: dict[str, np.ndarray]) -> None:
-        self.disarm()
-        if not self.answer.done():
-            self.answer.set_result(outputs)
-
-    def disarm(self) -> None:
-        """Ends the deadline's hold on the entry, and with it on the inputs' memory."""
-        if self.timer is not None:
-            self.timer.cancel()
+_SHARE_OF_SLO = 0.5
+"""What one batch may take of it: a request waits for the batch that runs when it comes, and runs in the next."""
 
 
 class Batcher:
-    """Batches the requests of one signature.
-
-    `run` answers one batch: arrays with the rows of all its requests in, arrays with as many rows out. It is called on
-    the event loop when it is predicted to be short, else in `executor`; never twice at the same time.
-    """
+    """Batches the requests of one signature; `run` answers one batch, see `Run`."""
 
     def __init__(
         self,
-        run: Callable[[Arrays], dict[str, np.ndarray]],
+        run: Run,
         settings: BatchSettings,
         executor: Executor,
         observe: BatchObserver,
         cost: CostModel,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._run = run
-        self._settings = settings
-        self._executor = executor
+        self._runner = Runner(run, executor, cost)
         self._observe = observe
-        self._cost = cost
-        self._queue: deque[_Entry] = deque()
-        self._queued_rows = 0
-        self._running = False
+        self._clock = clock
+        self._queue = FairQueue(settings.low_priority_share)
+        self._pace = Pace()
+        self._door = Door(self._queue, self._pace, settings)
+        self._running: list[float] = []
+        """When each batch that runs now is expected to end, by `clock`."""
         self._wake: asyncio.Handle | None = None
         self._wakes_at_once = False
         self._loop = asyncio.get_running_loop()
+        self.reconfigure(settings)
+
+    def reconfigure(self, settings: BatchSettings) -> None:
+        """Goes by other settings from now on; requests that wait already keep their places and parts."""
+        self._settings = settings
+        self._door.settings = settings
+        self._queue.share(settings.low_priority_share)
+        self._batch_timeout_s = settings.batch_timeout_ms / 1e3
+        budget_s = None if settings.slo_ms is None else settings.slo_ms / 1e3 * _SHARE_OF_SLO
+        self._size_limit = SizeLimit(settings.max_batch_size, budget_s)
+        self._schedule()
 
     @property
     def queued_rows(self) -> int:
         """Rows that wait now."""
-        return self._queued_rows
+        return self._queue.rows
 
-    async def submit(self, inputs: Arrays, rows: int, deadline: float | None = None) -> dict[str, np.ndarray]:
-        """Answers `rows` rows; `deadline` is in the event loop's time.
+    @property
+    def batch_size_limit(self) -> int:
+        """Rows that the next batch may have: `max_batch_size`, or what the SLO leaves of it."""
+        return self._size_limit.rows
+
+    async def submit(self, inputs: Arrays, rows: int, terms: Terms = DEFAULT_TERMS) -> dict[str, np.ndarray]:
+        """Answers `rows` rows.
 
         Raises:
-            OverloadedError: the queue is full.
+            OverloadedError: the queue is full, or the answer would come too late.
             DeadlineExceededError: the deadline passed first; a request that still waits is then never run.
-            InvalidInputError: more rows than the queue could ever hold.
+            InvalidInputError, PayloadTooLargeError: more than the queue could ever hold.
             InferenceError: the model failed.
             UnavailableError: the gateway is stopping.
         """
-        self.admit(rows)
-        if rows <= self._settings.max_batch_size:
-            entry = self._enqueue(inputs, rows, deadline)
+        size_bytes = bytes_of(inputs)
+        size_limit = self._size_limit.rows
+        if terms.deadline is not None or not self._door.admits_at_once(rows, size_bytes, size_limit):
+            for leaving in self._door.make_room(self._moment(), terms, rows, size_bytes):
+                leaving.refuse(OverloadedError("gave way to clients that ask for less", self._retry_after_s()))
+                self._abandon(leaving)
+        if rows <= size_limit:
+            entry = self._enqueue(inputs, rows, size_bytes, terms)
             try:
                 return await entry.answer
             except asyncio.CancelledError:
                 self._abandon(entry)
                 raise
         parts = [
-            self._enqueue({name: array[part] for name, array in inputs.items()}, part.stop - part.start, deadline)
-            for part in split(rows, self._settings.max_batch_size)
+            self._enqueue(part, stop - start, bytes_of(part), terms)
+            for start, stop in split(rows, size_limit)
+            for part in [{name: array[start:stop] for name, array in inputs.items()}]
         ]
         try:
             answers = await asyncio.gather(*(part.answer for part in parts))
@@ -136,55 +114,51 @@ class Batcher:
                 self._abandon(part)
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
-    def admit(self, rows: int) -> None:
-        """Refuses what the queue has no room for; `submit` does so too, this is for what takes long to decode first.
+    def admit(self, rows: int, terms: Terms = DEFAULT_TERMS) -> None:
+        """Refuses what `submit` would refuse; this is for what takes long to decode first.
 
         Raises:
             InvalidInputError: more rows than the queue could ever hold.
-            OverloadedError: the queue is full.
+            OverloadedError: the queue is full, or the answer would come too late.
         """
-        limit = self._settings.max_queue_rows
-        if rows > limit:
-            raise InvalidInputError(f"expected at most {limit} rows in a request, received {rows}")
-        if self._queued_rows + rows > limit:
-            raise OverloadedError(f"the queue is full: {self._queued_rows} of {limit} rows wait, {rows} more were sent")
+        self._door.make_room(self._moment(), terms, rows, 0)
 
-    def _enqueue(self, inputs: Arrays, rows: int, deadline: float | None) -> _Entry:
+    def _moment(self) -> Moment:
         now = self._loop.time()
-        key = tuple(array.shape[1:] for array in inputs.values())
-        entry = _Entry(inputs, rows, key, now, self._loop.create_future())
-        if deadline is not None:
-            if deadline <= now:
-                entry.waiting = False
+        is_free = len(self._running) < self._settings.instances
+        free_in_s = 0.0 if is_free else max(0.0, min(self._running) - self._clock())
+        return Moment(now, self._size_limit.rows, free_in_s, not self._running and not self._queue.rows)
+
+    def _retry_after_s(self) -> float:
+        return self._door.retry_after_s(self._moment())
+
+    def _enqueue(self, inputs: Arrays, rows: int, size_bytes: int, terms: Terms) -> Entry:
+        now = self._loop.time()
+        entry = Entry(inputs, rows, size_bytes, terms, now, self._loop.create_future())
+        if terms.deadline is not None:
+            if terms.deadline <= now:
                 entry.refuse(DeadlineExceededError("the deadline had passed when the request arrived"))
                 return entry
-            entry.timer = self._loop.call_at(deadline, self._expire, entry)
-        self._queue.append(entry)
-        self._queued_rows += rows
+            entry.timer = self._loop.call_at(terms.deadline, self._expire, entry)
+        self._queue.push(entry)
         self._schedule()
         return entry
 
-    def _expire(self, entry: _Entry) -> None:
+    def _expire(self, entry: Entry) -> None:
         entry.refuse(DeadlineExceededError("the deadline passed before the model answered"))
         self._abandon(entry)
 
-    def _abandon(self, entry: _Entry) -> None:
+    def _abandon(self, entry: Entry) -> None:
         """Nobody waits for this answer any more: its rows and memory are free at once, not when its turn comes."""
-        self._leave(entry)
+        self._queue.leave(entry)
         entry.disarm()
         entry.inputs = {}
 
-    def _leave(self, entry: _Entry) -> None:
-        if entry.waiting:
-            entry.waiting = False
-            self._queued_rows -= entry.rows
-
     def _schedule(self) -> None:
         """Sees to it that `_start_batch` runs soon: at once when a batch is full or nobody waits for more."""
-        if self._running or not self._queue:
+        if not self._queue.rows or len(self._running) >= self._settings.instances:
             return
-        timeout_s = self._settings.batch_timeout_ms / 1e3
-        at_once = timeout_s == 0.0 or self._queued_rows >= self._settings.max_batch_size
+        at_once = self._batch_timeout_s == 0.0 or self._queue.rows >= self._size_limit.rows
         if self._wake is not None:
             if self._wakes_at_once or not at_once:
                 return
@@ -192,102 +166,52 @@ class Batcher:
         self._wakes_at_once = at_once
         if at_once:
             self._wake = self._loop.call_soon(self._start_batch)
-        else:
-            self._wake = self._loop.call_at(self._queue[0].queued_at + timeout_s, self._start_batch)
+            return
+        oldest = self._queue.head()
+        since = self._loop.time() if oldest is None else oldest.queued_at
+        self._wake = self._loop.call_at(since + self._batch_timeout_s, self._start_batch)
 
     def _start_batch(self) -> None:
         self._wake = None
-        batch = self._take()
+        batch = self._queue.take(self._size_limit.rows)
         if not batch:
             return
-        rows = sum(entry.rows for entry in batch)
-        inputs = [entry.inputs for entry in batch]
+        rows = sum([entry.rows for entry in batch])
+        run_rows = padded(rows, self._settings.allowed_batch_sizes)
         waited_s = self._loop.time() - batch[0].queued_at
-        if self._cost.predict_s(rows) < self._settings.inline_limit_us / 1e6:
-            self._finish(batch, rows, waited_s, self._timed_run(inputs))
+        started_at = self._clock()
+        inputs = [entry.inputs for entry in batch]
+        if self._runner.is_short(run_rows, self._settings.inline_limit_us):
+            self._finish(batch, rows, waited_s, started_at, self._runner.run_here(inputs, run_rows))
             return
-        try:
-            future = self._loop.run_in_executor(self._executor, self._timed_run, inputs)
-        except RuntimeError:  # the executor is shut down
-            for entry in batch:
-                entry.refuse(UnavailableError("the gateway is stopping"))
-            self._schedule()
-            return
-        self._running = True
+        ends_at = started_at + self._pace.run_s(rows)
+        self._running.append(ends_at)
 
-        def done(future: asyncio.Future[_Outcome]) -> None:
-            self._running = False
-            self._finish(batch, rows, waited_s, future.result())
+        def done(outcome: Outcome) -> None:
+            self._running.remove(ends_at)
+            self._finish(batch, rows, waited_s, started_at, outcome)
 
-        future.add_done_callback(done)
+        self._runner.start(inputs, run_rows, _last_deadline(batch), done)
+        self._schedule()
 
-    def _timed_run(self, inputs: Sequence[Arrays]) -> _Outcome:
-        # perf_counter, because uvloop's time() stands still between two turns of the loop.
-        started_at, cpu_started_at = time.perf_counter(), time.thread_time()
-        outputs: dict[str, np.ndarray] = {}
-        failure: ServingError | None = None
-        try:
-            outputs = self._run(_join(inputs))
-        except ServingError as error:
-            failure = error
-        except Exception as error:  # whatever a back end raises goes to the requests of this batch only
-            log.exception("the model failed")
-            failure = InferenceError(f"the model failed: {type(error).__name__}")
-        return _Outcome(outputs, failure, time.perf_counter() - started_at, time.thread_time() - cpu_started_at)
-
-    def _take(self) -> list[_Entry]:
-        """The next batch, without the requests that were cancelled or expired while they waited."""
-        alive = (entry for entry in self._queue if not entry.answer.done())
-        count = count_to_take((Waiting(entry.rows, entry.key) for entry in alive), self._settings.max_batch_size)
-        batch: list[_Entry] = []
-        while self._queue and (len(batch) < count or self._queue[0].answer.done()):
-            entry = self._queue.popleft()
-            self._leave(entry)
-            if not entry.answer.done():
-                batch.append(entry)
-        return batch
-
-    def _finish(self, batch: Sequence[_Entry], rows: int, waited_s: float, outcome: _Outcome) -> None:
-        self._observe(rows=rows, requests=len(batch), oldest_wait_s=waited_s, run_s=outcome.run_s)
-        error = outcome.error or _check_rows(outcome.outputs, rows)
+    def _finish(self, batch: Sequence[Entry], rows: int, waited_s: float, started_at: float, outcome: Outcome) -> None:
+        error = outcome.error
+        if not isinstance(error, UnavailableError):
+            self._observe(rows=rows, requests=len(batch), oldest_wait_s=waited_s, run_s=outcome.run_s)
         if error is None:
-            self._cost.observe(rows, outcome.cpu_s)
-            _answer(batch, outcome.outputs)
+            took_s = self._pace.ended(rows, started_at, self._clock(), more_wait=self._queue.rows > 0)
+            self._size_limit.observe(rows, took_s)
+            hand_out(batch, outcome.outputs, rows)
         elif isinstance(error, InvalidInputError) and len(batch) > 1:
-            self._queue_one_by_one(batch)
+            # The model refused somebody's input. Each request runs alone then, so that only the culprit is refused.
+            self._queue.push_alone([entry for entry in batch if not entry.answer.done()])
         else:
             for entry in batch:
                 entry.refuse(error)
         self._schedule()
 
-    def _queue_one_by_one(self, batch: Sequence[_Entry]) -> None:
-        """The model refused somebody's input. Each request runs alone then, so that only the culprit is refused."""
-        for entry in reversed(batch):
-            entry.key = entry  # like nobody else's
-            entry.waiting = True
-            self._queued_rows += entry.rows
-            self._queue.appendleft(entry)
 
-
-def _check_rows(outputs: Arrays, rows: int) -> ServingError | None:
-    for name, array in outputs.items():
-        if array.shape[:1] != (rows,):
-            return InferenceError(f'output "{name}": expected {rows} rows from the model, received shape {array.shape}')
-    return None
-
-
-def _join(inputs: Sequence[Arrays]) -> Arrays:
-    if len(inputs) == 1:
-        return inputs[0]
-    return {name: np.concatenate([arrays[name] for arrays in inputs]) for name in inputs[0]}
-
-
-def _answer(batch: Sequence[_Entry], outputs: dict[str, np.ndarray]) -> None:
-    if len(batch) == 1:
-        batch[0].resolve(outputs)
-        return
-    start = 0
-    for entry in batch:
-        part = slice(start, start + entry.rows)
-        entry.resolve({name: array[part] for name, array in outputs.items()})
-        start = part.stop
+def _last_deadline(batch: Sequence[Entry]) -> float | None:
+    """Until when somebody waits for the batch; None where somebody waits for ever."""
+    deadlines = [entry.terms.deadline for entry in batch]
+    return None if None in deadlines else max(deadline for deadline in deadlines if deadline is not None)

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from serving.settings import ServingSettings
-
 Rows = Annotated[int, Field(ge=1)]
 
 
@@ -32,7 +30,7 @@ class BatchSettings(BaseModel):
     """A request that would wait longer for its run, by what runs have taken so far, is refused at once."""
     slo_ms: float | None = Field(None, gt=0)
     """When set: wait and run take no longer. Batches shrink to keep it, and what could not keep it is refused."""
-    low_priority_share: float = Field(0.1, gt=0, le=1)
+    low_priority_share: float = Field(0.1, gt=0, le=0.5)
     """The part of a busy model's rows that low-priority requests get at least, so that they wait a bounded time."""
     inline_limit_us: float = Field(500.0, ge=0)
     """Runs predicted to take less CPU time happen on the event loop, longer ones in a thread."""
@@ -71,9 +69,3 @@ class BatchSettings(BaseModel):
         sizes = tuple(size for size in self.allowed_batch_sizes if size < rows)
         changes = {"max_batch_size": rows, "allowed_batch_sizes": (*sizes, rows) if sizes else ()}
         return self.model_copy(update=changes)
-
-
-def default_batching(settings: ServingSettings) -> BatchSettings:
-    """What the gateway's flags say, for models without settings of their own."""
-    names = BatchSettings.model_fields.keys() & ServingSettings.model_fields.keys()
-    return BatchSettings.model_validate({name: getattr(settings, name) for name in names})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping
 from types import MappingProxyType
 
+from serving.batching.terms import Terms
 from serving.errors import InvalidInputError, ModelNotFoundError, UnavailableError
 from serving.frontends.grpc_streams import StreamHandler
 from serving.frontends.grpc_transport import Handler
@@ -34,7 +35,7 @@ class GrpcHealth:
         )
         self.streams: Mapping[str, StreamHandler] = MappingProxyType({f"/{SERVICE}/Watch": self.watch})
 
-    async def check(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+    async def check(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
         """`Health.Check`: one status, now.
 
         Raises:
@@ -47,7 +48,7 @@ class GrpcHealth:
             raise ModelNotFoundError(f"unknown service {service!r}; known: {known}")
         return HealthCheckResponse(status=status).SerializeToString()
 
-    async def list(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+    async def list(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
         """`Health.List`: every status."""
         statuses = {name: HealthCheckResponse(status=self._status(name)) for name in self._names()}
         return HealthListResponse(statuses=statuses).SerializeToString()

@@ -15,12 +15,11 @@ from serving.frontends.grpc_transport import (
     CODE_OF_CAUSE,
     INTERNAL,
     START,
-    read_call_headers,
     send_status,
     status_headers,
 )
-from serving.frontends.http import ClientGoneError, Receive, Scope, Send
-from serving.wire.grpc_framing import FrameSplitter, decode_message, encode_message
+from serving.frontends.http import ClientGoneError, Receive, Scope, Send, header_of, loop_time
+from serving.wire.grpc_framing import FrameSplitter, decode_message, encode_message, parse_timeout
 
 log = logging.getLogger("atelier.grpc")
 
@@ -37,7 +36,9 @@ async def serve_stream(scope: Scope, receive: Receive, send: Send, handle: Strea
     incoming: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_MESSAGES)
     answer = _Answer(send)
     try:
-        deadline, encoding = read_call_headers(scope)
+        timeout = header_of(scope, b"grpc-timeout")
+        deadline = loop_time() + parse_timeout(timeout) if timeout else None
+        encoding = header_of(scope, b"grpc-encoding")
         async with _deadline(deadline):
             reading = asyncio.ensure_future(_read(receive, incoming, encoding))
             answering = asyncio.ensure_future(answer.send_all(handle(_messages(incoming))))

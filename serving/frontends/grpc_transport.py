@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from serving.batching.terms import Terms
 from serving.errors import (
     ConflictError,
     DeadlineExceededError,
@@ -29,18 +31,18 @@ from serving.frontends.http import (
     Scope,
     Send,
     header_of,
-    loop_time,
     printable,
     read_body,
     send_json,
 )
+from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS
-from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, parse_timeout
+from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message
 
 log = logging.getLogger("atelier.grpc")
 
-Handler = Callable[[bytes, float | None], Awaitable[bytes]]
-"""Answers one message; the second argument is the deadline in the event loop's time."""
+Handler = Callable[[bytes, Terms], Awaitable[bytes]]
+"""Answers one message on its terms."""
 
 UNIMPLEMENTED = 12
 INTERNAL = 13
@@ -65,8 +67,8 @@ CODE_OF_CAUSE = MappingProxyType(
     }
 )
 
-_RETRY_HINT = ((b"grpc-retry-pushback-ms", b"1000"),)
-"""What an overloaded server asks a client to wait that has a retry policy (gRFC A6); REST says `retry-after: 1`."""
+OVERLOAD_CODE = MappingProxyType({"resource-exhausted": 8, "unavailable": 14})
+"""What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ACCEPT_ENCODING = (b"grpc-accept-encoding", b"identity,gzip,deflate")
 START = {
@@ -79,20 +81,32 @@ _OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b
 
 
 async def serve_unary(
-    scope: Scope, receive: Receive, send: Send, handle: Handler, max_bytes: int, departures: Departures
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    handle: Handler,
+    max_bytes: int,
+    departures: Departures,
+    reader: TermsReader,
+    overload_code: int = 8,
 ) -> None:
     """Reads one message, has it answered, sends the answer or the cause of its failure."""
-    if not is_grpc(scope):
+    headers = dict(scope["headers"])
+    if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
         expected = "POST with content-type application/grpc over HTTP/2"
         await send_json(send, 415, {"error": f"{scope['path']}: expected {expected}"})
         return
     try:
-        deadline, encoding = read_call_headers(scope)
+        terms = reader.read(scope, headers)
+        encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
-        answer = await departures.watch(receive, handle(decode_message(body, encoding, max_bytes), deadline))
+        answer = await departures.watch(receive, handle(decode_message(body, encoding, max_bytes), terms))
+    except OverloadedError as error:
+        # What a client with a retry policy is asked to wait (gRFC A6); REST says `retry-after`.
+        hint = (b"grpc-retry-pushback-ms", str(math.ceil(error.retry_after_s * 1e3)).encode())
+        await send_status(send, overload_code, str(error), (hint,))
     except ServingError as error:
-        more = _RETRY_HINT if isinstance(error, OverloadedError) else ()
-        await send_status(send, CODE_OF_CAUSE[type(error)], str(error), more)
+        await send_status(send, CODE_OF_CAUSE[type(error)], str(error))
     except DecodeError:
         await send_status(
             send,
@@ -109,22 +123,6 @@ async def serve_unary(
         await send(_start_of(encoding) if encoding else START)
         await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
         await send(_OK_TRAILERS)
-
-
-def read_call_headers(scope: Scope) -> tuple[float | None, str]:
-    """The call's deadline in the event loop's time, and what its messages are compressed with.
-
-    Raises:
-        InvalidInputError: a `grpc-timeout` that is none.
-    """
-    encoding = ""
-    deadline: float | None = None
-    for name, value in scope["headers"]:
-        if name == b"grpc-timeout":
-            deadline = loop_time() + parse_timeout(value.decode("latin-1"))
-        elif name == b"grpc-encoding":
-            encoding = value.decode("latin-1")
-    return deadline, encoding
 
 
 def _answer_encoding(scope: Scope, encoding: str, size: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import MappingProxyType
 from typing import Any
@@ -43,7 +44,8 @@ STATUS_OF_CAUSE = MappingProxyType(
         InferenceError: 500,
     }
 )
-_RETRY_AFTER_S = b"1"
+OVERLOAD_STATUS = MappingProxyType({"resource-exhausted": 429, "unavailable": 503})
+"""What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
 _MAX_DROPPED_BYTES = 256 * 1024 * 1024
 
 
@@ -127,14 +129,18 @@ async def refuse_method(send: Send, method: str, path: str, expected: str) -> No
     await send_body(send, 405, body, headers=((b"allow", allowed),))
 
 
-async def send_error(send: Send, error: ServingError) -> None:
+async def send_error(send: Send, error: ServingError, overload_status: int = 429) -> None:
     """A cause as TensorFlow Serving's `{"error": …}`."""
+    status = STATUS_OF_CAUSE[type(error)]
     if isinstance(error, SignatureNotFoundError):
         text = f'Serving signature name: "{error.signature_name}" not found in signature def'
     else:
         text = str(error)
-    retry = ((b"retry-after", _RETRY_AFTER_S),) if isinstance(error, OverloadedError) else ()
-    await send_body(send, STATUS_OF_CAUSE[type(error)], orjson.dumps({"error": printable(text)}), headers=retry)
+    retry: tuple[tuple[bytes, bytes], ...] = ()
+    if isinstance(error, OverloadedError):
+        status = overload_status
+        retry = ((b"retry-after", str(math.ceil(error.retry_after_s)).encode()),)
+    await send_body(send, status, orjson.dumps({"error": printable(text)}), headers=retry)
 
 
 def printable(text: str) -> str:

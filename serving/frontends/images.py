@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
+from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
@@ -68,7 +69,7 @@ class Images:
         self._max_json_bytes = max_json_bytes
         self._max_images = max_images
 
-    async def classify(self, address: Address, scope: Scope, receive: Receive, send: Send) -> None:
+    async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON."""
         content_type = header_of(scope, b"content-type")
         body = await read_body(receive, self._max_request_bytes)
@@ -81,15 +82,17 @@ class Images:
             check_size(len(body), self._max_json_bytes)
             files, is_single = await self._apart(partial(parse_json, body, self._max_images))
         else:
-            await self._rest.answer(address, body, receive, send)
+            await self._rest.answer(address, terms, body, receive, send)
             return
-        answer = self._answer(address, files, parse_top_k(scope["query_string"]), is_single=is_single)
+        answer = self._answer(address, files, parse_top_k(scope["query_string"]), terms, is_single=is_single)
         await send_json(send, 200, await self._departures.watch(receive, answer))
 
-    async def _answer(self, address: Address, files: list[ImageFile], top_k: int, *, is_single: bool) -> dict[str, Any]:
+    async def _answer(
+        self, address: Address, files: list[ImageFile], top_k: int, terms: Terms, *, is_single: bool
+    ) -> dict[str, Any]:
         """`{"model_spec": …, "classes": [{"index", "label", "probability"}, …]}`, best first, or `"images"` of such."""
         target = Target(address.name, address.version, address.label)
-        answer = await self._plane.classify_images(target, files, top_k, api=_API)
+        answer = await self._plane.classify_images(target, files, top_k, api=_API, terms=terms)
         document: dict[str, Any] = {"model_spec": {"name": answer.name, "version": str(answer.version)}}
         if is_single:
             (document["classes"],) = answer.classes

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from google.protobuf.message import Message
 
+from serving.batching.terms import Terms
 from serving.errors import InvalidInputError, ModelNotFoundError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
@@ -64,7 +65,7 @@ class OipGrpc:
             }
         )
 
-    async def model_infer(self, message: bytes, deadline: float | None) -> bytes:
+    async def model_infer(self, message: bytes, terms: Terms) -> bytes:
         """`ModelInfer`: answers raw when asked raw, and where an output is FP16 or BF16, which have no typed list."""
         request = ModelInferRequest.FromString(message)
         name = request.model_name
@@ -81,9 +82,7 @@ class OipGrpc:
             refuse_unsupported(tensor.parameters, f'input "{tensor.name}"')
         for output in request.outputs:
             refuse_unsupported(output.parameters, f'output "{output.name}"')
-        prediction = await self._models.predict(
-            name, request.model_version, decode, parameters, api=_API, deadline=deadline
-        )
+        prediction = await self._models.predict(name, request.model_version, decode, parameters, api=_API, terms=terms)
         response = ModelInferResponse(model_name=prediction.name, model_version=str(prediction.version), id=request.id)
         raw = bool(request.raw_input_contents) or any(spec.dtype not in TYPED_FIELD for spec in wanted)
         for spec in wanted:
@@ -124,7 +123,7 @@ class OipGrpc:
 def _method(answer: Callable[[bytes], Message]) -> Handler:
     """A method that has its answer at once."""
 
-    async def handle(message: bytes, deadline: float | None) -> bytes:  # noqa: ARG001
+    async def handle(message: bytes, terms: Terms) -> bytes:  # noqa: ARG001
         return answer(message).SerializeToString()
 
     return handle

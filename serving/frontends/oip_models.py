@@ -10,6 +10,7 @@ from importlib.metadata import version as package_version
 from types import MappingProxyType
 from typing import Any
 
+from serving.batching.terms import DEFAULT_TERMS, Priority, Terms
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, ModelNotFoundError, ServingError, UnavailableError
 from serving.frontends.health import Health
@@ -19,7 +20,7 @@ from serving.repository.records import VersionStatus
 from serving.repository.servable import Servable
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, TensorSpec
-from serving.wire.oip_parameters import Parameters, signature_name, timeout_s
+from serving.wire.oip_parameters import Parameters, priority, signature_name, timeout_s
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics")
 _MAX_DIGITS = 19
@@ -64,9 +65,9 @@ class OipModels:
         parameters: Parameters,
         *,
         api: str,
-        deadline: float | None = None,
+        terms: Terms = DEFAULT_TERMS,
     ) -> Prediction:
-        """Answers an inference; of its parameters, `signature_name` and `timeout` mean something.
+        """Answers an inference; of its parameters, `signature_name`, `timeout` and `priority` mean something.
 
         Raises:
             ServingError: every cause of serving/errors.py.
@@ -76,9 +77,13 @@ class OipModels:
         timeout = timeout_s(parameters)
         if timeout is not None:
             ends_at = loop_time() + timeout
-            deadline = ends_at if deadline is None else min(deadline, ends_at)
+            deadline = ends_at if terms.deadline is None else min(terms.deadline, ends_at)
+            terms = terms._replace(deadline=deadline)
+        asked = priority(parameters)
+        if asked is not None:
+            terms = terms._replace(priority=Priority.LOW if asked > 1 else Priority.HIGH)
         try:
-            return await self._plane.predict(Target(name, number, None, signature), decode, api=api, deadline=deadline)
+            return await self._plane.predict(Target(name, number, None, signature), decode, api=api, terms=terms)
         except ModelNotFoundError as error:
             raise self._unknown(name, number) from error
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from serving.batching.terms import Terms
 from serving.errors import InvalidInputError, PayloadTooLargeError
 from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_body, refuse_method, send_body, send_json
@@ -58,7 +59,7 @@ class OipRest:
             "stats": lambda name, version: (200, models.statistics(name, version)),
         }
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """Answers one request.
 
         Raises:
@@ -70,7 +71,7 @@ class OipRest:
         if scope["method"] not in ({"POST"} if posts else {"GET", "HEAD"}):
             await refuse_method(send, scope["method"], path, "POST" if posts else "GET")
         elif match is not None and match["what"] == "infer":
-            await self._infer(unquote(match["name"]), match["version"] or "", scope, receive, send)
+            await self._infer(unquote(match["name"]), match["version"] or "", scope, terms, receive, send)
         elif path == "/v2/repository/index":
             await self._index(scope, receive, send)
         else:
@@ -93,16 +94,20 @@ class OipRest:
         ready = self._models.model_ready(name, version)
         return 200 if ready else 503, {"name": name, "ready": ready}
 
-    async def _infer(self, name: str, version: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _infer(self, name: str, version: str, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         body, json_bytes = await self._read(scope, receive)
-        answer, header_bytes = await self._departures.watch(receive, self._answer(name, version, body, json_bytes))
+        answer, header_bytes = await self._departures.watch(
+            receive, self._answer(name, version, body, json_bytes, terms)
+        )
         if header_bytes is None:
             await send_body(send, 200, answer)
         else:
             length = ((_HEADER_LENGTH, str(header_bytes).encode()),)
             await send_body(send, 200, answer, _BINARY, headers=length)
 
-    async def _answer(self, name: str, version: str, body: bytes, json_bytes: int | None) -> tuple[bytes, int | None]:
+    async def _answer(
+        self, name: str, version: str, body: bytes, json_bytes: int | None, terms: Terms
+    ) -> tuple[bytes, int | None]:
         """The answer's body, and how many of its bytes are JSON where binary data follows."""
         is_raw = json_bytes == 0
         request = RAW_BODY if is_raw else parse_infer_body(body, len(body) if json_bytes is None else json_bytes)
@@ -112,7 +117,7 @@ class OipRest:
             wanted.extend(find_outputs(request.outputs or (), signature, name))
             return decode_raw_body(body, signature) if is_raw else decode_inputs(request, signature)
 
-        prediction = await self._models.predict(name, version, decode, request.parameters, api=_API)
+        prediction = await self._models.predict(name, version, decode, request.parameters, api=_API, terms=terms)
         as_binary = request.outputs or dict.fromkeys((spec.name for spec in wanted), request.binary_outputs)
         return encode_response(
             prediction.name,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, SignatureNotFoundError, UnsupportedError
 from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, format_shape
@@ -36,7 +37,7 @@ class ExampleMethods:
         self._plane = plane
         self._api = api
 
-    async def run(self, target: Target, method: str, examples: Input, deadline: float | None = None) -> Prediction:
+    async def run(self, target: Target, method: str, examples: Input, terms: Terms = DEFAULT_TERMS) -> Prediction:
         """Answers examples by the target, which has to be a signature of `method`.
 
         Raises:
@@ -44,11 +45,11 @@ class ExampleMethods:
             ServingError: every cause of serving/errors.py.
         """
         try:
-            return await self._plane.predict(target, _decoder(method, examples), api=self._api, deadline=deadline)
+            return await self._plane.predict(target, _decoder(method, examples), api=self._api, terms=terms)
         except SignatureNotFoundError as error:
             raise InvalidInputError(f"No signature was found with the name: {error.signature_name}") from error
 
-    async def run_all(self, tasks: Sequence[Task], examples: Input, deadline: float | None = None) -> list[Prediction]:
+    async def run_all(self, tasks: Sequence[Task], examples: Input, terms: Terms = DEFAULT_TERMS) -> list[Prediction]:
         """Answers the same examples by several signatures of one version, in the order of the tasks.
 
         Raises:
@@ -60,7 +61,7 @@ class ExampleMethods:
         decoders = {task.target.signature_name: _decoder(task.method, examples) for task in tasks}
         target = tasks[0].target if tasks else Target("")
         try:
-            return await self._plane.predict_each(target, decoders, api=self._api, deadline=deadline)
+            return await self._plane.predict_each(target, decoders, api=self._api, terms=terms)
         except SignatureNotFoundError as error:
             name = error.signature_name
             raise InvalidInputError(f"Requested signature not found in model graph: {name}") from error

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Prediction, Target
 from serving.errors import InvalidInputError, UnsupportedError
 from serving.frontends.grpc_transport import Handler
@@ -66,7 +67,7 @@ class TfsGrpc:
             }
         )
 
-    async def predict(self, message: bytes, deadline: float | None) -> bytes:
+    async def predict(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Predict`."""
         request = PredictRequest.FromString(message)
         if not request.HasField("model_spec"):
@@ -76,7 +77,7 @@ class TfsGrpc:
             lambda signature: self._decode(request.inputs, signature),
             api=_API,
             output_filter=request.output_filter,
-            deadline=deadline,
+            terms=terms,
         )
         response = PredictResponse()
         outputs = response.outputs
@@ -86,28 +87,28 @@ class TfsGrpc:
                 encode_tensor(outputs[output.name], array, output.element)
         return response.SerializeToString() + _served_by(prediction.name, prediction.version, prediction.signature_name)
 
-    async def classify(self, message: bytes, deadline: float | None) -> bytes:
+    async def classify(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Classify`."""
-        prediction = await self._run_examples(message, CLASSIFY_METHOD, deadline)
+        prediction = await self._run_examples(message, CLASSIFY_METHOD, terms)
         response = ClassificationResponse()
         _encode_spec(response.model_spec, prediction)
         _encode_classification(response.result, prediction)
         return response.SerializeToString()
 
-    async def regress(self, message: bytes, deadline: float | None) -> bytes:
+    async def regress(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Regress`."""
-        prediction = await self._run_examples(message, REGRESS_METHOD, deadline)
+        prediction = await self._run_examples(message, REGRESS_METHOD, terms)
         response = RegressionResponse()
         _encode_spec(response.model_spec, prediction)
         _encode_regression(response.result, prediction)
         return response.SerializeToString()
 
-    async def multi_inference(self, message: bytes, deadline: float | None) -> bytes:
+    async def multi_inference(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.MultiInference`: several signatures of one model on the same examples."""
         request = MultiInferenceRequest.FromString(message)
         tasks = [Task(_target(task.model_spec), task.method_name) for task in request.tasks]
         response = MultiInferenceResponse()
-        for prediction in await self._examples.run_all(tasks, request.input, deadline):
+        for prediction in await self._examples.run_all(tasks, request.input, terms):
             result = response.results.add()
             _encode_spec(result.model_spec, prediction)
             if prediction.signature.method == CLASSIFY_METHOD:
@@ -116,7 +117,7 @@ class TfsGrpc:
                 _encode_regression(result.regression_result, prediction)
         return response.SerializeToString()
 
-    async def get_model_metadata(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+    async def get_model_metadata(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
         """`PredictionService.GetModelMetadata`: the signatures of a version."""
         request = GetModelMetadataRequest.FromString(message)
         if not request.HasField("model_spec"):
@@ -136,7 +137,7 @@ class TfsGrpc:
         packed.value = _signature_def_map(servable.signatures).SerializeToString()
         return response.SerializeToString()
 
-    async def get_model_status(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+    async def get_model_status(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
         """`ModelService.GetModelStatus`: the states of all versions, or of one; a label is ignored."""
         request = GetModelStatusRequest.FromString(message)
         if not request.HasField("model_spec"):
@@ -147,7 +148,7 @@ class TfsGrpc:
             _encode_status(response, status)
         return response.SerializeToString()
 
-    async def reload_config(self, message: bytes, deadline: float | None) -> bytes:  # noqa: ARG002
+    async def reload_config(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
         """`ModelService.HandleReloadConfigRequest`, which the repository cannot do yet."""
         request = ReloadConfigRequest.FromString(message)
         if not request.config.HasField("model_config_list"):
@@ -160,11 +161,11 @@ class TfsGrpc:
             "models folder, add or remove folders there"
         )
 
-    async def _run_examples(self, message: bytes, method: str, deadline: float | None) -> Prediction:
+    async def _run_examples(self, message: bytes, method: str, terms: Terms) -> Prediction:
         request = ExamplesRequest.FromString(message)
         if not request.HasField("model_spec"):
             raise InvalidInputError("Missing ModelSpec")
-        return await self._examples.run(_target(request.model_spec), method, request.input, deadline)
+        return await self._examples.run(_target(request.model_spec), method, request.input, terms)
 
     def _decode(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, np.ndarray]:
         # Comparing `tensors.keys()` would take longer than decoding does.

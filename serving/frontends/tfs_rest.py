@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
@@ -78,32 +79,33 @@ class TfsRest:
         self._departures = departures
         self._max_json_bytes = max_json_bytes
 
-    async def post(self, address: Address, receive: Receive, send: Send) -> None:
+    async def post(self, address: Address, terms: Terms, receive: Receive, send: Send) -> None:
         """`:predict` and `:regress`."""
-        await self.answer(address, await read_body(receive, self._max_json_bytes), receive, send)
+        await self.answer(address, terms, await read_body(receive, self._max_json_bytes), receive, send)
 
-    async def answer(self, address: Address, body: bytes, receive: Receive, send: Send) -> None:
+    async def answer(self, address: Address, terms: Terms, body: bytes, receive: Receive, send: Send) -> None:
         """`:predict`, and `:classify` and `:regress` of JSON examples, whose body has been read."""
         check_size(len(body), self._max_json_bytes)
         answer = self._predict if address.verb == "predict" else self._run_examples
-        await send_body(send, 200, await self._departures.watch(receive, answer(address, body)))
+        await send_body(send, 200, await self._departures.watch(receive, answer(address, terms, body)))
 
-    async def _predict(self, address: Address, body: bytes) -> bytes:
+    async def _predict(self, address: Address, terms: Terms, body: bytes) -> bytes:
         request = parse_predict_body(body)
         prediction = await self._plane.predict(
             Target(address.name, address.version, address.label, request.signature_name),
             lambda signature: decode_inputs(request, signature),
             api=_API,
+            terms=terms,
         )
         return encode_outputs(prediction.outputs, request.form)
 
-    async def _run_examples(self, address: Address, body: bytes) -> bytes:
+    async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> bytes:
         request = parse_examples_body(body)
         target = Target(address.name, address.version, address.label, request.signature_name)
         if address.verb == "regress":
-            return encode_regression(values(await self._examples.run(target, REGRESS_METHOD, request.input)))
+            return encode_regression(values(await self._examples.run(target, REGRESS_METHOD, request.input, terms)))
         return encode_classification(
-            *labels_and_scores(await self._examples.run(target, CLASSIFY_METHOD, request.input))
+            *labels_and_scores(await self._examples.run(target, CLASSIFY_METHOD, request.input, terms))
         )
 
     async def get(self, address: Address, send: Send) -> None:

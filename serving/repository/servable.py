@@ -17,6 +17,7 @@ from serving.batching.alone import alone, as_row, of_row
 from serving.batching.batcher import Batcher
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
+from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.bundle import Task
 from serving.errors import InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
@@ -119,7 +120,7 @@ class Servable:
         return self._batching.at_most(_fixed_rows(self.signature(signature_name))).max_batch_size
 
     async def run(
-        self, signature_name: str, inputs: Mapping[str, np.ndarray], deadline: float | None
+        self, signature_name: str, inputs: Mapping[str, np.ndarray], terms: Terms = DEFAULT_TERMS
     ) -> dict[str, np.ndarray]:
         """Answers one of the graph's own signatures through its batcher; inputs fit the signature.
 
@@ -128,21 +129,21 @@ class Servable:
             ServingError: as `Batcher.submit`.
         """
         if signature_name in self._alone:
-            return of_row(await self._submit(signature_name, as_row(inputs), 1, deadline))
+            return of_row(await self._submit(signature_name, as_row(inputs), 1, terms))
         rows = {array.shape[0] if array.ndim else None for array in inputs.values()}
         if len(rows) != 1 or None in rows:
             raise InvalidInputError(f"expected the same number of rows in every input, received {_row_counts(inputs)}")
         (count,) = rows
         if not count:
             raise InvalidInputError(_NO_ROWS)
-        return await self._submit(signature_name, inputs, count, deadline)
+        return await self._submit(signature_name, inputs, count, terms)
 
     async def _submit(
-        self, signature_name: str, inputs: Mapping[str, np.ndarray], count: int, deadline: float | None
+        self, signature_name: str, inputs: Mapping[str, np.ndarray], count: int, terms: Terms
     ) -> dict[str, np.ndarray]:
         started_at = time.perf_counter()
         try:
-            outputs = await self._batchers[signature_name].submit(inputs, count, deadline)
+            outputs = await self._batchers[signature_name].submit(inputs, count, terms)
         except Exception:
             self.usage.failed(time.perf_counter() - started_at)
             raise
@@ -152,7 +153,7 @@ class Servable:
             self.shadow.offer(self, signature_name, inputs, outputs, took_s)
         return outputs
 
-    def admit(self, signature_name: str, rows: int) -> None:
+    def admit(self, signature_name: str, rows: int, terms: Terms) -> None:
         """Refuses rows that `run` would refuse, before they are decoded.
 
         Raises:
@@ -161,7 +162,7 @@ class Servable:
         """
         if not rows:
             raise InvalidInputError(_NO_ROWS)
-        self._batchers[signature_name].admit(rows)
+        self._batchers[signature_name].admit(rows, terms)
 
     async def drained(self) -> None:
         """Returns once no request is being answered."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from serving.batching.terms import Priority, Terms
 from serving.errors import ServingError
 from serving.shadow_metrics import Pair, ShadowMetrics
 from serving.signatures import Signature
@@ -39,7 +40,7 @@ class Version(AbstractContextManager[Any], Protocol):
     labels: tuple[str, ...]
     signatures: Mapping[str, Signature]
 
-    async def run(self, signature_name: str, inputs: Arrays, deadline: float | None) -> dict[str, np.ndarray]:
+    async def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> dict[str, np.ndarray]:
         """Answers one of the graph's own signatures."""
         ...
 
@@ -116,7 +117,7 @@ class Shadow:
             signature = target.signatures[copy.signature_name]
             _check_inputs(copy.inputs, signature)
             deadline = asyncio.get_running_loop().time() + _RUN_TIMEOUT_S
-            outputs = await target.run(copy.signature_name, copy.inputs, deadline)
+            outputs = await target.run(copy.signature_name, copy.inputs, Terms(deadline, Priority.LOW))
             shadow_s = time.perf_counter() - started_at
             found = compare(
                 copy.outputs,

@@ -55,6 +55,20 @@ def signature_name(parameters: Parameters) -> str:
     return name or DEFAULT_SIGNATURE
 
 
+def priority(parameters: Parameters) -> int | None:
+    """The request's `priority` as Triton numbers them, 1 first; without one, or with 0, there is none.
+
+    Raises:
+        InvalidInputError: not a whole number from 0.
+    """
+    value = parameters.get("priority")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInputError(f"priority: expected a whole number from 0, received {str(value)[:40]}")
+    return value or None
+
+
 def timeout_s(parameters: Parameters) -> float | None:
     """The request's `timeout`, which travels in microseconds; without one, or with 0, there is none.
 

@@ -74,7 +74,7 @@ def test_every_setting_has_a_flag_and_every_flag_a_setting() -> None:
 @pytest.mark.parametrize("name", ServingSettings.model_fields)
 def test_the_default_that_is_shown_is_the_settings(name: str) -> None:
     default = ServingSettings.model_fields[name].default
-    assert OPTIONS[name].show_default == ("none" if default in {(), None} else str(default))
+    assert OPTIONS[name].show_default == ("none" if default in {(), None, ""} else str(default))
 
 
 def test_the_help_shows_defaults_and_where_else_settings_come_from() -> None:

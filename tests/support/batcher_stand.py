@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from serving.batching.batcher import Arrays, Batcher
+from serving.batching.batcher import Batcher
+from serving.batching.entry import Arrays
 from serving.batching.policy import CostModel
+from serving.batching.runner import Run
 from serving.batching.settings import BatchSettings
+from serving.batching.terms import Priority, Terms
 from tests.support.stepping import HandClock, HandExecutor, turn
 
 
@@ -42,7 +45,7 @@ class Observed:
 class Stand:
     """A batcher on a clock and an executor that the test moves; `threaded` runs wait for `run_batch`."""
 
-    def __init__(self, *, threaded: bool = True, **settings: Any) -> None:
+    def __init__(self, *, threaded: bool = True, run: Run | None = None, **settings: Any) -> None:
         self.model = EchoModel()
         self.observed = Observed()
         self.executor = HandExecutor()
@@ -52,21 +55,28 @@ class Stand:
             for power in range(12):
                 self.cost.observe(2**power, 0.0)
         defaults = {"max_batch_size": 4, "max_queue_rows": 16, "inline_limit_us": 0.0 if threaded else 1e6}
+        self.settings = BatchSettings.model_validate({**defaults, **settings})
         self.batcher = Batcher(
-            self.model,
-            BatchSettings.model_validate({**defaults, **settings}),
+            run or self.model,
+            self.settings,
             self.executor,
             self.observed,
             self.cost,
+            clock=lambda: self.clock.now,
         )
         self.requests: list[asyncio.Task[dict[str, np.ndarray]]] = []
 
     async def ask(
-        self, *values: float, width: int = 1, deadline: float | None = None
+        self,
+        *values: float,
+        width: int = 1,
+        deadline: float | None = None,
+        priority: Priority = Priority.HIGH,
+        client: str = "",
     ) -> asyncio.Task[dict[str, np.ndarray]]:
         """Submits one request with a row for each value, and lets it get into the queue."""
         rows = np.repeat(np.float64(values)[:, np.newaxis], width, axis=1)
-        task = asyncio.create_task(self.batcher.submit({"x": rows}, len(rows), deadline))
+        task = asyncio.create_task(self.batcher.submit({"x": rows}, len(rows), Terms(deadline, priority, client)))
         self.requests.append(task)
         await turn()
         return task
@@ -80,6 +90,11 @@ class Stand:
         """Moves the clock on."""
         self.clock.now += seconds
         await turn()
+
+    def reconfigure(self, **settings: Any) -> None:
+        """Changes settings while requests wait and run."""
+        self.settings = self.settings.changed_by(BatchSettings(**settings))
+        self.batcher.reconfigure(self.settings)
 
     @property
     def batches(self) -> list[list[float]]:

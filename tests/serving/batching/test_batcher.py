@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.batching.batcher import Arrays, Batcher
+from serving.batching.batcher import Batcher
+from serving.batching.entry import Arrays
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
 from serving.errors import (

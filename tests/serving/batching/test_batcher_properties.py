@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.batching.batcher import Arrays
+from serving.batching.entry import Arrays
 from serving.errors import DeadlineExceededError, InferenceError, InvalidInputError, OverloadedError
 from tests.support.batcher_stand import Stand
 from tests.support.stepping import turn

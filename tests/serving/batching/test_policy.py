@@ -8,43 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching.policy import CostModel, Waiting, count_to_take, split
+from serving.batching.policy import CostModel, padded, split
 
 MAXIMUM = st.integers(1, 16)
-QUEUE = st.lists(st.builds(Waiting, st.integers(1, 16), st.sampled_from(["small", "large"])), max_size=20)
-
-
-@given(QUEUE, MAXIMUM)
-def test_a_batch_is_the_longest_run_from_the_head_that_fits_and_shares_a_key(
-    queue: list[Waiting], maximum: int
-) -> None:
-    taken = count_to_take(iter(queue), maximum)
-
-    batch = queue[:taken]
-    assert (taken == 0) == (not queue)
-    assert len({request.key for request in batch}) <= 1
-    assert sum(request.rows for request in batch) <= maximum or taken == 1
-    if batch and taken < len(queue):
-        following = queue[taken]
-        assert following.key != batch[0].key or sum(r.rows for r in batch) + following.rows > maximum
-
-
-@given(QUEUE, MAXIMUM)
-def test_taking_batch_after_batch_empties_the_queue_in_order(queue: list[Waiting], maximum: int) -> None:
-    left = list(queue)
-    while left:
-        taken = count_to_take(iter(left), maximum)
-        assert taken >= 1
-        del left[:taken]
 
 
 @given(st.integers(1, 500), MAXIMUM)
 def test_a_split_covers_all_rows_in_order_in_parts_as_large_as_allowed(rows: int, maximum: int) -> None:
     parts = list(split(rows, maximum))
 
-    assert [row for part in parts for row in range(rows)[part]] == list(range(rows))
-    assert [part.stop - part.start for part in parts[:-1]] == [maximum] * (len(parts) - 1)
-    assert 1 <= parts[-1].stop - parts[-1].start <= maximum
+    assert [row for start, stop in parts for row in range(start, stop)] == list(range(rows))
+    assert [stop - start for start, stop in parts[:-1]] == [maximum] * (len(parts) - 1)
+    assert 1 <= parts[-1][1] - parts[-1][0] <= maximum
+
+
+@given(st.integers(1, 100), st.sets(st.integers(1, 100)))
+def test_a_batch_is_padded_to_the_smallest_allowed_size_that_holds_it(rows: int, sizes: set[int]) -> None:
+    large_enough = [size for size in sizes if size >= rows]
+    assert padded(rows, sorted(sizes)) == min(large_enough, default=rows)
 
 
 def test_nothing_is_predicted_before_anything_was_measured() -> None:

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from serving.batching.settings import BatchSettings, default_batching
+from serving.batching.parameters_file import gateway_batching
+from serving.batching.settings import BatchSettings
 from serving.settings import ServingSettings
 
 
 def test_without_anything_a_model_is_batched_by_the_gateways_defaults() -> None:
-    assert default_batching(ServingSettings()) == BatchSettings()
+    assert gateway_batching(ServingSettings()) == BatchSettings()
 
 
 def test_the_gateways_flags_reach_every_model() -> None:
-    settings = default_batching(ServingSettings(max_batch_size=8, batch_timeout_ms=1.5, max_queue_rows=99))
+    settings = gateway_batching(ServingSettings(max_batch_size=8, batch_timeout_ms=1.5, max_queue_rows=99))
     assert (settings.max_batch_size, settings.batch_timeout_ms, settings.max_queue_rows) == (8, 1.5, 99)
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from serving.batching.terms import Terms
 from serving.errors import OverloadedError
 from serving.frontends.departures import Departures
-from serving.frontends.grpc_transport import serve_unary
+from serving.frontends.grpc_transport import OVERLOAD_CODE, serve_unary
+from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS, deflate
 from serving.wire.grpc_framing import encode_message
 
@@ -18,7 +20,7 @@ LONG = b"answer " * 1000
 
 
 async def call(
-    answer: Callable[[bytes, float | None], Awaitable[bytes]], message: bytes = b"", **headers: str
+    answer: Callable[[bytes, Terms], Awaitable[bytes]], message: bytes = b"", overload_code: int = 8, **headers: str
 ) -> list[dict[str, Any]]:
     """What is sent for a call with these headers, `_` standing for `-`."""
     sent: list[dict[str, Any]] = []
@@ -35,11 +37,11 @@ async def call(
     async def send(event: Any) -> None:
         sent.append(event)
 
-    await serve_unary(scope, receive, send, answer, 1_000_000, Departures())
+    await serve_unary(scope, receive, send, answer, 1_000_000, Departures(), TermsReader(""), overload_code)
     return sent
 
 
-async def long_answer(message: bytes, deadline: float | None) -> bytes:
+async def long_answer(message: bytes, terms: Terms) -> bytes:
     return message or LONG
 
 
@@ -76,10 +78,11 @@ async def test_short_answers_are_not_worth_it() -> None:
     assert body["body"] == encode_message(b"short")
 
 
-async def test_an_overloaded_server_asks_for_a_second() -> None:
-    async def refuse(message: bytes, deadline: float | None) -> bytes:
-        raise OverloadedError("the queue is full")
+@pytest.mark.parametrize(("setting", "code"), [("resource-exhausted", b"8"), ("unavailable", b"14")])
+async def test_an_overloaded_server_says_when_to_come_back(setting: str, code: bytes) -> None:
+    async def refuse(message: bytes, terms: Terms) -> bytes:
+        raise OverloadedError("the queue is full", retry_after_s=0.0125)
 
-    start, _ = await call(refuse)
-    assert dict(start["headers"])[b"grpc-status"] == b"8"
-    assert dict(start["headers"])[b"grpc-retry-pushback-ms"] == b"1000"
+    start, _ = await call(refuse, overload_code=OVERLOAD_CODE[setting])
+    assert dict(start["headers"])[b"grpc-status"] == code
+    assert dict(start["headers"])[b"grpc-retry-pushback-ms"] == b"13"

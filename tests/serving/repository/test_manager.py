@@ -62,7 +62,7 @@ async def test_unloading_waits_for_the_requests_in_flight(stand: RepositoryStand
         with pytest.raises(ModelNotFoundError, match=r"Specific\(digits, 1\)"):
             stand.manager.resolve("digits", 1)
         stand.executor.holds = lambda _: False
-        answer = await first.run("serving_default", {"x": np.float32([5])}, None)
+        answer = await first.run("serving_default", {"x": np.float32([5])})
         assert answer["y"].tolist() == [5]
         assert stand.closed("digits/1") == 0
     await turn()

@@ -98,7 +98,7 @@ async def test_a_manifest_that_comes_late_has_the_version_loaded_again_while_it_
         assert stand.states() == {7: "AVAILABLE"}
         assert stand.manager.resolve("digits") is stand.manager.resolve("digits", 7) is not in_flight
         stand.executor.holds = lambda _: False
-        answer = await in_flight.run("serving_default", {"x": np.float32([5])}, None)
+        answer = await in_flight.run("serving_default", {"x": np.float32([5])})
         assert (answer["y"].tolist(), old.closed) == ([5], 0)
     await turn()
 

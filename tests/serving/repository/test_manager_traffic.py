@@ -155,7 +155,7 @@ async def test_a_shadow_follows_its_label_and_the_settings(stand: RepositoryStan
     async def ask() -> None:
         servable = stand.manager.route("digits")
         with servable:
-            await servable.run(DEFAULT_SIGNATURE, {"x": np.ones(1, np.float32)}, None)
+            await servable.run(DEFAULT_SIGNATURE, {"x": np.ones(1, np.float32)})
         shadow = stand.manager.model("digits").shadow
         while shadow is not None and shadow._work is not None:
             await turn()

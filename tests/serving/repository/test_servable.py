@@ -42,7 +42,7 @@ def servable(*, signature: Signature = ECHO, metrics: Metrics | None = None) -> 
 
 async def test_a_request_is_answered_through_its_signatures_batcher() -> None:
     made, _ = servable()
-    answer = await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2])}, None)
+    answer = await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2])})
     assert answer["y"].tolist() == [1, 2]
 
 
@@ -60,21 +60,21 @@ async def test_a_request_is_answered_through_its_signatures_batcher() -> None:
 async def test_rows_that_do_not_fit_together_are_refused(inputs: dict[str, np.ndarray], reason: str) -> None:
     made, _ = servable(signature=TWO)
     with pytest.raises(InvalidInputError) as caught:
-        await made.run(DEFAULT_SIGNATURE, inputs, None)
+        await made.run(DEFAULT_SIGNATURE, inputs)
     assert str(caught.value) == reason
 
 
 async def test_a_model_with_a_fixed_first_dimension_gets_batches_of_that_size() -> None:
     made, _ = servable(signature=FIXED)
     answers = await asyncio.gather(
-        *(made.run(DEFAULT_SIGNATURE, {"x": np.full(4, value, np.float32)}, None) for value in range(3))
+        *(made.run(DEFAULT_SIGNATURE, {"x": np.full(4, value, np.float32)}) for value in range(3))
     )
     assert [answer["y"].tolist() for answer in answers] == [[value] * 4 for value in range(3)]
 
 
 async def test_the_outputs_first_dimension_bounds_the_batch_too() -> None:
     made, _ = servable(signature=BATCHED_BY_TWO)
-    answer = await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2, 3])}, None)
+    answer = await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2, 3])})
     assert answer["y"].tolist() == [1, 2, 3]
 
 
@@ -101,7 +101,7 @@ async def test_a_request_that_fails_leaves_too() -> None:
     made, backend = servable()
     backend.closed = 1
     with pytest.raises(InferenceError), made:
-        await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1])}, None)
+        await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1])})
     await asyncio.wait_for(made.drained(), 5)
 
 
@@ -129,17 +129,17 @@ async def test_requests_from_a_real_pool_keep_their_rows() -> None:
             metrics=Metrics(),
         )
         answers = await asyncio.gather(
-            *(made.run(DEFAULT_SIGNATURE, {"x": np.full(1 + n % 11, n, np.float32)}, None) for n in range(100))
+            *(made.run(DEFAULT_SIGNATURE, {"x": np.full(1 + n % 11, n, np.float32)}) for n in range(100))
         )
     assert all(answer["y"].tolist() == [float(n)] * (1 + n % 11) for n, answer in enumerate(answers))
 
 
 async def test_a_servable_counts_what_it_answered_and_what_it_refused() -> None:
     made, backend = servable()
-    await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2])}, None)
+    await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1, 2])})
     backend.closed = 1  # it fails from here on
     with pytest.raises(InferenceError):
-        await made.run(DEFAULT_SIGNATURE, {"x": np.float32([3])}, None)
+        await made.run(DEFAULT_SIGNATURE, {"x": np.float32([3])})
     usage = made.usage
     assert (usage.answered_requests, usage.answered_rows, usage.failed_requests, usage.batches) == (1, 2, 1, 2)
     assert usage.answered_s > 0

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+from serving.batching.terms import Terms
 from serving.errors import InferenceError, OverloadedError
 from serving.metrics import Metrics
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
@@ -46,7 +47,7 @@ class Fake:
     ) -> None:
         self.entered -= 1
 
-    async def run(self, signature_name: str, inputs: Arrays, deadline: float | None) -> dict[str, np.ndarray]:
+    async def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> dict[str, np.ndarray]:
         assert self.entered
         self.asked += 1
         await self.may_answer.wait()

@@ -1,0 +1,128 @@
+"""Who is let in. Decided before a request waits, so that what is refused costs little and is refused at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from serving.batching.entry import Entry
+from serving.batching.pace import Pace
+from serving.batching.queue import FairQueue
+from serving.batching.settings import BatchSettings
+from serving.batching.terms import Priority, Terms
+from serving.errors import InvalidInputError, OverloadedError, PayloadTooLargeError
+
+_SHORTEST_HINT_S, _LONGEST_HINT_S, _HINT_WITHOUT_MEASURE_S = 0.001, 60.0, 1.0
+
+
+class Moment(NamedTuple):
+    """What the model is doing: until its next batch can start, `free_in_s`; when nothing runs or waits, `is_idle`."""
+
+    now: float
+    batch_size: int
+    free_in_s: float
+    is_idle: bool
+
+
+class Door:
+    """Holds the bounds of a queue: its rows, its bytes, and the time that it takes."""
+
+    def __init__(self, queue: FairQueue, pace: Pace, settings: BatchSettings) -> None:
+        self._queue = queue
+        self._pace = pace
+        self.settings = settings
+
+    def admits_at_once(self, rows: int, size_bytes: int, batch_size: int) -> bool:
+        """Whether a request without a deadline needs no closer look: it fits into the next batch."""
+        queue = self._queue
+        settings = self.settings
+        return queue.rows + rows <= batch_size <= settings.max_queue_rows and (
+            queue.size_bytes + size_bytes <= settings.max_queue_bytes
+        )
+
+    def make_room(self, moment: Moment, terms: Terms, rows: int, size_bytes: int) -> list[Entry]:
+        """Lets a request in; returns those that have to leave for it, mostly nobody.
+
+        A client with fewer rows in the queue than another does not pay for that one's greed, nor HIGH for LOW's.
+
+        Raises:
+            InvalidInputError, PayloadTooLargeError: more than the queue could ever hold.
+            OverloadedError: the queue is full or too slow, and nobody gives way.
+        """
+        self._check_size(rows, size_bytes)
+        self._check_deadline(moment, terms, rows)
+        leaving = self._check_bounds(moment, terms, rows, size_bytes)
+        return leaving or self._check_wait(moment, terms, rows)
+
+    def retry_after_s(self, moment: Moment) -> float:
+        """How long what waits now will take."""
+        seconds = moment.free_in_s + self._pace.wait_s(self._queue.rows, moment.batch_size)
+        return min(max(seconds, _SHORTEST_HINT_S), _LONGEST_HINT_S) if seconds else _HINT_WITHOUT_MEASURE_S
+
+    def _check_size(self, rows: int, size_bytes: int) -> None:
+        if rows > self.settings.max_queue_rows:
+            raise InvalidInputError(
+                f"expected at most {self.settings.max_queue_rows} rows in a request, received {rows}"
+            )
+        if size_bytes > self.settings.max_queue_bytes:
+            raise PayloadTooLargeError(
+                f"expected at most {self.settings.max_queue_bytes:,} bytes of inputs, received {size_bytes:,}"
+            )
+
+    def _check_deadline(self, moment: Moment, terms: Terms, rows: int) -> None:
+        """An idle model is always asked: what is believed of its speed may be wrong, and nothing else would tell."""
+        if terms.deadline is None or moment.is_idle:
+            return
+        total = self._queue.rows_ahead_of(terms, rows) + rows
+        last = (total - 1) % moment.batch_size + 1
+        needed_s = self._wait_s(moment, total - last) + self._pace.run_s(last)
+        if moment.now < terms.deadline < moment.now + needed_s:
+            left_s = terms.deadline - moment.now
+            text = f"the deadline is in {_ms(left_s)}, the answer would take about {_ms(needed_s)}"
+            raise OverloadedError(text, self.retry_after_s(moment))
+
+    def _check_bounds(self, moment: Moment, terms: Terms, rows: int, size_bytes: int) -> list[Entry]:
+        queue, settings = self._queue, self.settings
+        excess_rows = queue.rows + rows - settings.max_queue_rows
+        excess_bytes = queue.size_bytes + size_bytes - settings.max_queue_bytes
+        if excess_rows <= 0 and excess_bytes <= 0:
+            return []
+        leaving = queue.giving_way(terms, rows, lambda left, size: left >= excess_rows and size >= excess_bytes)
+        if leaving:
+            return leaving
+        if excess_rows > 0:
+            text = f"{queue.rows} of {settings.max_queue_rows} rows wait, {rows} more were sent"
+        else:
+            text = f"{queue.size_bytes:,} of {settings.max_queue_bytes:,} bytes wait, {size_bytes:,} more were sent"
+        raise OverloadedError(f"the queue is full: {text}", self.retry_after_s(moment))
+
+    def _check_wait(self, moment: Moment, terms: Terms, rows: int) -> list[Entry]:
+        """What fits into the next batch is let in whatever it takes: a batch that is not full serves nobody."""
+        limit_s = self._wait_limit_s(moment, terms.priority)
+        ahead = self._queue.rows_ahead(terms.priority)
+
+        def is_short(rows_ahead: int) -> bool:
+            total = rows_ahead + rows
+            return total <= moment.batch_size or self._wait_s(moment, total - rows) <= limit_s
+
+        if is_short(ahead):
+            return []
+        leaving = self._queue.giving_way(terms, rows, lambda left, _: is_short(ahead - left), among_equals=True)
+        if not leaving:
+            text = f"a request would wait about {_ms(self._wait_s(moment, ahead))}, at most {_ms(limit_s)} are allowed"
+            raise OverloadedError(text, self.retry_after_s(moment))
+        return leaving
+
+    def _wait_limit_s(self, moment: Moment, priority: Priority) -> float:
+        longest_s = self.settings.max_queue_wait_ms / 1e3
+        if self.settings.slo_ms is None or priority is Priority.LOW:
+            return longest_s
+        return max(0.0, min(longest_s, self.settings.slo_ms / 1e3 - self._pace.run_s(moment.batch_size)))
+
+    def _wait_s(self, moment: Moment, rows_ahead: int) -> float:
+        """How long these rows keep a new request from its batch; the last of them may share it."""
+        whole_batches = rows_ahead - rows_ahead % moment.batch_size
+        return moment.free_in_s + self._pace.wait_s(whole_batches, moment.batch_size)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f} ms"
