@@ -64,12 +64,12 @@ def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
         return
     from rich.table import Table
 
-    table = Table("model", "task", "version", "state", "remark", box=None, header_style="bold")
+    table = Table("model", "task", "version", "labels", "state", "remark", box=None, header_style="bold")
     for model in found:
         for status in model.model_version_status:
-            table.add_row(
-                model.name, model.task or "unknown", status.version, status.state, status.status.error_message
-            )
+            labels = ", ".join(label for label, version in model.version_labels.items() if version == status.version)
+            remark = status.status.error_message
+            table.add_row(model.name, model.task or "unknown", status.version, labels, status.state, remark)
     plain_console().print(table if found else "no model is served")
 
 

@@ -18,6 +18,10 @@ def serve(
         Path | None,
         typer.Option(help="Folder of models, or one model's folder of numbered versions.", show_default="models"),
     ] = None,
+    model_config_file: Annotated[
+        Path | None,
+        typer.Option(help="TensorFlow Serving's models.config, instead of --models.", show_default="none"),
+    ] = None,
     host: Annotated[
         str | None,
         typer.Option(help="Address to listen on.", show_default="0.0.0.0"),  # noqa: S104 -- only shown here
@@ -137,7 +141,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         from pydantic import ValidationError
 
         from serving.batching.parameters_file import ParametersFileError, gateway_batching
-        from serving.server import EndedError, ModelsFolderError, StartError, start, stop_signals
+        from serving.server import ConfigurationError, EndedError, StartError, start, stop_signals
         from serving.settings import ServingSettings
     try:
         settings = ServingSettings(**flags)
@@ -152,7 +156,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         fail(str(error), WRONG_USE)
     except (ValueError, OSError) as error:  # not TOML, not UTF-8, no table, not readable
         fail(f"atelier.toml cannot be used: {error}", WRONG_USE)
-    statuses = {ModelsFolderError: WRONG_USE, StartError: FAILED, EndedError: FAILED}
+    statuses = {ConfigurationError: WRONG_USE, StartError: FAILED, EndedError: FAILED}
     interrupted = "stopped at once; requests in flight were cut off"
     with sentences(statuses, interrupted=interrupted), stop_signals(), start(settings) as gateway:
         where = gateway.addresses

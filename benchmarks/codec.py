@@ -18,6 +18,7 @@ from serving.batching.terms import DEFAULT_TERMS
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.repository.manager import Manager
+from serving.repository.reload import Reload
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest
 from serving.wire.tensors import encode_content, encode_tensor
@@ -54,7 +55,7 @@ def ours(pixels: np.ndarray, scores: np.ndarray) -> Callable[[bytes], bytes]:
     """The gateway's way from a request's bytes to its answer's."""
     signature = Signature((TensorSpec("pixels", pixels.dtype.name, (None, *pixels.shape[1:])),), (SCORES,))
     plane = cast("DataPlane", InstantPlane(signature, scores))
-    front_end = TfsGrpc(plane, cast("Manager", None), _MAX_BYTES)
+    front_end = TfsGrpc(plane, cast("Manager", None), cast("Reload", None), _MAX_BYTES)
 
     def answer(message: bytes) -> bytes:
         try:

@@ -55,6 +55,10 @@ class UnavailableError(ServingError):
     """The model is being unloaded or the gateway is stopping."""
 
 
+class ModelsUnavailableError(ServingError):
+    """Models that a new configuration names cannot be loaded."""
+
+
 class InferenceError(ServingError):
     """The back end failed on input that was valid."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -74,6 +74,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self._configuration_error = Gauge(
+            "atelier_configuration_error",
+            "1 while a file that configures the models cannot be used, and what it said before counts.",
+            ["file"],
+            registry=self.registry,
+        )
+
     def request(self, model_name: str, api: str, outcome: str, seconds: float) -> None:
         """One request ended. `model_name` must be a served model's, so that clients cannot invent label values."""
         key = (model_name, api, outcome)
@@ -115,6 +122,11 @@ class Metrics:
             self._stored_problems.labels(model_name).set(1)
         else:
             self._stored_problems.remove_by_labels({"model_name": model_name})
+
+    def configuration_problems(self, files: Collection[str], broken: Collection[str]) -> None:
+        """Which of these files cannot be used."""
+        for file in files:
+            self._configuration_error.labels(file).set(file in broken)
 
     def end_batches(self, model_name: str, version: int) -> None:
         """A version is unloaded: it has no queue and runs no batches any more."""

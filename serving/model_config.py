@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from serving.batching.settings import BatchSettings
 from serving.traffic.settings import TrafficSettings
@@ -32,7 +32,20 @@ class Specific(_Frozen):
     specific: frozenset[Version] = Field(min_length=1)
 
 
-VersionPolicy = Latest | Specific | Literal["all"]
+def _kind(policy: object) -> str | None:
+    if isinstance(policy, dict):
+        return next(iter(policy), None) if len(policy) == 1 else None
+    return policy if isinstance(policy, str) else type(policy).__name__.lower()
+
+
+VersionPolicy = Annotated[
+    Annotated[Latest, Tag("latest")] | Annotated[Specific, Tag("specific")] | Annotated[Literal["all"], Tag("all")],
+    Discriminator(
+        _kind,
+        custom_error_type="version_policy",
+        custom_error_message='expected {latest = N}, {specific = [N, …]} or "all"',
+    ),
+]
 """As `atelier.toml` writes it: {latest = 2}, {specific = [3, 5]} or "all"."""
 
 
@@ -59,3 +72,14 @@ class ModelConfig(TrafficSettings):
 
 _NOT_OF_LOADING = {"base_path", "version_policy", "version_labels", "discovered", *TrafficSettings.model_fields}
 """What may change while a loaded version stays as it is; where it lies is for its origin to tell."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a configuration, in one sentence that starts with where."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting"
+    if first["type"] == "missing":
+        return f"{where} is missing"
+    return f"{where}: {first['msg']}, received {first['input']!r}"

@@ -25,7 +25,9 @@ from pyvoy._server import get_envoy_environ
 
 from serving.envoy import build_config
 from serving.envoy_admin import EnvoyAdmin
-from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
+from serving.errors import InvalidInputError
+from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.repository.configuration import Configuration
 from serving.settings import ServingSettings
 
 _LOOK_EVERY_S = 0.02
@@ -40,7 +42,11 @@ class EndedError(Exception):
     """The gateway's process ended although nobody stopped it."""
 
 
-class ModelsFolderError(StartError):
+class ConfigurationError(StartError):
+    """What shall be served is not said so that it can be."""
+
+
+class ModelsFolderError(ConfigurationError):
     """There is no such folder of models."""
 
 
@@ -128,12 +134,12 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
     are drained, cuts them off and goes on to the caller. Any other exception cuts them off as well.
 
     Raises:
-        ModelsFolderError: there is no such folder.
+        ConfigurationError: what names the models is missing or broken.
         StartError: a port or a library is missing, or the process ended.
     """
-    _check(settings)
-    ours, theirs = socket.socketpair()
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
+        _check(settings, Path(folder))
+        ours, theirs = socket.socketpair()
         admin_socket = str(Path(folder) / "admin.sock")
         config = build_config(
             host=_resolve(settings.host),
@@ -153,7 +159,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
                 "--drain-strategy",
                 "immediate",
             ],
-            env={**os.environ, **get_envoy_environ(), **_worker_environment(settings, theirs)},
+            env={**os.environ, **get_envoy_environ(), **_worker_environment(settings, theirs, folder)},
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # Ctrl-C in a terminal is for this process, which drains
         )
@@ -187,17 +193,24 @@ def _raise_interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _worker_environment(settings: ServingSettings, control: socket.socket) -> dict[str, str]:
+def _worker_environment(settings: ServingSettings, control: socket.socket, shared: str) -> dict[str, str]:
     return {
         SETTINGS_VARIABLE: settings.model_dump_json(),
         CONTROL_VARIABLE: str(control.fileno()),
+        SHARED_FOLDER_VARIABLE: shared,
         "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks at it once, when it is imported
     }
 
 
-def _check(settings: ServingSettings) -> None:
-    if not settings.models.is_dir():
-        raise ModelsFolderError(f"models folder: expected an existing folder, received {settings.models}")
+def _check(settings: ServingSettings, shared: Path) -> None:
+    if settings.model_config_file is not None and "models" in settings.model_fields_set:
+        raise ConfigurationError("expected either models or model_config_file, received both")
+    try:
+        Configuration.of(settings, shared).check()
+    except InvalidInputError as error:
+        raise ConfigurationError(str(error)) from error
+    except OSError as error:
+        raise ModelsFolderError(f"models folder: expected an existing folder, received {settings.models}") from error
     if not find_libpython.find_libpython():
         raise StartError(
             "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "

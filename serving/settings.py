@@ -14,6 +14,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+OWN_FILE = "atelier.toml"
+"""In the working directory: `[serve]` is read here, `[models.NAME]` in repository/model_tables.py."""
 MEBIBYTE = 1024 * 1024
 
 Rows = Annotated[int, Field(ge=1)]
@@ -32,7 +34,8 @@ class ServingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="ATELIER_",
-        toml_file="atelier.toml",
+        toml_file=OWN_FILE,
+        protected_namespaces=(),
         toml_table_header=("serve",),
         frozen=True,
         extra="forbid",
@@ -41,6 +44,8 @@ class ServingSettings(BaseSettings):
 
     models: Path = Path("models")
     """A folder of models, or one model's base path (a folder of numbered versions)."""
+    model_config_file: Path | None = None
+    """TensorFlow Serving's `models.config`, which lists the models instead of `models`."""
     host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 -- as TensorFlow Serving; a container has to
     grpc_port: int = Field(8500, ge=0, le=65535)
     rest_port: int = Field(8501, ge=0, le=65535)

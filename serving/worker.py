@@ -15,6 +15,7 @@ import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
@@ -32,14 +33,15 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
-from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE
+from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
-from serving.repository.catalogue import ScannedFolder
+from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, load_origin
 from serving.repository.manager import Manager
+from serving.repository.reload import Reload
 from serving.repository.servable import Servable
 from serving.repository.sources import open_source
 from serving.repository.stored import StoredFiles
@@ -50,7 +52,7 @@ from serving.wire.services import Descriptions
 class Worker:
     """One running gateway: the application and what lives as long as it."""
 
-    def __init__(self, settings: ServingSettings) -> None:
+    def __init__(self, settings: ServingSettings, shared: Path) -> None:
         self._settings = settings
         self._batching = gateway_batching(settings)
         self._metrics = Metrics()
@@ -59,8 +61,9 @@ class Worker:
         self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="labels")
         self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
         self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
+        configuration = Configuration.of(settings, shared)
         self.manager = Manager(
-            ScannedFolder(settings.models),
+            configuration,
             open_source=open_source,
             load=partial(load_origin, threads=settings.onnx_threads, warm_up_rows=_warm_up_rows(settings)),
             serve=self._serve,
@@ -83,7 +86,7 @@ class Worker:
         departures = Departures()
         rest = TfsRest(plane, self.manager, departures, settings.max_json_bytes)
         self.app = App(
-            TfsGrpc(plane, self.manager, limit),
+            TfsGrpc(plane, self.manager, Reload(configuration, self.manager, self._load_executor), limit),
             rest,
             OipGrpc(oip),
             OipRest(oip, departures, limit, settings.max_json_bytes),
@@ -163,7 +166,9 @@ class Application:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        worker = Worker(ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE]))
+        worker = Worker(
+            ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE]), Path(os.environ[SHARED_FOLDER_VARIABLE])
+        )
         await worker.start()
         _listen_to_parent(worker)
         _calm_garbage_collector()

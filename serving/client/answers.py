@@ -80,6 +80,8 @@ class ServedModel(_Answer):
     name: str
     task: str | None = None
     model_version_status: tuple[VersionStatus, ...]
+    version_labels: Mapping[str, str] = {}
+    """Label → version, of those that can be asked for now."""
 
     @property
     def is_available(self) -> bool:

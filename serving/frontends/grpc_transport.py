@@ -17,6 +17,7 @@ from serving.errors import (
     InferenceError,
     InvalidInputError,
     ModelNotFoundError,
+    ModelsUnavailableError,
     OverloadedError,
     PayloadTooLargeError,
     ServingError,
@@ -44,6 +45,7 @@ log = logging.getLogger("atelier.grpc")
 Handler = Callable[[bytes, Terms], Awaitable[bytes]]
 """Answers one message on its terms."""
 
+UNKNOWN = 2
 UNIMPLEMENTED = 12
 INTERNAL = 13
 _FRAME_HEADER_BYTES = 5
@@ -54,6 +56,7 @@ _MAX_COMPRESSED_BYTES = 1024 * 1024
 
 CODE_OF_CAUSE = MappingProxyType(
     {
+        ModelsUnavailableError: UNKNOWN,
         InvalidInputError: 3,
         DeadlineExceededError: 4,
         ModelNotFoundError: 5,

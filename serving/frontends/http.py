@@ -16,6 +16,7 @@ from serving.errors import (
     InferenceError,
     InvalidInputError,
     ModelNotFoundError,
+    ModelsUnavailableError,
     OverloadedError,
     PayloadTooLargeError,
     ServingError,
@@ -42,6 +43,7 @@ STATUS_OF_CAUSE = MappingProxyType(
         DeadlineExceededError: 504,
         UnavailableError: 503,
         InferenceError: 500,
+        ModelsUnavailableError: 500,
     }
 )
 OVERLOAD_STATUS = MappingProxyType({"resource-exhausted": 429, "unavailable": 503})

@@ -13,11 +13,13 @@ import numpy as np
 
 from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Prediction, Target
-from serving.errors import InvalidInputError, UnsupportedError
+from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
 from serving.repository.manager import Manager
+from serving.repository.models_config import listed_models
 from serving.repository.records import VersionStatus
+from serving.repository.reload import Reload
 from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature
 from serving.wire.atelier_tfs_pb2 import (
     ClassificationResponse,
@@ -35,6 +37,7 @@ from serving.wire.atelier_tfs_pb2 import (
     RegressionResponse,
     RegressionResult,
     ReloadConfigRequest,
+    ReloadConfigResponse,
     SignatureDefMap,
     Tensor,
 )
@@ -50,9 +53,10 @@ _KNOWN_SIGNATURES = 1024
 class TfsGrpc:
     """The methods by their paths, in `methods`."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, max_tensor_bytes: int) -> None:
+    def __init__(self, plane: DataPlane, manager: Manager, reload: Reload, max_tensor_bytes: int) -> None:
         self._plane = plane
         self._manager = manager
+        self._reload = reload
         self._examples = ExampleMethods(plane, api=_API)
         self._max_tensor_bytes = max_tensor_bytes
         self.methods: Mapping[str, Handler] = MappingProxyType(
@@ -148,18 +152,18 @@ class TfsGrpc:
             _encode_status(response, status)
         return response.SerializeToString()
 
-    async def reload_config(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
-        """`ModelService.HandleReloadConfigRequest`, which the repository cannot do yet."""
+    async def reload_config(self, message: bytes, terms: Terms) -> bytes:
+        """`ModelService.HandleReloadConfigRequest`: replaces the models, and waits for those that are new."""
         request = ReloadConfigRequest.FromString(message)
         if not request.config.HasField("model_config_list"):
             raise InvalidInputError(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        raise UnsupportedError(
-            "HandleReloadConfigRequest cannot replace what is served here: the gateway serves every model of its "
-            "models folder, add or remove folders there"
-        )
+        await self._reload.replace(listed_models(request.config.model_config_list), terms.deadline)
+        response = ReloadConfigResponse()
+        response.status.SetInParent()
+        return response.SerializeToString()
 
     async def _run_examples(self, message: bytes, method: str, terms: Terms) -> Prediction:
         request = ExamplesRequest.FromString(message)

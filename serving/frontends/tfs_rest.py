@@ -117,16 +117,17 @@ class TfsRest:
             await send_json(send, 200, {"model_version_status": [_status(status) for status in statuses]})
 
     async def list_models(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Every model with its task and the states of its versions."""
+        """Every model with its task, versions and labels; and what is wrong with the configuration."""
         models = [
             {
                 "name": model.name,
                 "task": model.task,
                 "model_version_status": [_status(status) for status in model.versions],
+                "version_labels": {label: str(version) for label, version in model.labels.items()},
             }
             for model in self._manager.models()
         ]
-        await send_json(send, 200, {"models": models})
+        await send_json(send, 200, {"models": models, "problems": list(self._manager.problems.values())})
 
     def _metadata(self, address: Address) -> dict[str, Any]:
         servable = self._manager.resolve(address.name, address.version, address.label)

@@ -22,6 +22,10 @@ class Catalogue(Protocol):
         """
         ...
 
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with the files that `read` looked at last, by the file's name; what they said before counts."""
+        ...
+
 
 class ScannedFolder:
     """Every folder in `root` is a model; a root that holds versions and no models is one, named like itself."""
@@ -41,6 +45,10 @@ class ScannedFolder:
             if self._is_base_path:
                 folders = {self._root.resolve().name: self._root}
         return {name: ModelConfig(base_path=str(folder), discovered=True) for name, folder in folders.items()}
+
+    def problems(self) -> dict[str, str]:
+        """None: a folder that cannot be listed raises."""
+        return {}
 
 
 def _holds_versions(folder: Path) -> bool:

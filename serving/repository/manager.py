@@ -59,6 +59,9 @@ class Manager:
         self._metrics = metrics
         self._models: dict[str, Model] = {}
         self._is_first_look = True
+        self._looking = asyncio.Lock()
+        self.problems: Mapping[str, str] = {}
+        """What is wrong with the files that configure the models, by their names; what they said before counts."""
         self._slow_looks: dict[Source, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.changes = Changes()
@@ -93,19 +96,36 @@ class Manager:
 
     async def look(self) -> None:
         """As `step`, but slow sources go on being looked at when it returns."""
-        loop = asyncio.get_running_loop()
+        async with self._looking:
+            await self._read_catalogue()
+            await self.look_at_labels()
+            self._look_at_slow_sources()
+            await self._look_into(
+                {n: model.source for n, model in self._models.items() if model.present and not model.source.is_slow}
+            )
+
+    async def _read_catalogue(self) -> None:
+        problems: Mapping[str, str]
         try:
-            self._configure(await loop.run_in_executor(self._executor, self._catalogue.read))
+            configs = await asyncio.get_running_loop().run_in_executor(self._executor, self._catalogue.read)
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            log.warning("the models cannot be listed, what is served stays as it is: %s", reason)
-        await self.look_at_labels()
+            problems = {"models folder": f"the models cannot be listed: {error.strerror or type(error).__name__}"}
+        else:
+            problems = self._catalogue.problems()
+            self._configure(configs)
+        for file, problem in problems.items():
+            if self.problems.get(file) != problem:
+                log.warning("%s; what is served stays as it is", problem)
+        if problems != self.problems:
+            self._metrics.configuration_problems(self.problems.keys() | problems.keys(), problems)
+            self.problems = problems
+            self.changes.announce()
+
+    def _look_at_slow_sources(self) -> None:
         for name, model in self._models.items():
             if model.present and model.source.is_slow and model.source not in self._slow_looks:
-                self._slow_looks[model.source] = loop.create_task(self._look_slowly(name, model.source))
-        await self._look_into(
-            {name: model.source for name, model in self._models.items() if model.present and not model.source.is_slow}
-        )
+                look = asyncio.get_running_loop().create_task(self._look_slowly(name, model.source))
+                self._slow_looks[model.source] = look
 
     async def look_at_labels(self) -> None:
         """Takes what the models' files say of labels and traffic now; one that cannot be understood changes nothing."""
@@ -165,6 +185,19 @@ class Manager:
             return self._models[name]
         except KeyError:
             raise ModelNotFoundError(f"Could not find any versions of model {name}") from None
+
+    def configs(self) -> dict[str, ModelConfig]:
+        """What is configured of each model that shall be served."""
+        return {name: model.config for name, model in self._models.items() if model.present}
+
+    def verdict(self, name: str) -> str | None:
+        """Why a model does not answer, empty where it does; None while that is not decided yet."""
+        model = self._models.get(name)
+        if model is None:
+            return "it is not configured"
+        if model.current is None and model.is_undecided:
+            return None
+        return "" if model.current is not None else model.reason()
 
     def models(self) -> list[ModelStatus]:
         """Every model that is known with the states of its versions, served or not."""

@@ -157,6 +157,12 @@ class Model:
             VersionStatus(number, one.state, one.error) for number, one in sorted(self.versions.items(), reverse=True)
         ]
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether a version may come to answer without anything changing on the disk."""
+        loading = any(version.state is State.LOADING for version in self.versions.values())
+        return self.found is None or bool(self.waiting) or loading
+
     def reason(self) -> str:
         """Why it does not answer."""
         if self.found is not None and self.found.problem and not self.versions:

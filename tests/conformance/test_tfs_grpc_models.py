@@ -135,14 +135,6 @@ def test_a_reload_of_another_kind_of_configuration_is_refused(models: Models) ->
     )
 
 
-def test_a_reload_says_that_it_is_not_there_yet(models: Models) -> None:
-    request = model_management_pb2.ReloadConfigRequest()
-    request.config.model_config_list.config.add(name="brightness", base_path="/models/brightness")
-    code, text = failure(models.HandleReloadConfigRequest, request)
-    assert code is grpc.StatusCode.UNIMPLEMENTED
-    assert text.startswith("HandleReloadConfigRequest cannot replace what is served here: ")
-
-
 def test_a_method_that_is_not_there_is_unimplemented(channel: grpc.Channel) -> None:
     code, text = failure(channel.unary_unary("/tensorflow.serving.PredictionService/Guess"), b"")
     assert code is grpc.StatusCode.UNIMPLEMENTED

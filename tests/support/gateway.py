@@ -24,10 +24,11 @@ class RunningGateway:
 
 
 @contextlib.contextmanager
-def running_gateway(models: Path, **settings: Any) -> Iterator[RunningGateway]:
-    """Starts a gateway for the folder; it looks for new versions every 50 ms."""
+def running_gateway(models: Path | None, **settings: Any) -> Iterator[RunningGateway]:
+    """Starts a gateway for the folder, if one is given; it looks for new versions every 50 ms."""
     defaults = {"poll_interval_s": 0.05, "drain_grace_s": 0.05, "onnx_threads": 1}
-    chosen = ServingSettings(models=models, host="127.0.0.1", grpc_port=0, rest_port=0, **{**defaults, **settings})
+    named = {} if models is None else {"models": models}
+    chosen = ServingSettings(**named, host="127.0.0.1", grpc_port=0, rest_port=0, **{**defaults, **settings})
     with start(chosen) as gateway:
         url = f"http://127.0.0.1:{gateway.addresses.rest_port}"
         with httpx.Client(base_url=url, timeout=30.0) as client:

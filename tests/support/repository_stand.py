@@ -78,6 +78,9 @@ class Configured:
     def read(self) -> dict[str, ModelConfig]:
         return dict(self.models)
 
+    def problems(self) -> dict[str, str]:
+        return {}
+
 
 class RepositoryStand:
     """A manager stepped by hand; `load_next` lets one load go on."""

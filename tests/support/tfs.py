@@ -11,7 +11,7 @@ from tensorflow_serving.apis import predict_pb2
 
 
 def predict_request(
-    model: str, signature: str = "", version: int | None = None, **inputs: Any
+    model: str, signature: str = "", version: int | None = None, label: str | None = None, **inputs: Any
 ) -> predict_pb2.PredictRequest:
     """A `PredictRequest`; arrays travel as `tf.make_tensor_proto` sends them, TensorProtos as they are."""
     request = predict_pb2.PredictRequest()
@@ -19,6 +19,8 @@ def predict_request(
     request.model_spec.signature_name = signature
     if version is not None:
         request.model_spec.version.value = version
+    if label is not None:
+        request.model_spec.version_label = label
     for name, value in inputs.items():
         is_proto = hasattr(value, "tensor_shape")
         request.inputs[name].CopyFrom(value if is_proto else tf.make_tensor_proto(value))

@@ -62,9 +62,11 @@ SCHEMAS: dict[str, Schema] = {
                         "name": {"type": "string"},
                         "task": {"enum": ["classification", "regression", None]},
                         "model_version_status": _STATUSES,
+                        "version_labels": {"type": "object", "additionalProperties": {"type": "string"}},
                     }
                 ),
-            }
+            },
+            "problems": {"type": "array", "items": {"type": "string"}},
         }
     ),
     "Metadata": {

@@ -263,7 +263,7 @@ async def test_a_models_folder_that_cannot_be_read_changes_nothing(
     await stand.step()
 
     assert (stand.served(), stand.states()) == (1, {1: "AVAILABLE"})
-    assert "the models cannot be listed, what is served stays as it is: No such file" in caplog.text
+    assert "the models cannot be listed: No such file or directory; what is served stays as it is" in caplog.text
 
 
 async def test_a_file_that_cannot_be_looked_at_hinders_no_other_version(stand: RepositoryStand) -> None:

@@ -1,0 +1,91 @@
+"""The gateway's models from all that may name them: a models folder, `models.config`, `atelier.toml`, a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from serving.errors import InvalidInputError
+from serving.model_config import ModelConfig
+from serving.repository.catalogue import ScannedFolder
+from serving.repository.model_tables import Tables, parse_model_tables, with_tables
+from serving.repository.models_config import parse_models_config
+from serving.repository.reloaded import Reloaded, read_reloaded, write_reloaded
+from serving.repository.watched_file import WatchedFile
+from serving.settings import OWN_FILE, ServingSettings
+
+
+class Configuration:
+    """A catalogue (see `catalogue.Catalogue`) over files that may change at any time.
+
+    The models are those of `models_config`, or else the folders in `models`. A reload replaces either until the gateway
+    stops, or `models_config` gets another content. The tables of `own_file` add to all of them. `shared` is a folder
+    that the workers of a gateway share for as long as it runs.
+    """
+
+    def __init__(self, models: Path, models_config: Path | None, own_file: Path, shared: Path) -> None:
+        self._scanned = ScannedFolder(models)
+        self._was_scanned = False
+        self._listed = (
+            WatchedFile(models_config, parse_models_config, last_good=shared / f"last-good-{models_config.name}")
+            if models_config is not None
+            else None
+        )
+        self._tables: WatchedFile[Tables] = WatchedFile(
+            own_file, parse_model_tables, last_good=shared / f"last-good-{own_file.name}", absent={}
+        )
+        self._reloaded = shared / "reloaded.json"
+
+    @classmethod
+    def of(cls, settings: ServingSettings, shared: Path) -> Self:
+        """What the settings name."""
+        return cls(settings.models, settings.model_config_file, Path(OWN_FILE), shared)
+
+    def read(self) -> dict[str, ModelConfig]:
+        """The models by name; see `Catalogue.read`."""
+        tables = self._tables.read() or {}
+        listed = self._listed.read() if self._listed is not None else None
+        reloaded = read_reloaded(self._reloaded)
+        if reloaded is not None and reloaded.instead_of == self._digest:
+            return with_tables(reloaded.models, tables, only_listed=True)
+        return with_tables((listed or {}) if self._listed is not None else self._scan(tables), tables)
+
+    def problems(self) -> Mapping[str, str]:
+        """What is wrong with the files; see `Catalogue.problems`."""
+        files = [file for file in (self._listed, self._tables) if file is not None]
+        return {file.path.name: file.problem for file in files if file.problem is not None}
+
+    def check(self) -> None:
+        """Reads everything for the first time.
+
+        Raises:
+            InvalidInputError: a file is broken, and there is nothing from before that could be served.
+            OSError: the models folder cannot be listed.
+        """
+        self.read()
+        for problem in self.problems().values():
+            raise InvalidInputError(problem)
+
+    def replace(self, models: Mapping[str, ModelConfig]) -> None:
+        """Has these be the models, instead of what the models folder or `models_config` says.
+
+        Raises:
+            OSError: the file that the workers share cannot be written.
+        """
+        write_reloaded(self._reloaded, Reloaded(models=dict(models), instead_of=self._digest))
+
+    @property
+    def _digest(self) -> str:
+        return self._listed.digest if self._listed is not None else ""
+
+    def _scan(self, tables: Tables) -> Mapping[str, ModelConfig]:
+        try:
+            found = self._scanned.read()
+        except FileNotFoundError:
+            # Who describes models in the own file needs no models folder. One that was there is only out of reach.
+            if self._was_scanned or not any("base_path" in table for table in tables.values()):
+                raise
+            return {}
+        self._was_scanned = True
+        return found
