@@ -118,6 +118,10 @@ def serve(
             show_default="none",
         ),
     ] = None,
+    admin_token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the admin API's token; or the variable ATELIER_ADMIN_TOKEN.", show_default="none"),
+    ] = None,
     drain_grace_s: Annotated[
         float | None,
         typer.Option(help="Seconds after a stop signal in which new requests are answered.", show_default="1.0"),

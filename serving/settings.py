@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -17,6 +17,8 @@ from pydantic_settings import (
 OWN_FILE = "atelier.toml"
 """In the working directory: `[serve]` is read here, `[models.NAME]` in repository/model_tables.py."""
 MEBIBYTE = 1024 * 1024
+MIN_TOKEN_CHARACTERS = 16
+"""Shorter ones could be guessed."""
 
 Rows = Annotated[int, Field(ge=1)]
 
@@ -98,6 +100,10 @@ class ServingSettings(BaseSettings):
     """Sites whose pages may call the gateway from a browser, such as `https://shop.example`; `*` means any."""
     state_dir: Path | None = None
     """Where labels and traffic are kept that were changed while running; without it, beside each model's versions."""
+    admin_token: SecretStr | None = Field(None, exclude=True, min_length=MIN_TOKEN_CHARACTERS)
+    """What the admin API asks for; workers read the variable again, so that it is never handed on in writing."""
+    admin_token_file: Path | None = None
+    """A file with that token; read at each request, so that it may be replaced while running."""
     drain_grace_s: float = Field(1.0, ge=0)
     """After a stop signal: how long new requests are still answered while connections are told to go elsewhere."""
     drain_timeout_s: float = Field(30.0, ge=0)

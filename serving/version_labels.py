@@ -18,8 +18,18 @@ from serving.errors import BundleError
 VERSION_LABELS = "labels.json"
 
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
+_LABEL = TypeAdapter(_Label)
 _Version = Annotated[int, Field(ge=1, lt=2**63, strict=True)]
 _LABELS = TypeAdapter(dict[_Label, _Version])
+
+
+def is_label(text: str) -> bool:
+    """Whether a version can be called so."""
+    try:
+        _LABEL.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def read_version_labels(model_dir: Path) -> Mapping[str, int]:

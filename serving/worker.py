@@ -17,9 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
 from serving.dataplane import DataPlane
+from serving.frontends.admin import Admin
 from serving.frontends.departures import Departures
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
@@ -45,7 +47,9 @@ from serving.repository.reload import Reload
 from serving.repository.servable import Servable
 from serving.repository.sources import open_source
 from serving.repository.stored import StoredFiles
+from serving.rollout import Rollout
 from serving.settings import ServingSettings
+from serving.traffic.comparison import Sample
 from serving.wire.services import Descriptions
 
 
@@ -62,6 +66,7 @@ class Worker:
         self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
         self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
         configuration = Configuration.of(settings, shared)
+        stored_files = StoredFiles(settings.state_dir)
         self.manager = Manager(
             configuration,
             open_source=open_source,
@@ -69,7 +74,7 @@ class Worker:
             serve=self._serve,
             executor=self._load_executor,
             files_executor=self._files_executor,
-            stored_files=StoredFiles(settings.state_dir),
+            stored_files=stored_files,
             metrics=self._metrics,
         )
         decoder = ImageDecoder(
@@ -103,6 +108,10 @@ class Worker:
             self.health,
             GrpcHealth(self.health, self.manager, descriptions.services),
             Reflection(descriptions),
+            Admin(
+                Rollout(self.manager, stored_files, self._files_executor, self._own_figures),
+                partial(read_admin_token, settings),
+            ),
             departures,
             TermsReader(settings.client_header),
             limit,
@@ -132,6 +141,9 @@ class Worker:
         for executor in (self._load_executor, self._files_executor, self._run_executor, self._image_executor):
             executor.shutdown(wait=True)
         self.manager.close()
+
+    async def _own_figures(self) -> list[Sample]:
+        return [sample for family in self._metrics.registry.collect() for sample in family.samples]
 
     def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
         return Servable(

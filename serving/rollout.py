@@ -1,0 +1,249 @@
+"""What operators see and change while the gateway runs: labels and traffic, checked, put on record, followed at once.
+
+Changes are written to the model's files (serving/traffic/files.py), which every worker follows. What a configuration
+file says wins over those, so what is configured is not changed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from serving.errors import BundleError, ConflictError, InvalidInputError
+from serving.repository.manager import Manager
+from serving.repository.records import Model
+from serving.repository.stored import StoredFiles
+from serving.traffic import changes
+from serving.traffic.changes import Author, Change, Stored
+from serving.traffic.comparison import Sample, comparisons
+from serving.traffic.files import change, read_stored
+from serving.traffic.settings import TrafficSettings, version_of
+from serving.version_labels import is_label
+
+log = logging.getLogger("atelier.rollout")
+
+Figures = Callable[[], Awaitable[Iterable[Sample]]]
+
+
+class Rollout:
+    """The models' labels and traffic. `figures` are those of all workers; files are changed in `executor`."""
+
+    def __init__(self, manager: Manager, stored_files: StoredFiles, executor: Executor, figures: Figures) -> None:
+        self._manager = manager
+        self._stored_files = stored_files
+        self._executor = executor
+        self._figures = figures
+
+    async def models(self) -> list[dict[str, Any]]:
+        """Every model; see `model`."""
+        samples = list(await self._figures())
+        return [_view(status.name, self._manager.model(status.name), samples) for status in self._manager.models()]
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """One model's versions, labels, traffic, and what its shadow has found out.
+
+        Raises:
+            ModelNotFoundError: there is none of that name.
+        """
+        return _view(name, self._manager.model(name), list(await self._figures()))
+
+    async def changes(self, name: str) -> list[dict[str, Any]]:
+        """What was changed, the newest first.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            ConflictError: a file cannot be understood.
+        """
+        found = await self._in_thread(name, read_stored)
+        return [one.model_dump(mode="json") for one in reversed(found.changes)]
+
+    async def move_label(
+        self,
+        name: str,
+        label: str,
+        version: int,
+        *,
+        by: str,
+        expected: int | None = None,
+        late: bool = False,
+        force: bool = False,
+    ) -> dict[str, Any]:
+        """Has a label name a version that answers; with `late`, one that is there; with `force`, any number.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            ConflictError: the version does not answer; the label is configured, or does not name what was `expected`;
+                or a file cannot be understood or written.
+        """
+        model = self._manager.model(name)
+        _check_label(label)
+        _check_not_configured(name, model, label)
+        reason = None if force else why_not(name, model, version, late=late)
+        if reason is not None:
+            raise ConflictError(reason)
+        return await self._change(
+            name, lambda stored: changes.set_label(stored, label, version, _author(by), expected=expected)
+        )
+
+    async def remove_label(self, name: str, label: str, *, by: str) -> dict[str, Any]:
+        """Takes a label away.
+
+        Raises:
+            ModelNotFoundError, ConflictError: as `move_label`.
+        """
+        _check_not_configured(name, self._manager.model(name), label)
+        return await self._change(name, lambda stored: changes.remove_label(stored, label, _author(by)))
+
+    async def set_traffic(
+        self, name: str, traffic: TrafficSettings | None, *, by: str, late: bool = False
+    ) -> dict[str, Any]:
+        """Divides requests in another way; None is as without any.
+
+        Raises:
+            ConflictError: a target with a weight does not answer, unless `late`; or traffic is configured.
+            ModelNotFoundError: there is no such model.
+        """
+        model = self._manager.model(name)
+        _check_not_configured(name, model, None)
+        for target in sorted(traffic.targets) if traffic is not None and not late else ():
+            version = version_of(target, model.bound)
+            if version is None:
+                known = ", ".join(sorted(model.bound)) or "none"
+                raise ConflictError(f"traffic: no version of {name} answers by the label {target}; known: {known}")
+            if (reason := why_not(name, model, version, late=False)) is not None:
+                raise ConflictError(f"traffic: {reason}")
+        return await self._change(name, lambda stored: changes.set_traffic(stored, traffic, _author(by)))
+
+    async def roll_back(
+        self, name: str, label: str | None, *, by: str, expected: int | None = None, force: bool = False
+    ) -> dict[str, Any]:
+        """Takes the last change back, of the label or of anything; the version it leads to has to be there.
+
+        Raises:
+            ConflictError: nothing is on record, or the version is gone or broken, unless `force`.
+            ModelNotFoundError: there is no such model.
+        """
+        model = self._manager.model(name)
+
+        def decide(stored: Stored) -> Stored:
+            after = changes.roll_back(stored, label, _author(by), expected=expected)
+            done = _last(stored, after)
+            if done is not None:
+                _check_not_configured(name, model, done.label)
+                reason = why_not(name, model, done.after, late=True) if isinstance(done.after, int) else None
+                if reason is not None and not force:
+                    raise ConflictError(f"{_subject(done.label)} would go back, but {reason}")
+            return after
+
+        return await self._change(name, decide)
+
+    async def _change(self, name: str, decide: Callable[[Stored], Stored]) -> dict[str, Any]:
+        """Answers with the change, None where nothing was to be changed, and with the model after it."""
+        befores: list[Stored] = []
+
+        def remember(stored: Stored) -> Stored:
+            befores.append(stored)
+            return decide(stored)
+
+        after = await self._in_thread(name, partial(change, decide=remember))
+        done = _last(befores[-1], after)
+        if done is not None:
+            log.info("%s: %s is %s now, before %s; by %s", name, _subject(done.label), done.after, done.before, done.by)
+        await self._manager.look_at_labels()
+        return {"change": done and done.model_dump(mode="json"), "model": await self.model(name)}
+
+    async def _in_thread(self, name: str, work: Callable[[Path], Stored]) -> Stored:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._folder(name))
+        except BundleError as error:
+            raise ConflictError(
+                f"{name}: {error}; put that right, or remove the file, before anything is changed"
+            ) from error
+        except OSError as error:
+            raise ConflictError(f"{name}: its files cannot be read: {error.strerror}") from error
+
+    def _folder(self, name: str) -> Path:
+        folder = self._stored_files.folder(name, self._manager.model(name).config.base_path)
+        if folder is None:
+            raise ConflictError(f"{name} is not on this machine's disk: --state-dir names a folder for its labels")
+        return folder
+
+
+def why_not(name: str, model: Model, version: int, *, late: bool) -> str | None:
+    """Why a label should not name the version; None if it may. With `late`, it need not answer yet."""
+    known = model.versions.get(version)
+    if known is not None and known.answers:
+        return None
+    if known is not None and known.failed:
+        return f"version {version} of {name} could not be loaded: {known.error}"
+    if version not in model.origins:
+        there = ", ".join(map(str, sorted(model.origins))) or "none"
+        return f"there is no version {version} of {name}; there are: {there}"
+    if late:
+        return None
+    return f"version {version} of {name} is there, but not loaded; --wait loads it first"
+
+
+def _view(name: str, model: Model, samples: Iterable[Sample]) -> dict[str, Any]:
+    traffic = model.traffic
+    shadow = traffic.shadow
+    target = model.shadow_target()
+    return {
+        "name": name,
+        "versions": [{"version": one.version, "state": one.state.name, "error": one.error} for one in model.statuses()],
+        "labels": {
+            label: {
+                "version": version,
+                "answers": model.bound.get(label),
+                "configured": label in model.config.version_labels,
+            }
+            for label, version in sorted(model.labels.items())
+        },
+        "traffic": dict(traffic.traffic),
+        "sticky_header": traffic.sticky_header,
+        "shadow": None
+        if shadow is None
+        else {**shadow.model_dump(), "version": target.version if target is not None else None},
+        "traffic_configured": bool(model.config.targets),
+        "comparisons": [dataclasses.asdict(one) for one in comparisons(samples, name)],
+        "problem": model.stored.problem,
+    }
+
+
+def _last(before: Stored, after: Stored) -> Change | None:
+    """The change between both, if there is one; edits that were only noticed do not count."""
+    return after.changes[-1] if (after.labels, after.traffic) != (before.labels, before.traffic) else None
+
+
+def _subject(label: str | None) -> str:
+    return "traffic" if label is None else f"label {label}"
+
+
+def _author(by: str) -> Author:
+    shown = "".join(character for character in by if character.isprintable()).strip()
+    return Author(shown or "the admin API", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
+
+
+def _check_label(label: str) -> None:
+    if not is_label(label) or label.isdigit():
+        raise InvalidInputError(
+            f"label: expected letters, digits, dots, hyphens and underscores, and no number, received {label[:40]!r}"
+        )
+
+
+def _check_not_configured(name: str, model: Model, label: str | None) -> None:
+    """Raises: ConflictError: the label, or without one the traffic, comes from a configuration, which wins."""
+    if label is None and model.config.targets:
+        raise ConflictError(f"the traffic of {name} is set in its configuration, which wins: change it there")
+    version = model.config.version_labels.get(label) if label is not None else None
+    if version is not None:
+        raise ConflictError(
+            f"label {label} of {name} is set to version {version} in its configuration, which wins: change it there"
+        )
