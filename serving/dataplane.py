@@ -85,7 +85,7 @@ class DataPlane:
         Raises:
             ServingError: every cause of serving/errors.py.
         """
-        with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
+        with _Figures(self._metrics, api) as figures, self._resolve(target, terms) as servable:
             figures.served = servable.name
             signature = servable.signature(target.signature_name)
             wanted = _filtered(signature, output_filter) if output_filter else None
@@ -104,7 +104,7 @@ class DataPlane:
         Raises:
             ServingError: every cause of serving/errors.py; one failure fails all.
         """
-        with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
+        with _Figures(self._metrics, api) as figures, self._resolve(target, terms) as servable:
             figures.served = servable.name
             signatures = {name: servable.signature(name) for name in decoders}
             inputs = {name: decode(signatures[name]) for name, decode in decoders.items()}
@@ -120,7 +120,7 @@ class DataPlane:
             UnsupportedError: the model takes no images or gives no class scores.
             ServingError: every cause of serving/errors.py.
         """
-        with _Figures(self._metrics, api) as figures, self._resolve(target) as servable:
+        with _Figures(self._metrics, api) as figures, self._resolve(target, terms) as servable:
             figures.served = servable.name
             signature = servable.signature(target.signature_name)
             spec = image_spec(servable, signature)
@@ -158,9 +158,9 @@ class DataPlane:
         answers = await servable.run(derivation.source, {derivation.source_input.name: rows}, terms)
         return derivation.outputs(answers)
 
-    def _resolve(self, target: Target) -> Servable:
+    def _resolve(self, target: Target, terms: Terms) -> Servable:
         if target.version is None and target.label is None:
-            return self._manager.route(target.name)
+            return self._manager.route(target.name, terms.headers)
         return self._manager.resolve(target.name, target.version, target.label)
 
 

@@ -1,9 +1,13 @@
-"""On what terms a request waits: until when, in which class, and on whose account."""
+"""On what terms a request waits: until when, in which class, on whose account, and what else its headers say."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
+
+NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
 
 class Priority(IntEnum):
@@ -14,14 +18,16 @@ class Priority(IntEnum):
 
 
 class Terms(NamedTuple):
-    """What the batcher has to know of a request beside its inputs.
+    """What has to be known of a request beside its target and inputs.
 
-    `deadline` is in the event loop's time. Requests of one `client` share one turn in the queue.
+    `deadline` is in the event loop's time. Requests of one `client` share one turn in the queue. `headers`, or gRPC's
+    metadata, by their lower-case names, are for the traffic that goes by one of them.
     """
 
     deadline: float | None = None
     priority: Priority = Priority.HIGH
     client: str = ""
+    headers: Mapping[bytes, bytes] = NO_HEADERS
 
 
 DEFAULT_TERMS = Terms()

@@ -34,9 +34,9 @@ class TermsReader:
         priority = Priority.HIGH if named is None else parse_priority(named.decode("latin-1"))
         sent = headers.get(self._client_header) if self._client_header else None
         if sent is not None:
-            return Terms(deadline, priority, sent[:_MAX_CLIENT_CHARACTERS].decode("latin-1"))
+            return Terms(deadline, priority, sent[:_MAX_CLIENT_CHARACTERS].decode("latin-1"), headers)
         peer = scope.get("client")
-        return Terms(deadline, priority, peer[0] if peer else "")
+        return Terms(deadline, priority, peer[0] if peer else "", headers)
 
 
 def parse_priority(text: str) -> Priority:

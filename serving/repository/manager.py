@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 
+from serving.batching.terms import NO_HEADERS
 from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
@@ -20,7 +21,6 @@ from serving.repository.source import Fingerprint, Found, Origin, Source
 from serving.repository.stored import Stored, StoredFiles
 from serving.repository.transition import State, next_steps
 from serving.traffic.shadow import Shadow
-from serving.traffic.split import NO_HEADERS, Headers
 
 log = logging.getLogger("atelier.repository")
 
@@ -163,7 +163,7 @@ class Manager:
         wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise ModelNotFoundError(f"Servable not found for request: {wanted}")
 
-    def route(self, name: str, headers: Headers = NO_HEADERS) -> Servable:
+    def route(self, name: str, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Servable:
         """Who answers a request that names neither a version nor a label: by weight, or else the newest version.
 
         Raises:

@@ -69,7 +69,7 @@ class Servable:
         self._batching = batching
         self.usage = Usage()
         self.shadow: Shadow | None = None
-        """Who gets copies of what this version has answered."""
+        """Who gets copies of what this version has answered, but of signatures without rows."""
         observe_batch = metrics.batch_observer(name, version)
 
         def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:
@@ -149,7 +149,7 @@ class Servable:
             raise
         took_s = time.perf_counter() - started_at
         self.usage.answered(count, took_s)
-        if self.shadow is not None:
+        if self.shadow is not None and signature_name not in self._alone:
             self.shadow.offer(self, signature_name, inputs, outputs, took_s)
         return outputs
 

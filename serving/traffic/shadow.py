@@ -28,6 +28,7 @@ log = logging.getLogger("atelier.traffic")
 MAX_QUEUE_REQUESTS = 64
 MAX_QUEUE_BYTES = 16 * 1024 * 1024
 _RUN_TIMEOUT_S = 30.0
+_CLIENT = "shadow"
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -117,7 +118,7 @@ class Shadow:
             signature = target.signatures[copy.signature_name]
             _check_inputs(copy.inputs, signature)
             deadline = asyncio.get_running_loop().time() + _RUN_TIMEOUT_S
-            outputs = await target.run(copy.signature_name, copy.inputs, Terms(deadline, Priority.LOW))
+            outputs = await target.run(copy.signature_name, copy.inputs, Terms(deadline, Priority.LOW, _CLIENT))
             shadow_s = time.perf_counter() - started_at
             found = compare(
                 copy.outputs,

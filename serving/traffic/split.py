@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import Generic, TypeVar
+
+from serving.batching.terms import NO_HEADERS
 
 TargetT = TypeVar("TargetT")
 
-Headers = Mapping[bytes, bytes]
-"""A request's headers, or gRPC metadata, by their names in lower case."""
-
-NO_HEADERS: Headers = MappingProxyType({})
 
 _HASH_BYTES = 8
 _UNIFORM_BITS = 52
@@ -81,8 +78,8 @@ class Split(Generic[TargetT]):
         """Who gets most; of equals the first."""
         return self._targets[max(self._weights, key=self._weights.__getitem__)]
 
-    def pick(self, headers: Headers = NO_HEADERS) -> TargetT:
-        """Who answers the request with these headers."""
+    def pick(self, headers: Mapping[bytes, bytes] = NO_HEADERS) -> TargetT:
+        """Who answers the request with these headers, by their names in lower case."""
         if self._sticky_header:
             key = headers.get(self._sticky_header)
             if key is not None:

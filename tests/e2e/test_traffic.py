@@ -108,6 +108,27 @@ def test_who_names_a_version_or_a_label_is_not_divided(split_gateway: RunningGat
     assert (labelled, numbered) == ([2] * 4, [3] * 4)
 
 
+def by_sticky_header(gateway: RunningGateway, user: str) -> set[int]:
+    """The versions that answer one user, by KServe's REST and by TensorFlow Serving's gRPC."""
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_request("brightness", pixels=PIXELS)
+        answers = [stub.Predict(request, timeout=30.0, metadata=[("x-user", user)]) for _ in range(2)]
+    found = {int(answer.model_spec.version.value) for answer in answers}
+    return found | {served(gateway, {"X-User": user}) for _ in range(2)}
+
+
+def test_a_user_stays_with_one_version_over_every_protocol(tmp_path: Path) -> None:
+    folder = publish(tmp_path, 2)
+    write(folder / "traffic.json", {"traffic": {"1": 50, "2": 50}, "sticky_header": "X-User"})
+    with running_gateway(tmp_path) as gateway:
+        found = {f"user-{number}": by_sticky_header(gateway, f"user-{number}") for number in range(12)}
+        assert all(len(versions) == 1 for versions in found.values())
+        assert set.union(*found.values()) == {1, 2}
+    with running_gateway(tmp_path) as gateway:
+        assert {user: by_sticky_header(gateway, user) for user in found} == found, "another process agrees"
+
+
 def test_a_moved_label_is_followed_without_anybody_being_told(tmp_path: Path) -> None:
     folder = publish(tmp_path, 3)
     write(folder / "labels.json", {"stable": 1})

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from serving.batching.terms import Terms
+from serving.batching.terms import Priority, Terms
 from serving.errors import InferenceError, OverloadedError
 from serving.metrics import Metrics
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
@@ -49,6 +49,7 @@ class Fake:
 
     async def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> dict[str, np.ndarray]:
         assert self.entered
+        assert terms.priority is Priority.LOW
         self.asked += 1
         await self.may_answer.wait()
         if isinstance(self.answer, Exception):
