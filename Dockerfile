@@ -38,11 +38,13 @@ RUN printf '%s\n' '#!/bin/sh' 'set -eu' \
 
 FROM build AS build-serving
 COPY requirements/serving.txt requirements/s3.txt requirements/
-# Left out: the packages' own tests, and what botocore knows of services other than object stores and their keys.
+# Left out: the packages' own tests, ONNX Runtime's tools for building models, and what botocore knows of services other than
+# object stores and their keys.
 RUN uv-pip install --require-hashes -r requirements/serving.txt -r requirements/s3.txt \
-    && find /opt/atelier/lib -depth -type d -name tests -exec rm -rf {} + \
-    && find /opt/atelier/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
-         ! -name s3 ! -name sts ! -name 'sso*' -exec rm -rf {} +
+    && cd /opt/atelier/lib/python3.11/site-packages \
+    && find . -depth -type d -name tests -exec rm -rf {} + \
+    && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' -exec rm -rf {} +
 COPY --from=source / .
 RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools
 

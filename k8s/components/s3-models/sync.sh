@@ -5,6 +5,7 @@
 #
 # A version in the store is whole when its manifest.json is there: publishers write that last (docs/publishing.md).
 set -eu
+trap 'exit 0' TERM INT
 
 follow() {
   versions=$(rclone lsf --recursive --files-only --include '/*/*/manifest.json' "$STORE") || return 1
@@ -46,7 +47,6 @@ done
 touch "$FOLDER/.followed"  # the startup probe looks for it
 [ "${1:-}" != once ] || exit 0
 
-trap 'exit 0' TERM INT
 while :; do
   sleep "${PERIOD_S:-10}" & wait $!
   follow || echo "the store does not answer; what is there stays" >&2
