@@ -23,7 +23,7 @@ ARG PIP_INDEX_URL
 ARG CA_CERTIFICATE
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
     UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 UV_PYTHON=/opt/atelier/bin/python \
-    UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH
 RUN if [ -n "${CA_CERTIFICATE:-}" ]; then printf '%s\n' "$CA_CERTIFICATE" >>/etc/ssl/certs/ca-certificates.crt; fi
 WORKDIR /src
 COPY requirements/uv.txt requirements/
@@ -38,27 +38,33 @@ RUN printf '%s\n' '#!/bin/sh' 'set -eu' \
 
 FROM build AS build-serving
 COPY requirements/serving.txt requirements/s3.txt requirements/
-# Left out: the packages' own tests, ONNX Runtime's tools for building models, and what botocore knows of services other than
-# object stores and their keys.
+# Left out: the packages' own tests and stubs, ONNX Runtime's tools for building models, and what botocore knows of services other
+# than object stores and their keys.
 RUN uv-pip install --require-hashes -r requirements/serving.txt -r requirements/s3.txt \
     && cd /opt/atelier/lib/python3.11/site-packages \
-    && find . -depth -type d -name tests -exec rm -rf {} + \
+    && find . -depth -type d -name tests -exec rm -rf {} + && find . -name '*.py[ix]' -delete \
     && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization \
     && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' -exec rm -rf {} +
 COPY --from=source / .
-RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools
+# Bytecode of what the gateway imports, and of no more: its root is read-only, and compiling takes longer than starting.
+RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools \
+    && /opt/atelier/bin/python -Bc "import atelier.cli, serving.server, serving.worker, s3fs, sys; \
+         print(*filter(None, (getattr(module, '__file__', '') for module in [*sys.modules.values()])), sep='\n')" \
+       | grep '^/opt/atelier/.*\.py$' \
+       | /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash -i -
 
 FROM build AS build-training
 COPY requirements/training.txt requirements/export.txt requirements/s3.txt requirements/
-RUN uv-pip install --require-hashes -r requirements/training.txt -r requirements/export.txt -r requirements/s3.txt
+RUN uv-pip install --compile-bytecode --require-hashes \
+      -r requirements/training.txt -r requirements/export.txt -r requirements/s3.txt
 COPY --from=source / .
-RUN uv-pip install --no-deps --no-build-isolation .
+RUN uv-pip install --compile-bytecode --no-deps --no-build-isolation .
 
 FROM build AS build-loadtest
 COPY requirements/loadtest.txt requirements/
-RUN uv-pip install --require-hashes -r requirements/loadtest.txt
+RUN uv-pip install --compile-bytecode --require-hashes -r requirements/loadtest.txt
 COPY --from=source / .
-RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools
+RUN uv-pip install --compile-bytecode --no-deps --no-build-isolation . && uv-pip uninstall setuptools
 
 FROM ${PYTHON_IMAGE} AS runtime
 ARG VERSION=0.1.0

@@ -109,6 +109,10 @@ def serve(
     max_queue_images: Annotated[
         int | None, typer.Option(help="Images that may wait to be decoded.", show_default="1024")
     ] = None,
+    max_connection_age_s: Annotated[
+        float | None,
+        typer.Option(help="Seconds after which a client is told to connect anew; 0: never.", show_default="0.0"),
+    ] = None,
     cors_origins: Annotated[
         list[str] | None,
         typer.Option(

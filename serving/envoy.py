@@ -40,12 +40,20 @@ _UTF8_PATH = "|".join(
 
 
 def build_config(
-    *, host: str, grpc_port: int, rest_port: int, admin_socket: str, cors_origins: Sequence[str] = ()
+    *,
+    host: str,
+    grpc_port: int,
+    rest_port: int,
+    admin_socket: str,
+    cors_origins: Sequence[str] = (),
+    max_connection_age_s: float = 0.0,
 ) -> dict[str, Any]:
     """One listener with two addresses: a second listener would start a second application with a loop of its own.
 
     Both addresses take HTTP/1.1 and HTTP/2, and gRPC-Web. The admin interface is a Unix socket, out of reach of the
-    network. Pages of `cors_origins` may call from a browser; `*` means those of any site.
+    network. Pages of `cors_origins` may call from a browser; `*` means those of any site. A connection of
+    `max_connection_age_s` gets GOAWAY, or `connection: close` with its next answer, and what is in flight on it is
+    still answered; 0 keeps it for ever.
     """
     server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
     config: dict[str, Any] = server.get_envoy_config()
@@ -63,6 +71,9 @@ def build_config(
         "initial_stream_window_size": _WINDOW_BYTES,
         "initial_connection_window_size": 16 * _WINDOW_BYTES,
     }
+    if max_connection_age_s:
+        manager["common_http_protocol_options"] = {"max_connection_duration": f"{max_connection_age_s:.3f}s"}
+        manager["http1_safe_max_connection_duration"] = True
     manager["http_filters"] = [
         _refuse_paths_that_are_no_text(),
         *([_filter("cors", "Cors")] if cors_origins else []),

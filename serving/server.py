@@ -148,6 +148,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
             rest_port=settings.rest_port,
             admin_socket=admin_socket,
             cors_origins=settings.cors_origins,
+            max_connection_age_s=settings.max_connection_age_s,
         )
         process = subprocess.Popen(  # noqa: S603 -- Envoy from its own wheel
             [

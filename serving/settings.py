@@ -96,6 +96,9 @@ class ServingSettings(BaseSettings):
     """Images that one request may hold."""
     max_queue_images: int = Field(1024, ge=1)
     """Images of all requests that may wait to be decoded; more are refused at once."""
+    max_connection_age_s: float = Field(0.0, ge=0)
+    """How long a client's connection is kept before it is told to open another, so that clients find new gateways;
+    0 keeps it."""
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()
     """Sites whose pages may call the gateway from a browser, such as `https://shop.example`; `*` means any."""
     state_dir: Path | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -33,11 +33,13 @@ class Tally:
 
 
 @contextlib.asynccontextmanager
-async def steady_load(address: str, request: predict_pb2.PredictRequest, in_flight: int) -> AsyncIterator[Tally]:
-    """Keeps `in_flight` requests going, on two connections, until the block ends."""
+async def steady_load(
+    address: str, request: predict_pb2.PredictRequest, in_flight: int, options: Sequence[tuple[str, str | int]] = ()
+) -> AsyncIterator[Tally]:
+    """Keeps `in_flight` requests going, on two channels with these options, until the block ends."""
     tally = Tally()
     stopping = asyncio.Event()
-    options = [("grpc.use_local_subchannel_pool", 1)]
+    options = [("grpc.use_local_subchannel_pool", 1), *options]
     async with contextlib.AsyncExitStack() as stack:
         channels = [
             await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options)) for _ in range(2)
