@@ -97,6 +97,21 @@ def serve(
     max_json_bytes: Annotated[
         int | None, typer.Option(help="Largest JSON body in bytes.", show_default="16777216")
     ] = None,
+    max_json_lists: Annotated[
+        int | None, typer.Option(help="Most lists in one JSON body.", show_default="1000000")
+    ] = None,
+    max_json_objects: Annotated[
+        int | None, typer.Option(help="Most objects in one JSON body.", show_default="65536")
+    ] = None,
+    max_connections: Annotated[
+        int | None, typer.Option(help="Connections open at once; more are closed.", show_default="10000")
+    ] = None,
+    request_timeout_s: Annotated[
+        float | None, typer.Option(help="Seconds in which a request has to arrive whole.", show_default="120.0")
+    ] = None,
+    idle_timeout_s: Annotated[
+        float | None, typer.Option(help="Seconds that a connection without requests is kept.", show_default="900.0")
+    ] = None,
     max_image_pixels: Annotated[
         int | None, typer.Option(help="Largest image in pixels.", show_default="50000000")
     ] = None,

@@ -8,6 +8,7 @@ from typing import Any
 from pyvoy import PyvoyServer
 
 from serving.admin_access import ADMIN_PREFIX
+from serving.envoy_protection import ConnectionLimits, protect, refusals_in_json
 
 APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
@@ -45,6 +46,7 @@ def build_config(
     grpc_port: int,
     rest_port: int,
     admin_socket: str,
+    limits: ConnectionLimits,
     cors_origins: Sequence[str] = (),
     max_connection_age_s: float = 0.0,
 ) -> dict[str, Any]:
@@ -84,7 +86,9 @@ def build_config(
     ]
     if cors_origins:
         _allow_origins(manager["route_config"]["virtual_hosts"][0], cors_origins)
-    manager["local_reply_config"] = _say_which_path_was_refused()
+    replies = refusals_in_json()
+    manager["local_reply_config"] = {**replies, "mappers": [_say_which_path_was_refused(), *replies["mappers"]]}
+    protect(config, manager, limits)
     return config
 
 
@@ -142,15 +146,11 @@ def _say_which_path_was_refused() -> dict[str, Any]:
     """The answer in place of the 403 that the filter above gives."""
     denied = {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "unused"}}}
     return {
-        "mappers": [
-            {
-                "filter": {"status_code_filter": denied},
-                "status_code": 400,
-                "body_format_override": {
-                    "json_format": {"error": "Malformed request: the path is not percent-encoded UTF-8: %REQ(:PATH)%"}
-                },
-            }
-        ]
+        "filter": {"status_code_filter": denied},
+        "status_code": 400,
+        "body_format_override": {
+            "json_format": {"error": "Malformed request: the path is not percent-encoded UTF-8: %REQ(:PATH)%"}
+        },
     }
 
 

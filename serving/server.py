@@ -26,6 +26,7 @@ from pyvoy._server import get_envoy_environ
 from serving.admin_access import AdminTokenError, read_admin_token
 from serving.envoy import build_config
 from serving.envoy_admin import EnvoyAdmin
+from serving.envoy_protection import ConnectionLimits
 from serving.errors import InvalidInputError
 from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.repository.configuration import Configuration
@@ -147,6 +148,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
             grpc_port=settings.grpc_port,
             rest_port=settings.rest_port,
             admin_socket=admin_socket,
+            limits=ConnectionLimits(settings.max_connections, settings.request_timeout_s, settings.idle_timeout_s),
             cors_origins=settings.cors_origins,
             max_connection_age_s=settings.max_connection_age_s,
         )

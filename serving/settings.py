@@ -88,6 +88,16 @@ class ServingSettings(BaseSettings):
     max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)
     max_json_bytes: int = Field(16 * MEBIBYTE, ge=1)
     """JSON takes far more memory and time than tensors do, so it has a limit of its own."""
+    max_json_lists: int = Field(1_000_000, ge=1)
+    """Lists that a JSON body may hold; one takes as much memory and time as some fifteen numbers."""
+    max_json_objects: int = Field(65_536, ge=1)
+    """Objects that a JSON body may hold; a row or an example is one."""
+    max_connections: int = Field(10_000, ge=1)
+    """Clients' connections that are open at once; more are closed as they come."""
+    request_timeout_s: float = Field(120.0, gt=0)
+    """How long a request may take to arrive whole, and an answer may wait for its client to take more of it."""
+    idle_timeout_s: float = Field(900.0, gt=0)
+    """How long a connection is kept open without a request."""
     max_image_pixels: int = Field(50_000_000, ge=1, le=178_956_970)
     """The upper bound is Pillow's own, past which it takes every image for an attack."""
     max_image_cpu_s: float = Field(10.0, gt=0)

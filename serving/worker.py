@@ -50,6 +50,7 @@ from serving.repository.stored import StoredFiles
 from serving.rollout import Rollout
 from serving.settings import ServingSettings
 from serving.traffic.comparison import Sample
+from serving.wire.json_limits import JsonLimits
 from serving.wire.services import Descriptions
 
 
@@ -89,19 +90,20 @@ class Worker:
         oip = OipModels(plane, self.manager, self.health)
         limit = settings.max_request_bytes
         departures = Departures()
-        rest = TfsRest(plane, self.manager, departures, settings.max_json_bytes)
+        json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
+        rest = TfsRest(plane, self.manager, departures, json_limits)
         self.app = App(
             TfsGrpc(plane, self.manager, Reload(configuration, self.manager, self._load_executor), limit),
             rest,
             OipGrpc(oip),
-            OipRest(oip, departures, limit, settings.max_json_bytes),
+            OipRest(oip, departures, limit, json_limits),
             Images(
                 plane,
                 rest,
                 departures,
                 self._image_executor,
                 limit,
-                settings.max_json_bytes,
+                json_limits,
                 settings.max_request_images,
             ),
             OpenApi(self.manager, settings.max_request_images),

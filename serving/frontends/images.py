@@ -17,7 +17,6 @@ from serving.frontends.http import (
     Receive,
     Scope,
     Send,
-    check_size,
     header_of,
     read_body,
     send_json,
@@ -25,6 +24,7 @@ from serving.frontends.http import (
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
 from serving.wire.image_bodies import has_images, is_image, is_multipart, parse_json, parse_multipart
+from serving.wire.json_limits import JsonLimits
 
 DEFAULT_TOP_K = 5
 _API = "image"
@@ -58,7 +58,7 @@ class Images:
         departures: Departures,
         executor: Executor,
         max_request_bytes: int,
-        max_json_bytes: int,
+        json_limits: JsonLimits,
         max_images: int,
     ) -> None:
         self._plane = plane
@@ -66,7 +66,7 @@ class Images:
         self._departures = departures
         self._executor = executor
         self._max_request_bytes = max_request_bytes
-        self._max_json_bytes = max_json_bytes
+        self._json_limits = json_limits
         self._max_images = max_images
 
     async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
@@ -79,7 +79,7 @@ class Images:
         elif is_multipart(content_type):
             files = await self._apart(partial(parse_multipart, content_type, body, self._max_images))
         elif has_images(body):
-            check_size(len(body), self._max_json_bytes)
+            self._json_limits.check(body)
             files, is_single = await self._apart(partial(parse_json, body, self._max_images))
         else:
             await self._rest.answer(address, terms, body, receive, send)

@@ -14,13 +14,14 @@ from urllib.parse import unquote
 import numpy as np
 
 from serving.batching.terms import Terms
-from serving.errors import InvalidInputError, PayloadTooLargeError
+from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_body, refuse_method, send_body, send_json
 from serving.frontends.oip_models import OipModels
 from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS, inflate
 from serving.wire.json_bodies import kind_of, parse_object
+from serving.wire.json_limits import JsonLimits
 from serving.wire.oip_json import RAW_BODY, decode_inputs, decode_raw_body, encode_response, parse_infer_body
 from serving.wire.oip_tensors import find_outputs
 
@@ -41,11 +42,14 @@ _PATHS = (
 class OipRest:
     """Answers every path under /v2."""
 
-    def __init__(self, models: OipModels, departures: Departures, max_request_bytes: int, max_json_bytes: int) -> None:
+    def __init__(
+        self, models: OipModels, departures: Departures, max_request_bytes: int, json_limits: JsonLimits
+    ) -> None:
         self._models = models
         self._departures = departures
         self._max_request_bytes = max_request_bytes
-        self._max_json_bytes = min(max_json_bytes, max_request_bytes)
+        self._json_limits = json_limits
+        self._max_json_bytes = min(json_limits.max_json_bytes, max_request_bytes)
         self._pages: Mapping[str, Callable[[], tuple[int, Any]]] = {
             "/v2": lambda: (200, models.server_metadata()),
             "/v2/health/live": lambda: (200, {"live": True}),
@@ -141,6 +145,7 @@ class OipRest:
         elif encoding not in {"", "identity"}:
             raise InvalidInputError(f"content-encoding: expected gzip or deflate, received {encoding[:20]}")
         if not header_length:
+            self._json_limits.check(body)
             return body, None
         if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= _MAX_DIGITS):
             raise InvalidInputError(
@@ -151,8 +156,7 @@ class OipRest:
             raise InvalidInputError(
                 f"Inference-Header-Content-Length: expected at most the body's {len(body)} bytes, received {json_bytes}"
             )
-        if json_bytes > self._max_json_bytes:
-            raise PayloadTooLargeError(f"JSON: expected at most {self._max_json_bytes:,} bytes, received more")
+        self._json_limits.check(body[:json_bytes])
         return body, json_bytes
 
     async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,13 +14,14 @@ from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
-from serving.frontends.http import Receive, Scope, Send, check_size, read_body, send_body, send_json
+from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
 from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
+from serving.wire.json_limits import JsonLimits
 from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body
 
 PREFIX = "/v1/"
@@ -72,20 +73,21 @@ def parse_path(method: str, path: str) -> Address:
 class TfsRest:
     """Answers what `parse_path` understood; images sent to `:classify` go to the front end for people."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, departures: Departures, max_json_bytes: int) -> None:
+    def __init__(self, plane: DataPlane, manager: Manager, departures: Departures, json_limits: JsonLimits) -> None:
         self._plane = plane
         self._manager = manager
         self._examples = ExampleMethods(plane, api=_API)
         self._departures = departures
-        self._max_json_bytes = max_json_bytes
+        self._json_limits = json_limits
 
     async def post(self, address: Address, terms: Terms, receive: Receive, send: Send) -> None:
         """`:predict` and `:regress`."""
-        await self.answer(address, terms, await read_body(receive, self._max_json_bytes), receive, send)
+        body = await read_body(receive, self._json_limits.max_json_bytes)
+        await self.answer(address, terms, body, receive, send)
 
     async def answer(self, address: Address, terms: Terms, body: bytes, receive: Receive, send: Send) -> None:
         """`:predict`, and `:classify` and `:regress` of JSON examples, whose body has been read."""
-        check_size(len(body), self._max_json_bytes)
+        self._json_limits.check(body)
         answer = self._predict if address.verb == "predict" else self._run_examples
         await send_body(send, 200, await self._departures.watch(receive, answer(address, terms, body)))
 

@@ -19,6 +19,7 @@ from serving.errors import InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES
 
 _SHOWN_CHARACTERS = 80
+HALF_A_PAIR = "expected text, received half of a surrogate pair"
 _SMALL_FLOATS = (DTYPES["float16"].numpy, DTYPES["bfloat16"].numpy)
 _KINDS_OF_FLOATS = ("f", DTYPES["bfloat16"].numpy.kind)
 
@@ -57,7 +58,7 @@ def decode_string(value: Any) -> bytes:
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise InvalidInputError("expected text, received half of a surrogate pair") from error
+            raise InvalidInputError(HALF_A_PAIR) from error
     if not is_b64(value):
         raise InvalidInputError(f'expected strings or {{"b64": …}}, received {kind_of(value)}')
     try:

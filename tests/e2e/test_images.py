@@ -221,6 +221,6 @@ def test_the_number_of_images_in_a_request_is_a_setting(strict: RunningGateway) 
 
 def test_json_has_a_limit_of_its_own(strict: RunningGateway) -> None:
     body = json.dumps(b64(b"\0" * 100_000)).encode()
-    text = "request body: expected at most 100,000 bytes, received more"
+    text = "JSON: expected at most 100,000 bytes, received more"
     assert error_of(strict.rest.post(CLASSIFY, content=body), 413) == text
     assert error_of(strict.rest.post(CLASSIFY, content=b"\0" * 200_000, headers={"content-type": "image/png"}), 400)

@@ -1,0 +1,88 @@
+"""What Envoy bounds for clients that are slow, many or hostile, before a request reaches Python.
+
+Source: Envoy's HttpConnectionManager, Http2ProtocolOptions and overload manager. Where Envoy's own default is what the
+gateway wants, it is written down all the same: docs/limits.md promises it, and tests/e2e/test_hostile_clients.py holds
+it to that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+_TYPES = "type.googleapis.com/envoy"
+_HEADERS_TIMEOUT_S = 10.0
+"""For the first line and the headers alone."""
+MAX_HEADERS = 100
+MAX_HEADERS_KIB = 60
+_KEEPALIVE_INTERVAL_S = 60
+_KEEPALIVE_TIMEOUT_S = 20
+_MAX_EMPTY_FRAMES = 1
+_MAX_CONTROL_FRAMES_WAITING = 1000
+_MAX_FRAMES_WAITING = 10_000
+_MAX_WINDOW_UPDATES_PER_DATA_FRAME = 10
+_MAX_PRIORITY_FRAMES_PER_STREAM = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What an operator may say about connections; see the settings of these names."""
+
+    max_connections: int
+    request_timeout_s: float
+    idle_timeout_s: float
+
+
+def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionLimits) -> None:
+    """Adds the bounds to Envoy's configuration and to the connection manager in it."""
+    config["overload_manager"] = _at_most(limits.max_connections)
+    config["admin"]["ignore_global_conn_limit"] = True  # a full gateway can still be asked and stopped
+    manager["request_timeout"] = _seconds(limits.request_timeout_s)
+    manager["request_headers_timeout"] = _seconds(min(_HEADERS_TIMEOUT_S, limits.request_timeout_s))
+    manager["stream_flush_timeout"] = _seconds(limits.request_timeout_s)
+    manager["stream_idle_timeout"] = _seconds(0)  # who watches a model's health hears nothing for days
+    manager["max_request_headers_kb"] = MAX_HEADERS_KIB
+    manager.setdefault("common_http_protocol_options", {}).update(
+        idle_timeout=_seconds(limits.idle_timeout_s), max_headers_count=MAX_HEADERS
+    )
+    manager["http_protocol_options"]["allow_chunked_length"] = False
+    manager["http2_protocol_options"] |= {
+        "max_consecutive_inbound_frames_with_empty_payload": _MAX_EMPTY_FRAMES,
+        "max_outbound_control_frames": _MAX_CONTROL_FRAMES_WAITING,
+        "max_outbound_frames": _MAX_FRAMES_WAITING,
+        "max_inbound_window_update_frames_per_data_frame_sent": _MAX_WINDOW_UPDATES_PER_DATA_FRAME,
+        "max_inbound_priority_frames_per_stream": _MAX_PRIORITY_FRAMES_PER_STREAM,
+        "connection_keepalive": {  # finds clients that are gone without a word
+            "interval": _seconds(_KEEPALIVE_INTERVAL_S),
+            "timeout": _seconds(_KEEPALIVE_TIMEOUT_S),
+        },
+    }
+
+
+def refusals_in_json() -> dict[str, Any]:
+    """How Envoy's own answers look: as the gateway's; a gRPC client gets the text alone in its status."""
+    is_grpc = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
+    text = "the request was refused: %RESPONSE_CODE_DETAILS%"
+    return {
+        "mappers": [{"filter": is_grpc, "body_format_override": {"text_format_source": {"inline_string": text}}}],
+        "body_format": {"json_format": {"error": text}},
+    }
+
+
+def _at_most(connections: int) -> dict[str, Any]:
+    return {
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"{_TYPES}.extensions.resource_monitors.downstream_connections.v3"
+                    ".DownstreamConnectionsConfig",
+                    "max_active_downstream_connections": connections,
+                },
+            }
+        ]
+    }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g}s"

@@ -1,0 +1,77 @@
+"""Clients that are slow, many or hostile: each is told off, nobody else notices, and no memory is lost.
+
+These are the short forms; `make hostile` runs the long ones and prints docs/limits.md's table.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.bundles import write_bundle
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.hostile.attacks import ATTACKS
+from tests.support.hostile.forms import FORMS
+from tests.support.hostile.memory import memory_bytes
+from tests.support.hostile.raw import Address, ask, connection
+from tests.support.hostile.steady import steady_client
+from tests.support.onnx_models import write_identity_model
+from tests.support.waiting import wait_until
+
+MUCH = 1_000_000_000
+"""More memory than any of the attacks may be worth: a body of 16 MiB of JSON takes about 400 MB while it is read."""
+
+MAX_CONNECTIONS = 400
+SLOW_MACHINE = {"408 closed"}
+"""What the gateway also says where the attack itself takes longer than a request may."""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """Serves `brightness` and `text`; whoever takes two seconds for a request is told off."""
+    models = tmp_path_factory.mktemp("models")
+    write_bundle(models / "brightness" / "1")
+    write_identity_model(models / "text" / "1", 8, ["N"])
+    with running_gateway(models, request_timeout_s=2.0, max_connections=MAX_CONNECTIONS) as running:
+        yield running
+
+
+def is_closed(opened: socket.socket) -> bool:
+    """Whether the other side has closed a connection on which it says nothing."""
+    return bool(select.select([opened], [], [], 0)[0])
+
+
+@pytest.fixture
+def address(gateway: RunningGateway) -> Address:
+    return Address("127.0.0.1", gateway.process.addresses.rest_port)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_harms_nobody_else(name: str, gateway: RunningGateway, address: Address) -> None:
+    attack, before = ATTACKS[name], memory_bytes(gateway)
+    with steady_client(address) as steady:
+        told = attack.run(address, attack.few)
+    assert steady.latencies_ms
+    assert not attack.told or set(told) <= attack.told | SLOW_MACHINE, told
+    assert memory_bytes(gateway) < before + MUCH
+    assert gateway.rest.get("/healthz").json() == {"live": True}
+
+
+def test_a_refusal_of_envoys_is_json_as_any_other(gateway: RunningGateway) -> None:
+    answer = gateway.rest.get("/healthz", headers={f"x-{number}": "1" for number in range(200)})
+    assert answer.status_code == 431
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == {"error": "the request was refused: http1.too_many_headers"}
+
+
+def test_connections_over_the_limit_are_closed_and_those_below_go_on(gateway: RunningGateway, address: Address) -> None:
+    assert gateway.rest.get("/healthz").status_code == 200
+    with ExitStack() as stack:
+        opened = [stack.enter_context(connection(address)) for _ in range(MAX_CONNECTIONS + 100)]
+        wait_until(lambda: sum(map(is_closed, opened)) >= 100)
+        assert gateway.rest.get("/healthz").status_code == 200
+    wait_until(lambda: ask(address, FORMS["as it should be"].request)[0] == "200")

@@ -1,0 +1,111 @@
+"""Bodies that are small to send and large to read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from serving.signatures import DTYPES
+from serving.wire.atelier_tfs_pb2 import PredictRequest
+from serving.wire.tensors import encode_content
+from tests.support.hostile import http2
+from tests.support.hostile.raw import Address, ask, post
+
+BRIGHTNESS = "/v1/models/brightness:predict"
+_FULL = 16 * 1024 * 1024 - 100
+"""As many bytes as JSON may have."""
+
+
+def _instances(value: bytes, count: int) -> bytes:
+    return b'{"instances":[' + b",".join([value] * count) + b"]}"
+
+
+def _as_many(value: bytes) -> int:
+    return _FULL // (len(value) + 1)
+
+
+def _deep(depth: int) -> bytes:
+    return b'{"instances":' + b"[" * depth + b"]" * depth + b"}"
+
+
+def _ragged(count: int) -> bytes:
+    rows = [[1] * (row % 7 + 1) for row in range(count // 4)]
+    return json.dumps({"instances": rows}).encode()
+
+
+REQUESTS: Mapping[str, tuple[Callable[[], bytes], str]] = {
+    "lists a million deep": (lambda: post(BRIGHTNESS, _deep(1_000_000)), "400"),
+    "a ragged array of a million numbers": (lambda: post(BRIGHTNESS, _ragged(1_000_000)), "400"),
+    "16 MiB of empty lists": (lambda: post(BRIGHTNESS, _instances(b"[]", _as_many(b"[]"))), "413"),
+    "16 MiB of empty lists behind NaN": (
+        lambda: post(BRIGHTNESS, _instances(b"[]", _as_many(b"[]") - 2).replace(b"[[]", b"[NaN", 1)),
+        "413",
+    ),
+    "16 MiB of empty objects": (lambda: post(BRIGHTNESS, _instances(b"{}", _as_many(b"{}"))), "413"),
+    "16 MiB of numbers": (lambda: post(BRIGHTNESS, _instances(b"0", _as_many(b"0"))), "400"),
+    "a number of 16 million digits": (lambda: post(BRIGHTNESS, _instances(b"1" * _FULL, 1)[:-20] + b"]}"), "400"),
+    "16 MiB of strings": (lambda: post("/v1/models/text:predict", _instances(b'"a"', _as_many(b'"a"'))), "400"),
+    "16 MiB of base64 objects": (
+        lambda: post("/v1/models/text:predict", _instances(b'{"b64":""}', _as_many(b'{"b64":""}'))),
+        "413",
+    ),
+    "16 MiB of examples": (
+        lambda: post(
+            "/v1/models/brightness:classify",
+            _instances(b'{"pixels":1}', _as_many(b'{"pixels":1}')).replace(b"instances", b"examples", 1),
+        ),
+        "413",
+    ),
+    "a gzip bomb of half a gigabyte": (lambda: post(BRIGHTNESS, _bomb(), "content-encoding: gzip"), "413"),
+    "a tensor of 2^60 values in its shape": (
+        lambda: post(
+            "/v2/models/brightness/infer",
+            b'{"inputs":[{"name":"pixels","datatype":"UINT8","shape":[1152921504606846976,2,2],"data":[1]}]}',
+        ),
+        "400",
+    ),
+}
+
+
+def _bomb() -> bytes:
+    return gzip.compress(bytes(500_000_000))
+
+
+def send_body(name: str) -> Callable[[Address, int], Counter[str]]:
+    """Sends the request of that name so many times, one after the other; counts the statuses."""
+
+    def attack(address: Address, count: int) -> Counter[str]:
+        request = REQUESTS[name][0]()
+        return Counter(" ".join(ask(address, request)) for _ in range(count))
+
+    return attack
+
+
+def one_value_for_all(address: Address, count: int) -> Counter[str]:
+    """gRPC tensors whose one value stands for 120 million, in messages of 50 bytes."""
+    request = PredictRequest()
+    request.model_spec.name = "brightness"
+    encode_content(request.inputs["pixels"], np.zeros((0, 2, 2), np.uint8), DTYPES["uint8"])
+    request.inputs["pixels"].tensor_shape.dim[0].size = 30_000_000
+    request.inputs["pixels"].int_val.append(7)
+    return _call_each(address, request.SerializeToString(), count)
+
+
+def gzip_bombs(address: Address, count: int) -> Counter[str]:
+    """gRPC messages of half a gigabyte of zeros, compressed."""
+    content = _bomb()
+    frame = struct.pack(">BI", 1, len(content)) + content
+    return _call_each(address, frame, count, framed=True)
+
+
+def _call_each(address: Address, message: bytes, count: int, *, framed: bool = False) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for _ in range(count):
+        encoding = [("grpc-encoding", "gzip")] if framed else []
+        found += http2.told_after(address, http2.grpc_call(1, message, encoding, framed=framed), calls=1)
+    return found
