@@ -91,6 +91,53 @@ def serve(
     onnx_threads: Annotated[
         int | None, typer.Option(help="Threads of one model's runs; 0: one a core.", show_default="0")
     ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            help="What runs models that say nothing else: onnx, tensorflow (in process), or tfserving (other servers).",
+            show_default="onnx",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Which ONNX model of a bundle runs: float32 or int8.", show_default="float32")
+    ] = None,
+    tensorflow_threads: Annotated[
+        int | None, typer.Option(help="Threads of one SavedModel's runs; 0: TensorFlow's choice.", show_default="0")
+    ] = None,
+    tfserving_addresses: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tfserving-address",
+            metavar="HOST:PORT",
+            help="A TensorFlow Serving server for the back end tfserving; repeatable.",
+            show_default="none",
+        ),
+    ] = None,
+    tfserving_models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tfserving-model",
+            metavar="NAME",
+            help="A model that those servers have, beside the folders in --models; repeatable.",
+            show_default="none",
+        ),
+    ] = None,
+    tfserving_tls: Annotated[
+        bool | None,
+        typer.Option("--tfserving-tls", help="TLS to those servers; plain text without it.", show_default="False"),
+    ] = None,
+    tfserving_ca_file: Annotated[
+        Path | None, typer.Option(help="Their CA's certificates (PEM), where not the system's.", show_default="none")
+    ] = None,
+    tfserving_certificate_file: Annotated[
+        Path | None, typer.Option(help="The gateway's certificate for them (PEM).", show_default="none")
+    ] = None,
+    tfserving_key_file: Annotated[
+        Path | None, typer.Option(help="The key of that certificate (PEM).", show_default="none")
+    ] = None,
+    tfserving_server_name: Annotated[
+        str | None, typer.Option(help="The name in their certificates, where not the address.", show_default="none")
+    ] = None,
     max_request_bytes: Annotated[
         int | None, typer.Option(help="Largest request body in bytes.", show_default="134217728")
     ] = None,

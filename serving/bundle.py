@@ -8,8 +8,9 @@ is then read from the model itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -46,6 +47,10 @@ def _check_inside(name: str) -> str:
 
 
 Task = Literal["classification", "regression"]
+
+Precision = Literal["float32", "int8"]
+"""Of the numbers that an ONNX model computes with."""
+ONNX_FILES: Mapping[Precision, str] = MappingProxyType({"float32": ONNX_MODEL, "int8": ONNX_INT8_MODEL})
 
 FileName = Annotated[str, AfterValidator(_check_inside)]
 """A relative POSIX path that stays inside of the version folder."""

@@ -6,12 +6,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from serving.batching.terms import DEFAULT_TERMS, Terms
-from serving.errors import DeadlineExceededError, InvalidInputError, UnsupportedError
+from serving.errors import (
+    DeadlineExceededError,
+    InvalidInputError,
+    ModelNotFoundError,
+    UnsupportedError,
+    VersionGoneError,
+)
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
 from serving.metrics import Metrics
@@ -21,6 +27,10 @@ from serving.repository.servable import Servable
 from serving.signatures import DEFAULT_SIGNATURE, Signature, format_shape
 
 _SCORES_RANK = 2
+_LOOK_FOR_S = 5.0
+"""How long a request waits for what replaces the version that it was for."""
+
+T = TypeVar("T")
 
 Decode = Callable[[Signature], dict[str, np.ndarray]]
 
@@ -85,14 +95,16 @@ class DataPlane:
         Raises:
             ServingError: every cause of serving/errors.py.
         """
-        with _Figures(self._metrics, api) as figures, self._resolve(target, terms) as servable:
-            figures.served = servable.name
+
+        async def ask(servable: Servable) -> Prediction:
             signature = servable.signature(target.signature_name)
             wanted = _filtered(signature, output_filter) if output_filter else None
             outputs = await self._run(servable, target.signature_name, decode(signature), terms)
-        if wanted is not None:
-            outputs = {name: outputs[name] for name in wanted}
-        return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
+            if wanted is not None:
+                outputs = {name: outputs[name] for name in wanted}
+            return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
+
+        return await self._ask(target, ask, api, terms)
 
     async def predict_each(
         self, target: Target, decoders: Mapping[str, Decode], *, api: str, terms: Terms = DEFAULT_TERMS
@@ -104,12 +116,16 @@ class DataPlane:
         Raises:
             ServingError: every cause of serving/errors.py; one failure fails all.
         """
-        with _Figures(self._metrics, api) as figures, self._resolve(target, terms) as servable:
-            figures.served = servable.name
+
+        async def ask(servable: Servable) -> list[Prediction]:
             signatures = {name: servable.signature(name) for name in decoders}
             inputs = {name: decode(signatures[name]) for name, decode in decoders.items()}
             outputs = {name: await self._run(servable, name, inputs[name], terms) for name in decoders}
-        return [Prediction(servable.name, servable.version, name, signatures[name], outputs[name]) for name in decoders]
+            return [
+                Prediction(servable.name, servable.version, name, signatures[name], outputs[name]) for name in decoders
+            ]
+
+        return await self._ask(target, ask, api, terms)
 
     async def classify_images(
         self, target: Target, files: Sequence[ImageFile], top_k: int, *, api: str, terms: Terms = DEFAULT_TERMS
@@ -120,17 +136,36 @@ class DataPlane:
             UnsupportedError: the model takes no images or gives no class scores.
             ServingError: every cause of serving/errors.py.
         """
-        with _Figures(self._metrics, api) as figures, self._resolve(target, terms) as servable:
-            figures.served = servable.name
+
+        async def ask(servable: Servable) -> ImagesAnswer:
             signature = servable.signature(target.signature_name)
             spec = image_spec(servable, signature)
             servable.admit(target.signature_name, len(files), terms)
             pixels = await self._image_decoder.decode(files, spec)
             outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, terms)
-        scores = outputs[signature.outputs[0].name]
-        return ImagesAnswer(
-            servable.name, servable.version, [best_classes(row, servable.labels, top_k) for row in scores]
-        )
+            scores = outputs[signature.outputs[0].name]
+            classes = [best_classes(row, servable.labels, top_k) for row in scores]
+            return ImagesAnswer(servable.name, servable.version, classes)
+
+        return await self._ask(target, ask, api, terms)
+
+    async def _ask(self, target: Target, ask: Callable[[Servable], Awaitable[T]], api: str, terms: Terms) -> T:
+        """Asks the version that the target means, or the one it means by then, where an upstream has replaced it."""
+        with _Figures(self._metrics, api) as figures:
+            try:
+                with self._resolve(target, terms) as servable:
+                    figures.served = servable.name
+                    return await ask(servable)
+            except VersionGoneError as error:
+                gone = error
+            try:
+                if target.version is None:
+                    await self._manager.look_until(lambda: self._resolve(target, terms) is not servable, _LOOK_FOR_S)
+                    with self._resolve(target, terms) as successor:
+                        return await ask(successor)
+            except (VersionGoneError, TimeoutError):
+                pass
+            raise ModelNotFoundError(str(gone)) from gone
 
     def _run(
         self, servable: Servable, signature_name: str, inputs: Mapping[str, np.ndarray], terms: Terms

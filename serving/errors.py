@@ -23,6 +23,10 @@ class ModelNotFoundError(ServingError):
     """No such model, or no such version of it, is available."""
 
 
+class VersionGoneError(ServingError):
+    """The version was unloaded, by the server that runs it, since it was found; never shown to a client as such."""
+
+
 class SignatureNotFoundError(ServingError):
     """The model has no signature of that name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import (
@@ -14,6 +14,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from serving.bundle import Precision
+from serving.upstream import Upstream, UpstreamAddress, UpstreamTls
+
 OWN_FILE = "atelier.toml"
 """In the working directory: `[serve]` is read here, `[models.NAME]` in repository/model_tables.py."""
 MEBIBYTE = 1024 * 1024
@@ -21,6 +24,8 @@ MIN_TOKEN_CHARACTERS = 16
 """Shorter ones could be guessed."""
 
 Rows = Annotated[int, Field(ge=1)]
+
+BackendName = Literal["onnx", "tensorflow", "tfserving"]
 
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/?#]+)$")]
 """What browsers send as `Origin`: scheme, host and port, without a path."""
@@ -83,8 +88,27 @@ class ServingSettings(BaseSettings):
     """TensorFlow Serving's file; what it says wins over the settings here."""
     inline_limit_us: float = Field(500.0, ge=0)
     """Runs predicted to take less CPU time happen on the event loop, longer ones in a thread."""
+    backend: BackendName = "onnx"
+    """What runs models that say nothing else; docs/backends.md says which one when."""
+    precision: Precision = "float32"
+    """Which of a bundle's ONNX models is run, where a model says nothing else."""
     onnx_threads: int = Field(0, ge=0)
     """Threads of one ONNX Runtime session; 0 means one a core."""
+    tensorflow_threads: int = Field(0, ge=0)
+    """Threads of one TensorFlow session; 0 leaves it to TensorFlow, which takes one a core for all sessions."""
+    tfserving_addresses: Annotated[tuple[UpstreamAddress, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()
+    """TensorFlow Serving servers, HOST:PORT, that the `tfserving` back end asks; all of them serve the same models."""
+    tfserving_models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()
+    """Names of models on those servers, which don't list them; beside those that other settings name."""
+    tfserving_tls: bool = False
+    """TLS to those servers, with the system's CAs; any file below implies it."""
+    tfserving_ca_file: Path | None = None
+    """Certificates (PEM) of the CA that has signed the servers'."""
+    tfserving_certificate_file: Path | None = None
+    """What the gateway shows to the servers (PEM)."""
+    tfserving_key_file: Path | None = None
+    tfserving_server_name: str | None = None
+    """The name in the servers' certificates, where it is not that of the address."""
     max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)
     max_json_bytes: int = Field(16 * MEBIBYTE, ge=1)
     """JSON takes far more memory and time than tensors do, so it has a limit of its own."""
@@ -130,6 +154,27 @@ class ServingSettings(BaseSettings):
         if isinstance(sizes, (tuple, list)) and sizes and "max_batch_size" not in values:
             return {**values, "max_batch_size": sizes[-1]}
         return values
+
+    @model_validator(mode="after")
+    def _check_upstream(self) -> Self:
+        if (self.backend == "tfserving" or self.tfserving_models) and not self.tfserving_addresses:
+            raise ValueError("tfserving_addresses: expected at least one HOST:PORT, received none")
+        if (self.tfserving_certificate_file is None) != (self.tfserving_key_file is None):
+            raise ValueError("tfserving_certificate_file and tfserving_key_file go together, received only one of them")
+        return self
+
+    @property
+    def upstream(self) -> Upstream | None:
+        """The servers of models on an upstream that name none."""
+        if not self.tfserving_addresses:
+            return None
+        files = (self.tfserving_ca_file, self.tfserving_certificate_file, self.tfserving_key_file)
+        tls = None
+        if self.tfserving_tls or any(files):
+            ca, certificate, key = files
+            name = self.tfserving_server_name
+            tls = UpstreamTls(ca_file=ca, certificate_file=certificate, key_file=key, server_name=name)
+        return Upstream(addresses=self.tfserving_addresses, tls=tls)
 
     @classmethod
     def settings_customise_sources(

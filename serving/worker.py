@@ -41,11 +41,11 @@ from serving.images import load_decoders
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.repository.configuration import Configuration
-from serving.repository.loader import Loaded, load_origin
+from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager
 from serving.repository.reload import Reload
 from serving.repository.servable import Servable
-from serving.repository.sources import open_source
+from serving.repository.sources import Sources
 from serving.repository.stored import StoredFiles
 from serving.rollout import Rollout
 from serving.settings import ServingSettings
@@ -68,10 +68,11 @@ class Worker:
         self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
         configuration = Configuration.of(settings, shared)
         stored_files = StoredFiles(settings.state_dir)
+        self._sources = Sources(asyncio.get_running_loop())
         self.manager = Manager(
             configuration,
-            open_source=open_source,
-            load=partial(load_origin, threads=settings.onnx_threads, warm_up_rows=_warm_up_rows(settings)),
+            open_source=self._sources.open,
+            load=partial(load_origin, options=_load_options(settings)),
             serve=self._serve,
             executor=self._load_executor,
             files_executor=self._files_executor,
@@ -140,7 +141,9 @@ class Worker:
             if task is not None:
                 task.cancel()
         await self.manager.settle()
-        for executor in (self._load_executor, self._files_executor, self._run_executor, self._image_executor):
+        await self._sources.close()
+        await asyncio.to_thread(self._load_executor.shutdown)  # its threads may wait for this loop
+        for executor in (self._files_executor, self._run_executor, self._image_executor):
             executor.shutdown(wait=True)
         self.manager.close()
 
@@ -196,8 +199,8 @@ class Application:
 application = Application()
 
 
-def _warm_up_rows(settings: ServingSettings) -> tuple[int, ...]:
-    return (1, settings.max_batch_size)
+def _load_options(settings: ServingSettings) -> LoadOptions:
+    return LoadOptions((1, settings.max_batch_size), settings.onnx_threads, settings.tensorflow_threads)
 
 
 def _calm_garbage_collector() -> None:

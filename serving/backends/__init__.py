@@ -1,1 +1,1 @@
-"""What runs a model: `base.Backend` says what the gateway needs of it, `onnx.OnnxBackend` is the one there is."""
+"""What runs a model: `base` says what the gateway needs of it; there are `onnx`, `tensorflow` and `tfserving`."""

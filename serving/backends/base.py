@@ -12,8 +12,8 @@ from serving.signatures import Signature
 Tensors = Mapping[str, np.ndarray]
 
 
-class Backend(Protocol):
-    """One loaded version of one model. `run` may be called from any thread, one call at a time."""
+class Loaded(Protocol):
+    """One loaded version of one model."""
 
     @property
     def platform(self) -> str:
@@ -25,6 +25,14 @@ class Backend(Protocol):
         """The functions of the model by name."""
         ...
 
+    def close(self) -> None:
+        """Gives the model's memory back."""
+        ...
+
+
+class Backend(Loaded, Protocol):
+    """Runs in this process. `run` may be called from any thread, and from several at once."""
+
     def run(self, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
         """Answers one batch; inputs fit the signature.
 
@@ -34,6 +42,15 @@ class Backend(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Gives the model's memory back."""
+
+class RemoteBackend(Loaded, Protocol):
+    """Runs elsewhere. `run` is awaited on the event loop, several at once."""
+
+    async def run(self, signature_name: str, inputs: Tensors, deadline: float | None) -> dict[str, np.ndarray]:
+        """Answers one batch by `deadline`, in the event loop's time, if somebody waits no longer than that.
+
+        Raises:
+            VersionGoneError: the other side has it no longer.
+            ServingError: every cause that the other side may have.
+        """
         ...

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
 
 import numpy as np
 import onnxruntime
 
 from serving.backends.base import Tensors
 from serving.backends.onnx_bfloat16 import run_with_bfloat16
-from serving.bundle import ONNX_INT8_MODEL, ONNX_MODEL, SAVED_MODEL, Manifest
+from serving.bundle import ONNX_FILES, SAVED_MODEL, Manifest, Precision
 from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
 from serving.wire.atelier_onnx_pb2 import Model
-
-Precision = Literal["float32", "int8"]
-FILE_OF_PRECISION: Mapping[Precision, str] = MappingProxyType({"float32": ONNX_MODEL, "int8": ONNX_INT8_MODEL})
 
 _DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}
 
@@ -45,7 +40,7 @@ class OnnxBackend:
         Raises:
             BundleError: no such file, one that ONNX Runtime cannot read, or one that differs from the manifest.
         """
-        name = FILE_OF_PRECISION[precision]
+        name = ONNX_FILES[precision]
         path = version_dir / name
         if not path.is_file():
             raise BundleError(f"the onnx back end expects {name}, the version has {_what_is_there(version_dir)}")
@@ -94,7 +89,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 def _what_is_there(version_dir: Path) -> str:
     """The models that the version has instead, for a sentence."""
-    there = [name for name in FILE_OF_PRECISION.values() if (version_dir / name).is_file()]
+    there = [name for name in ONNX_FILES.values() if (version_dir / name).is_file()]
     there += ["a SavedModel"] if (version_dir / SAVED_MODEL).is_file() else []
     return f"{' and '.join(there)} only" if there else "neither that nor a SavedModel"
 

@@ -9,7 +9,8 @@ from typing import Self
 from serving.errors import InvalidInputError
 from serving.model_config import ModelConfig
 from serving.repository.catalogue import ScannedFolder
-from serving.repository.model_tables import Tables, parse_model_tables, with_tables
+from serving.repository.defaults import Defaults, defaults_of, with_defaults
+from serving.repository.model_tables import Tables, has_place, parse_model_tables, with_tables
 from serving.repository.models_config import parse_models_config
 from serving.repository.reloaded import Reloaded, read_reloaded, write_reloaded
 from serving.repository.watched_file import WatchedFile
@@ -21,10 +22,18 @@ class Configuration:
 
     The models are those of `models_config`, or else the folders in `models`. A reload replaces either until the gateway
     stops, or `models_config` gets another content. The tables of `own_file` add to all of them. `shared` is a folder
-    that the workers of a gateway share for as long as it runs.
+    that the workers of a gateway share for as long as it runs. What models don't say, `gateway` says for them.
     """
 
-    def __init__(self, models: Path, models_config: Path | None, own_file: Path, shared: Path) -> None:
+    def __init__(
+        self,
+        models: Path,
+        models_config: Path | None,
+        own_file: Path,
+        shared: Path,
+        gateway: Defaults = Defaults(),  # noqa: B008 -- frozen
+    ) -> None:
+        self._gateway = gateway
         self._scanned = ScannedFolder(models)
         self._was_scanned = False
         self._listed = (
@@ -40,7 +49,7 @@ class Configuration:
     @classmethod
     def of(cls, settings: ServingSettings, shared: Path) -> Self:
         """What the settings name."""
-        return cls(settings.models, settings.model_config_file, Path(OWN_FILE), shared)
+        return cls(settings.models, settings.model_config_file, Path(OWN_FILE), shared, defaults_of(settings))
 
     def read(self) -> dict[str, ModelConfig]:
         """The models by name; see `Catalogue.read`."""
@@ -48,8 +57,9 @@ class Configuration:
         listed = self._listed.read() if self._listed is not None else None
         reloaded = read_reloaded(self._reloaded)
         if reloaded is not None and reloaded.instead_of == self._digest:
-            return with_tables(reloaded.models, tables, only_listed=True)
-        return with_tables((listed or {}) if self._listed is not None else self._scan(tables), tables)
+            return with_defaults(with_tables(reloaded.models, tables, only_listed=True), self._gateway)
+        models = (listed or {}) if self._listed is not None else self._scan(tables)
+        return with_defaults(with_tables({**models, **self._gateway.models}, tables), self._gateway)
 
     def problems(self) -> Mapping[str, str]:
         """What is wrong with the files; see `Catalogue.problems`."""
@@ -83,8 +93,8 @@ class Configuration:
         try:
             found = self._scanned.read()
         except FileNotFoundError:
-            # Who describes models in the own file needs no models folder. One that was there is only out of reach.
-            if self._was_scanned or not any("base_path" in table for table in tables.values()):
+            # Who describes models elsewhere needs no models folder. One that was there is only out of reach.
+            if self._was_scanned or not (self._gateway.models or any(map(has_place, tables.values()))):
                 raise
             return {}
         self._was_scanned = True

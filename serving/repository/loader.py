@@ -1,33 +1,30 @@
-"""Makes a version on disk ready to answer: verify, open, warm up. Runs in a thread, touches nothing shared."""
+"""Makes a version ready to answer: verify, open, warm up. Runs in a thread, touches nothing shared."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-import numpy as np
-
-from serving.backends.base import Backend
-from serving.backends.onnx import OnnxBackend
+from serving.backends.base import Backend, RemoteBackend
 from serving.batching.policy import CostModel
-from serving.bundle import Task, read_labels, read_manifest, verify_files
-from serving.errors import BundleError, InferenceError
+from serving.bundle import Manifest, Task, read_labels, read_manifest, verify_files
+from serving.errors import BundleError, ServingError
 from serving.images import ImageSpec
 from serving.model_config import ModelConfig
 from serving.repository.derivation import Derivation, derive
 from serving.repository.lease import Lease
 from serving.repository.local_source import LocalVersion
-from serving.repository.source import Origin
-from serving.signatures import Signature
+from serving.repository.source import Origin, RemoteOrigin
+from serving.repository.warm_up import warm_up
 
 
 class Loaded(NamedTuple):
     """What loading gives: `costs` holds what the warm-up measured, by signature; without a manifest, no task."""
 
-    backend: Backend
+    backend: Backend | RemoteBackend
     labels: tuple[str, ...]
     image: ImageSpec | None
     costs: dict[str, CostModel]
@@ -36,19 +33,31 @@ class Loaded(NamedTuple):
     lease: Lease | None = None
 
 
-def load_origin(origin: Origin, config: ModelConfig, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:  # noqa: ARG001
+class LoadOptions(NamedTuple):
+    """How models are opened; `warm_up_rows` are the sizes of the batches that they are run with first."""
+
+    warm_up_rows: tuple[int, ...]
+    onnx_threads: int = 0
+    tensorflow_threads: int = 0
+
+
+def load_origin(origin: Origin, config: ModelConfig, options: LoadOptions) -> Loaded:
     """Loads the version that is at `origin`, as its model's configuration says.
 
     Raises:
-        BundleError: as `load_version`.
+        BundleError: as `load_version`; of a version on an upstream, that it cannot be asked.
     """
     if isinstance(origin, LocalVersion):
-        return load_version(origin.folder, threads=threads, warm_up_rows=warm_up_rows)
+        return load_version(origin.folder, config, options)
+    if isinstance(origin, RemoteOrigin):
+        return load_remote(origin, config)
     raise TypeError(f"expected an origin that can be loaded, received {type(origin).__name__}")
 
 
-def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
-    """Loads one version and runs it once for each of `warm_up_rows`, so that no client pays for the first run.
+def load_version(version_dir: Path, config: ModelConfig, options: LoadOptions) -> Loaded:
+    """Loads one version and runs it, so that no client pays for the first run.
+
+    It is run once for each of `warm_up_rows`, and with the requests that its own warm-up file holds.
 
     Raises:
         BundleError: the files are damaged or being removed, no back end reads them, or the model fails to run.
@@ -58,63 +67,70 @@ def load_version(version_dir: Path, *, threads: int, warm_up_rows: tuple[int, ..
     except OSError as error:
         raise _unreadable(error) from error
     try:
-        return _load(version_dir, threads, warm_up_rows)._replace(lease=lease)
+        return _load(version_dir, config, options)._replace(lease=lease)
     except BaseException:
         lease.close()
         raise
 
 
-def _load(version_dir: Path, threads: int, warm_up_rows: tuple[int, ...]) -> Loaded:
+def load_remote(origin: RemoteOrigin, config: ModelConfig) -> Loaded:
+    """Asks an upstream for a version; labels and image preprocessing are the bundle's, where it lies here too.
+
+    Raises:
+        BundleError: it cannot be asked.
+    """
+    try:
+        backend = origin.load()
+    except ServingError as error:
+        raise BundleError(str(error)) from error
+    costs = {name: CostModel() for name in backend.signatures}
+    folder = Path(config.base_path) / str(origin.version)
+    if not config.base_path or not folder.is_dir():
+        return Loaded(backend, (), None, costs)
+    try:
+        manifest = read_manifest(folder)
+        labels = read_labels(folder, manifest)
+    except OSError as error:
+        raise _unreadable(error) from error
+    if manifest is None:
+        return Loaded(backend, labels, None, costs)
+    return Loaded(backend, labels, manifest.image, costs, manifest.task)
+
+
+def _load(version_dir: Path, config: ModelConfig, options: LoadOptions) -> Loaded:
     try:
         manifest = read_manifest(version_dir)
         if manifest is not None:
             verify_files(version_dir, manifest)
         labels = read_labels(version_dir, manifest)
-        backend = OnnxBackend.load(version_dir, manifest, threads=threads)
+        backend = _open(version_dir, manifest, config, options)
+        costs = warm_up(backend, version_dir, options.warm_up_rows)
     except OSError as error:
         raise _unreadable(error) from error
-    try:
-        costs = {
-            name: _warm_up(backend, name, signature, warm_up_rows) for name, signature in backend.signatures.items()
-        }
-    except InferenceError as error:
-        backend.close()
-        raise BundleError(f"the model fails in its warm-up: {error}") from error
     if manifest is None:
         return Loaded(backend, labels, None, costs)
     derivations = derive(manifest.signatures, backend.signatures, labels, manifest.image)
     return Loaded(backend, labels, manifest.image, costs, manifest.task, derivations)
 
 
+def _open(version_dir: Path, manifest: Manifest | None, config: ModelConfig, options: LoadOptions) -> Backend:
+    """Opens the version in its back end, of which nothing is imported before."""
+    backend: Backend
+    if config.backend == "tensorflow":
+        try:
+            module = import_module("serving.backends.tensorflow")
+        except ModuleNotFoundError as error:
+            raise BundleError(
+                'the tensorflow back end needs TensorFlow, which is not installed: pip install "atelier[tensorflow]"'
+            ) from error
+        backend = module.TensorFlowBackend.load(version_dir, manifest, threads=options.tensorflow_threads)
+    else:
+        module = import_module("serving.backends.onnx")
+        backend = module.OnnxBackend.load(
+            version_dir, manifest, threads=options.onnx_threads, precision=config.precision
+        )
+    return backend
+
+
 def _unreadable(error: OSError) -> BundleError:
     return BundleError(f"the version's files cannot be read: {error.strerror or type(error).__name__}")
-
-
-def _warm_up(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...]) -> CostModel:
-    """Runs zeros of each batch size, the second time against the clock; nothing where the inputs' shapes are free."""
-    cost = CostModel()
-    for count, shapes in _made_up_shapes(signature, rows):
-        inputs = {spec.name: np.zeros(shapes[spec.name], spec.element.numpy) for spec in signature.inputs}
-        backend.run(name, inputs)
-        started_at = time.thread_time()
-        backend.run(name, inputs)
-        cost.observe(count, time.thread_time() - started_at)
-    return cost
-
-
-def _made_up_shapes(signature: Signature, rows: tuple[int, ...]) -> Iterator[tuple[int, dict[str, list[int]]]]:
-    """Batch sizes with the inputs' shapes; what has no rows counts as one."""
-    specs = signature.inputs
-    batched = signature.is_batched
-    known = [spec.shape[1:] if batched else spec.shape for spec in specs]
-    if any(spec.element.is_string or spec.any_rank for spec in specs) or any(None in shape for shape in known):
-        return
-    own = specs[0].shape[0] if batched else 1
-    for count in rows if own is None else (own,):
-        yield (
-            count,
-            {
-                spec.name: [*([count] if batched else []), *(size or 0 for size in shape)]
-                for spec, shape in zip(specs, known, strict=True)
-            },
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -24,7 +25,9 @@ from serving.traffic.shadow import Shadow
 
 log = logging.getLogger("atelier.repository")
 
-OpenSource = Callable[[ModelConfig], Source]
+_LOOK_AGAIN_S = 0.05
+
+OpenSource = Callable[[str, ModelConfig], Source]
 Load = Callable[[Origin, ModelConfig], Loaded]
 Serve = Callable[[str, int, Loaded, ModelConfig], Servable]
 
@@ -64,6 +67,7 @@ class Manager:
         """What is wrong with the files that configure the models, by their names; what they said before counts."""
         self._slow_looks: dict[Source, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._early_look: asyncio.Task[None] | None = None
         self.changes = Changes()
 
     async def watch(self, interval_s: float) -> None:
@@ -126,6 +130,23 @@ class Manager:
             if model.present and model.source.is_slow and model.source not in self._slow_looks:
                 look = asyncio.get_running_loop().create_task(self._look_slowly(name, model.source))
                 self._slow_looks[model.source] = look
+
+    async def look_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Looks again and again, and at once, until the condition holds: for who knows that something has changed.
+
+        Whoever waits shares the same looks.
+
+        Raises:
+            TimeoutError: it did not hold in time.
+        """
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                change = self.changes.next()
+                if self._early_look is None or self._early_look.done():
+                    self._early_look = asyncio.get_running_loop().create_task(self.look())
+                await asyncio.wait([self._early_look])
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(change.wait(), _LOOK_AGAIN_S)
 
     async def look_at_labels(self) -> None:
         """Takes what the models' files say of labels and traffic now; one that cannot be understood changes nothing."""
@@ -276,11 +297,11 @@ class Manager:
         for name, config in configs.items():
             model = self._models.get(name)
             if model is None:
-                self._models[name] = Model(config, self._open_source(config))
+                self._models[name] = Model(config, self._open_source(name, config))
                 self.changes.announce()
             elif config != model.config or not config.loads_like(model.config) or not model.present:
-                if config.base_path != model.config.base_path or config.backend != model.config.backend:
-                    model.source = self._open_source(config)
+                if config.place != model.config.place:
+                    model.source = self._open_source(name, config)
                 model.config, model.present = config, True
                 self._reconcile(name, model)
         for name, model in list(self._models.items()):

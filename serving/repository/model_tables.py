@@ -59,9 +59,14 @@ def with_tables(
     own = {
         name: ModelConfig.model_validate(table)
         for name, table in tables.items()
-        if name not in models and "base_path" in table and not only_listed
+        if name not in models and has_place(table) and not only_listed
     }
     return {**merged, **own}
+
+
+def has_place(table: Mapping[str, Any]) -> bool:
+    """Whether a table says where its model is: in a folder, or on an upstream."""
+    return "base_path" in table or "upstream" in table or table.get("backend") == "tfserving"
 
 
 def _with_table(config: ModelConfig, table: Mapping[str, Any]) -> ModelConfig:

@@ -122,7 +122,7 @@ class Model:
         """
         usable = self.origins.keys() - {number for number, version in self.versions.items() if version.failed}
         numbered = {int(target) for target in self.traffic.targets if target.isdigit()}
-        return chosen(self.config.version_policy, usable) | ((needed(self.labels, self.bound) | numbered) & usable)
+        return chosen(self.config.policy, usable) | ((needed(self.labels, self.bound) | numbered) & usable)
 
     def choose(self) -> None:
         """Binds the labels, and those who name neither a label nor a version, to versions that answer.

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from serving.backends.base import Backend
+from serving.backends.base import Backend, RemoteBackend
 from serving.batching.alone import alone, as_row, of_row
 from serving.batching.batcher import Batcher
 from serving.batching.policy import CostModel
@@ -41,7 +41,7 @@ class Servable:
         name: str,
         version: int,
         *,
-        backend: Backend,
+        backend: Backend | RemoteBackend,
         labels: tuple[str, ...],
         image: ImageSpec | None,
         costs: Costs,
@@ -129,7 +129,7 @@ class Servable:
             ServingError: as `Batcher.submit`.
         """
         if signature_name in self._alone:
-            return of_row(await self._submit(signature_name, as_row(inputs), 1, terms))
+            return await self._submit(signature_name, inputs, 1, terms)
         rows = {array.shape[0] if array.ndim else None for array in inputs.values()}
         if len(rows) != 1 or None in rows:
             raise InvalidInputError(f"expected the same number of rows in every input, received {_row_counts(inputs)}")
@@ -142,11 +142,15 @@ class Servable:
         self, signature_name: str, inputs: Mapping[str, np.ndarray], count: int, terms: Terms
     ) -> dict[str, np.ndarray]:
         started_at = time.perf_counter()
+        is_alone = signature_name in self._alone
         try:
-            outputs = await self._batchers[signature_name].submit(inputs, count, terms)
+            given = as_row(inputs) if is_alone else inputs
+            outputs = await self._batchers[signature_name].submit(given, count, terms)
         except Exception:
             self.usage.failed(time.perf_counter() - started_at)
             raise
+        if is_alone:
+            outputs = of_row(outputs)
         took_s = time.perf_counter() - started_at
         self.usage.answered(count, took_s)
         if self.shadow is not None and signature_name not in self._alone:
@@ -175,8 +179,8 @@ class Servable:
             self._lease.close()
 
 
-def _run_of(backend: Backend, signature_name: str) -> Callable[..., dict[str, np.ndarray]]:
-    run = functools.partial(backend.run, signature_name)
+def _run_of(backend: Backend | RemoteBackend, signature_name: str) -> Callable[..., Any]:
+    run: Callable[..., Any] = functools.partial(backend.run, signature_name)
     return run if backend.signatures[signature_name].is_batched else alone(run)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from serving.backends.base import RemoteBackend
 
 
 class Fingerprint(NamedTuple):
@@ -24,6 +26,24 @@ class Origin(Protocol):
 
     def fingerprint(self) -> Fingerprint:
         """What the version looks like now; what cannot be looked at is left out. Called in a thread."""
+        ...
+
+
+@runtime_checkable
+class RemoteOrigin(Origin, Protocol):
+    """The place of a version that another server runs."""
+
+    @property
+    def version(self) -> int:
+        """Its number."""
+        ...
+
+    def load(self) -> RemoteBackend:
+        """Asks for what has to be known of it. Called in a thread.
+
+        Raises:
+            ServingError: it cannot be asked, or has nothing that could be.
+        """
         ...
 
 

@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving.model_config import ModelConfig
 from serving.repository.local_source import LocalSource
-from serving.repository.source import Source
+from serving.repository.source import Found, Source
+
+if TYPE_CHECKING:
+    from serving.backends.tfserving.pools import Pools
 
 
-def open_source(config: ModelConfig) -> Source:
-    """What to look at for the model's versions; opens nothing yet."""
-    return LocalSource(Path(config.base_path))
+class Sources:
+    """Opens sources on an event loop; those on an upstream share its connections.
+
+    What asks an upstream is imported only where a model is on one: it brings grpcio.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pools: Pools | None = None
+
+    def open(self, name: str, config: ModelConfig) -> Source:
+        """What to look at for the model's versions; opens nothing yet."""
+        if config.backend != "tfserving":
+            return LocalSource(Path(config.base_path))
+        if config.upstream is None:
+            return NoUpstream()
+        if self._pools is None:
+            self._pools = import_module("serving.backends.tfserving.pools").Pools(self._loop)
+        source: Source = import_module("serving.repository.upstream_source").UpstreamSource(
+            self._pools, config.upstream, name
+        )
+        return source
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._pools is not None:
+            await self._pools.close()
+
+
+class NoUpstream:
+    """A model on an upstream that nobody named."""
+
+    is_slow = False
+
+    def look(self) -> Found:
+        """No version, and why; see `Source.look`."""
+        return Found(
+            problem="the back end tfserving expects an upstream, or addresses for all models, received neither"
+        )

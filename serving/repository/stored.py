@@ -67,7 +67,7 @@ class StoredFiles:
 
     def _folders(self, name: str, base_path: str) -> tuple[Path, ...]:
         """Those of less weight first."""
-        beside = () if "://" in base_path else (Path(base_path),)
+        beside = () if not base_path or "://" in base_path else (Path(base_path),)
         return beside if self._state_dir is None else (*beside, self._state_dir / _folder_name(name))
 
 

@@ -27,9 +27,9 @@ from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.repository.catalogue import ScannedFolder
 from serving.repository.loader import Loaded
+from serving.repository.local_source import LocalSource
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
-from serving.repository.sources import open_source
 from serving.repository.stored import StoredFiles
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tests.support.image_files import file_of, gradient, plain
@@ -74,7 +74,7 @@ class Stand:
         self.executor = HandExecutor(holds=lambda _: False)
         self.manager = Manager(
             ScannedFolder(root),
-            open_source=open_source,
+            open_source=lambda _, config: LocalSource(Path(config.base_path)),
             load=lambda *_: Loaded(back, ("cat", "dog"), image, {DEFAULT_SIGNATURE: CostModel()}),
             serve=self._serve,
             executor=self.executor,

@@ -19,11 +19,10 @@ from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.repository.catalogue import Catalogue, ScannedFolder
 from serving.repository.loader import Loaded
-from serving.repository.local_source import LocalVersion
+from serving.repository.local_source import LocalSource, LocalVersion
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
 from serving.repository.source import Origin
-from serving.repository.sources import open_source
 from serving.repository.stored import StoredFiles
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
@@ -92,7 +91,7 @@ class RepositoryStand:
         self.executor = HandExecutor(holds=lambda function: function is self.loads)
         self.manager = Manager(
             catalogue or ScannedFolder(root),
-            open_source=open_source,
+            open_source=lambda _, config: LocalSource(Path(config.base_path)),
             load=self.loads,
             serve=self._serve,
             executor=self.executor,

@@ -9,6 +9,7 @@ import numpy as np
 from serving.backends.base import Tensors
 from serving.backends.tfserving.messages import PredictCodec, decode_signatures, metadata_request
 from serving.backends.tfserving.pool import GET_MODEL_METADATA, Pool, Wanted
+from serving.errors import ModelNotFoundError, VersionGoneError
 from serving.signatures import Signature
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -41,9 +42,17 @@ class TfServingBackend:
         return cls(pool, model, version, decode_signatures(answer))
 
     async def run(self, signature_name: str, inputs: Tensors, deadline: float | None = None) -> dict[str, np.ndarray]:
-        """One batch, one RPC; `deadline` is in the event loop's time. See `Backend.run` and `Pool.call`."""
+        """One batch, one RPC; `deadline` is in the event loop's time. See `RemoteBackend.run` and `Pool.call`.
+
+        Raises:
+            VersionGoneError: no server has the version any more.
+        """
         codec = self._codecs[signature_name]
-        answer = await self._pool.call(PREDICT, codec.encode(inputs), deadline=deadline, wanted=self._wanted)
+        try:
+            answer = await self._pool.call(PREDICT, codec.encode(inputs), deadline=deadline, wanted=self._wanted)
+        except ModelNotFoundError as error:
+            model, version = self._wanted
+            raise VersionGoneError(f"Servable not found for request: Specific({model}, {version})") from error
         return codec.decode(answer)
 
     def close(self) -> None:

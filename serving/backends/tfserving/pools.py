@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from serving.backends.tfserving.pool import Pool
+from serving.errors import UnavailableError
 from serving.upstream import Upstream
 
 T = TypeVar("T")
+_STOPPING = "the gateway is stopping"
 
 
 class Pools:
@@ -18,21 +21,35 @@ class Pools:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pools: dict[Upstream, Pool] = {}
+        self._working: set[asyncio.Future[Any]] = set()
+        self._is_closed = False
 
     def run(self, upstream: Upstream, work: Callable[[Pool], Awaitable[T]]) -> T:
         """Has the event loop do something with a pool, and waits for what comes of it.
 
         Raises:
             OSError: a file of the upstream's TLS settings cannot be read.
+            UnavailableError: the gateway is stopping.
         """
 
         async def on_loop() -> T:
-            return await work(self._pool(upstream))
+            if self._is_closed:
+                raise UnavailableError(_STOPPING)
+            task = asyncio.ensure_future(work(self._pool(upstream)))
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+            return await task
 
-        return asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(on_loop(), self._loop).result()
+        except concurrent.futures.CancelledError as error:
+            raise UnavailableError(_STOPPING) from error
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Gives up what is being asked, and closes all connections."""
+        self._is_closed = True
+        for task in self._working:
+            task.cancel()
         for pool in self._pools.values():
             await pool.close()
 

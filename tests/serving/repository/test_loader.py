@@ -11,7 +11,8 @@ from onnx import TensorProto
 
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
-from serving.repository.loader import Loaded, load_version
+from serving.model_config import ModelConfig
+from serving.repository.loader import Loaded, LoadOptions, load_version
 from serving.signatures import DEFAULT_SIGNATURE
 from tests.support.bundles import damage, write_bundle
 from tests.support.onnx_models import (
@@ -24,7 +25,7 @@ from tests.support.onnx_models import (
 
 
 def load(version_dir: Path, rows: tuple[int, ...] = (1, 8)) -> Loaded:
-    return load_version(version_dir, threads=1, warm_up_rows=rows)
+    return load_version(version_dir, ModelConfig(base_path="/"), LoadOptions(rows, onnx_threads=1))
 
 
 def refusal(version_dir: Path) -> str:
