@@ -15,10 +15,12 @@ from atelier.console import INTERRUPTED
 from atelier.demo import demo
 from atelier.export import export
 from atelier.inspect import inspect, verify
+from atelier.promote import promote, rollback
 from atelier.prune import prune
 from atelier.recipes import recipes
 from atelier.serve import serve
 from atelier.sweep import sweep
+from atelier.traffic import traffic
 from atelier.train import train
 
 app = typer.Typer(name="atelier", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -34,7 +36,23 @@ def options(
         raise typer.Exit
 
 
-for command in (train, recipes, sweep, compare, export, inspect, verify, prune, serve, predict, models, demo):
+for command in (
+    train,
+    recipes,
+    sweep,
+    compare,
+    export,
+    inspect,
+    verify,
+    prune,
+    serve,
+    predict,
+    models,
+    traffic,
+    promote,
+    rollback,
+    demo,
+):
     app.command()(command)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor
@@ -21,7 +20,7 @@ from serving.repository.manager import Manager
 from serving.repository.records import Model
 from serving.repository.stored import StoredFiles
 from serving.traffic import changes
-from serving.traffic.changes import Author, Change, Stored
+from serving.traffic.changes import Change, Stored, now_by
 from serving.traffic.comparison import Sample, comparisons
 from serving.traffic.files import change, read_stored
 from serving.traffic.settings import TrafficSettings, version_of
@@ -89,7 +88,7 @@ class Rollout:
         if reason is not None:
             raise ConflictError(reason)
         return await self._change(
-            name, lambda stored: changes.set_label(stored, label, version, _author(by), expected=expected)
+            name, lambda stored: changes.set_label(stored, label, version, now_by(by), expected=expected)
         )
 
     async def remove_label(self, name: str, label: str, *, by: str) -> dict[str, Any]:
@@ -99,7 +98,7 @@ class Rollout:
             ModelNotFoundError, ConflictError: as `move_label`.
         """
         _check_not_configured(name, self._manager.model(name), label)
-        return await self._change(name, lambda stored: changes.remove_label(stored, label, _author(by)))
+        return await self._change(name, lambda stored: changes.remove_label(stored, label, now_by(by)))
 
     async def set_traffic(
         self, name: str, traffic: TrafficSettings | None, *, by: str, late: bool = False
@@ -119,7 +118,7 @@ class Rollout:
                 raise ConflictError(f"traffic: no version of {name} answers by the label {target}; known: {known}")
             if (reason := why_not(name, model, version, late=False)) is not None:
                 raise ConflictError(f"traffic: {reason}")
-        return await self._change(name, lambda stored: changes.set_traffic(stored, traffic, _author(by)))
+        return await self._change(name, lambda stored: changes.set_traffic(stored, traffic, now_by(by)))
 
     async def roll_back(
         self, name: str, label: str | None, *, by: str, expected: int | None = None, force: bool = False
@@ -133,13 +132,13 @@ class Rollout:
         model = self._manager.model(name)
 
         def decide(stored: Stored) -> Stored:
-            after = changes.roll_back(stored, label, _author(by), expected=expected)
+            after = changes.roll_back(stored, label, now_by(by), expected=expected)
             done = _last(stored, after)
             if done is not None:
                 _check_not_configured(name, model, done.label)
                 reason = why_not(name, model, done.after, late=True) if isinstance(done.after, int) else None
                 if reason is not None and not force:
-                    raise ConflictError(f"{_subject(done.label)} would go back, but {reason}")
+                    raise ConflictError(f"label {done.label} would go back, but {reason}")
             return after
 
         return await self._change(name, decide)
@@ -155,7 +154,7 @@ class Rollout:
         after = await self._in_thread(name, partial(change, decide=remember))
         done = _last(befores[-1], after)
         if done is not None:
-            log.info("%s: %s is %s now, before %s; by %s", name, _subject(done.label), done.after, done.before, done.by)
+            log.info("%s: %s; by %s", name, done, done.by)
         await self._manager.look_at_labels()
         return {"change": done and done.model_dump(mode="json"), "model": await self.model(name)}
 
@@ -220,15 +219,6 @@ def _view(name: str, model: Model, samples: Iterable[Sample]) -> dict[str, Any]:
 def _last(before: Stored, after: Stored) -> Change | None:
     """The change between both, if there is one; edits that were only noticed do not count."""
     return after.changes[-1] if (after.labels, after.traffic) != (before.labels, before.traffic) else None
-
-
-def _subject(label: str | None) -> str:
-    return "traffic" if label is None else f"label {label}"
-
-
-def _author(by: str) -> Author:
-    shown = "".join(character for character in by if character.isprintable()).strip()
-    return Author(shown or "the admin API", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
 
 def _check_label(label: str) -> None:

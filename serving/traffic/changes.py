@@ -6,13 +6,14 @@ something else is changed.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.errors import ConflictError
-from serving.traffic.settings import TrafficSettings
+from serving.traffic.settings import NEWEST, TrafficSettings
 
 MAX_CHANGES = 100
 """Older ones are forgotten."""
@@ -26,6 +27,12 @@ class Author(NamedTuple):
 
     by: str
     at: str
+
+
+def now_by(name: str) -> Author:
+    """Somebody, as far as the name can be printed, now."""
+    shown = "".join(character for character in name if character.isprintable()).strip()
+    return Author(shown or "unknown", datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"))
 
 
 SOMEBODY = "somebody, in the file"
@@ -45,6 +52,15 @@ class Change(BaseModel):
     after: Value
     undoes: int | None = None
     """The number of the change that this one takes back."""
+
+    def __str__(self) -> str:
+        if self.label is None:
+            return f"requests go to {self.after or NEWEST}, before to {self.before or NEWEST}"
+        return f"label {self.label} names {_version(self.after)}, before {_version(self.before)}"
+
+
+def _version(value: Value) -> str:
+    return "no version" if value is None else f"version {value}"
 
 
 class Stored(NamedTuple):

@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 MAX_TURNS = 10_000
 """The most turns after which a split repeats itself."""
 
+NEWEST = "the newest version"
+"""Who answers where no traffic is set."""
+
 TargetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 """A label, or a version's number: what is nothing but digits is a number."""
 
@@ -60,6 +63,12 @@ class TrafficSettings(BaseModel):
         if self.sticky_header and not self.traffic:
             raise ValueError("sticky_header: expected weights in traffic beside it, received none")
         return self
+
+    def __str__(self) -> str:
+        weights = ", ".join(f"{target}={weight}" for target, weight in self.traffic.items())
+        sticky = f"sticky by {self.sticky_header}" if self.sticky_header else ""
+        shadow = f"{self.shadow.share:.0%} copied to {self.shadow.target}" if self.shadow is not None else ""
+        return "; ".join(filter(None, [weights, sticky, shadow])) or NEWEST
 
     @property
     def targets(self) -> frozenset[str]:
