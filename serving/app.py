@@ -59,7 +59,7 @@ class App:
         overload_status: str,
     ) -> None:
         self._methods = {**grpc.methods, **oip_grpc.methods, **grpc_health.methods}
-        self._streams = {**grpc_health.streams, **reflection.streams}
+        self._streams = {**oip_grpc.streams, **grpc_health.streams, **reflection.streams}
         self._rest = rest
         self._oip_rest = oip_rest
         self._images = images
@@ -102,7 +102,7 @@ class App:
         path = scope["path"]
         stream = self._streams.get(path)
         if stream is not None:
-            await serve_stream(scope, receive, send, stream)
+            await serve_stream(scope, receive, send, stream, self._max_request_bytes)
         else:
             text = f"unknown gRPC method {path}; {_known_calls(path, [*self._methods, *self._streams])}"
             await send_status(send, UNIMPLEMENTED, text)

@@ -52,6 +52,7 @@ class Prediction(NamedTuple):
     signature_name: str
     signature: Signature
     outputs: dict[str, np.ndarray]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ class DataPlane:
             outputs = await self._run(servable, target.signature_name, decode(signature), terms)
             if wanted is not None:
                 outputs = {name: outputs[name] for name in wanted}
-            return Prediction(servable.name, servable.version, target.signature_name, signature, outputs)
+            return Prediction(
+                servable.name, servable.version, target.signature_name, signature, outputs, servable.labels
+            )
 
         return await self._ask(target, ask, api, terms)
 

@@ -1,4 +1,4 @@
-"""Streaming gRPC calls over ASGI: watching health, reflection. None of them is hot."""
+"""Streaming gRPC calls over ASGI: streams of inferences, watching health, reflection."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ log = logging.getLogger("atelier.grpc")
 StreamHandler = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
 """Takes the client's messages as they come, gives the answers."""
 
-MAX_MESSAGE_BYTES = 1024 * 1024
 _MAX_WAITING_MESSAGES = 16
 _LOOK_FOR_DISCONNECT_S = 0.25
 
 
-async def serve_stream(scope: Scope, receive: Receive, send: Send, handle: StreamHandler) -> None:
+async def serve_stream(
+    scope: Scope, receive: Receive, send: Send, handle: StreamHandler, max_message_bytes: int
+) -> None:
     """Answers one streaming call until the handler ends, the client leaves or its deadline passes."""
     incoming: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_MESSAGES)
     answer = _Answer(send)
@@ -40,7 +41,7 @@ async def serve_stream(scope: Scope, receive: Receive, send: Send, handle: Strea
         deadline = loop_time() + parse_timeout(timeout) if timeout else None
         encoding = header_of(scope, b"grpc-encoding")
         async with _deadline(deadline):
-            reading = asyncio.ensure_future(_read(receive, incoming, encoding))
+            reading = asyncio.ensure_future(_read(receive, incoming, encoding, max_message_bytes))
             answering = asyncio.ensure_future(answer.send_all(handle(_messages(incoming))))
             try:
                 # Reading ends by an error only: a client that left, or that sent what is no message.
@@ -71,6 +72,7 @@ class _Answer:
         self._started = False
 
     async def send_all(self, messages: AsyncIterator[bytes]) -> None:
+        await self._start()  # Envoy gives up requests that take long to end, but not once an answer has begun
         async for message in messages:
             await self._start()
             await self._send({"type": "http.response.body", "body": encode_message(message), "more_body": True})
@@ -89,22 +91,23 @@ class _Answer:
         if not self._started:
             self._started = True
             await self._send(START)
+            await self._send({"type": "http.response.body", "body": b"", "more_body": True})  # pyvoy sends both at once
 
     async def _end(self, headers: list[tuple[bytes, bytes]]) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         await self._send({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
 
 
-async def _read(receive: Receive, incoming: asyncio.Queue[bytes | None], encoding: str) -> NoReturn:
+async def _read(receive: Receive, incoming: asyncio.Queue[bytes | None], encoding: str, max_bytes: int) -> NoReturn:
     """Passes messages on, then stays to see whether the client leaves."""
-    splitter = FrameSplitter(MAX_MESSAGE_BYTES)
+    splitter = FrameSplitter(max_bytes)
     more = True
     while more:
-        event = await receive()
+        event = await asyncio.shield(receive())  # pyvoy logs an error where it answers nobody any more
         if event["type"] == "http.disconnect":
             raise ClientGoneError
         for frame in splitter.feed(event.get("body", b"")):
-            await incoming.put(decode_message(frame, encoding, MAX_MESSAGE_BYTES))
+            await incoming.put(decode_message(frame, encoding, max_bytes))
         more = event.get("more_body", False)
     splitter.close()
     await incoming.put(None)

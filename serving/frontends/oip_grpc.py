@@ -13,8 +13,10 @@ from google.protobuf.message import Message
 
 from serving.batching.terms import Terms
 from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.frontends.grpc_streams import StreamHandler
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
+from serving.frontends.oip_stream import InferStream
 from serving.signatures import Signature, TensorSpec
 from serving.wire.atelier_oip_pb2 import (
     ModelConfigResponse,
@@ -30,6 +32,7 @@ from serving.wire.atelier_oip_pb2 import (
     ServerMetadataResponse,
     ServerReadyResponse,
 )
+from serving.wire.oip_classes import as_classes, class_count
 from serving.wire.oip_parameters import parameters_of, refuse_unsupported
 from serving.wire.oip_tensors import (
     TYPED_FIELD,
@@ -47,7 +50,7 @@ _API = "oip_grpc"
 
 
 class OipGrpc:
-    """The methods by their paths, in `methods`."""
+    """The methods by their paths, in `methods` and `streams`."""
 
     def __init__(self, models: OipModels) -> None:
         self._models = models
@@ -63,6 +66,9 @@ class OipGrpc:
                 f"/{SERVICE}/ModelStatistics": _method(self._model_statistics),
                 f"/{SERVICE}/RepositoryIndex": _method(self._repository_index),
             }
+        )
+        self.streams: Mapping[str, StreamHandler] = MappingProxyType(
+            {f"/{SERVICE}/ModelStreamInfer": InferStream(self.model_infer)}
         )
 
     async def model_infer(self, message: bytes, terms: Terms) -> bytes:
@@ -80,13 +86,19 @@ class OipGrpc:
 
         for tensor in request.inputs:
             refuse_unsupported(tensor.parameters, f'input "{tensor.name}"')
+        class_counts = {}
         for output in request.outputs:
-            refuse_unsupported(output.parameters, f'output "{output.name}"')
+            if output.parameters:
+                asked, where = parameters_of(output.parameters), f'output "{output.name}"'
+                refuse_unsupported(asked, where)
+                class_counts[output.name] = class_count(asked, where)
         prediction = await self._models.predict(name, request.model_version, decode, parameters, api=_API, terms=terms)
         response = ModelInferResponse(model_name=prediction.name, model_version=str(prediction.version), id=request.id)
-        raw = bool(request.raw_input_contents) or any(spec.dtype not in TYPED_FIELD for spec in wanted)
-        for spec in wanted:
-            array = prediction.outputs[spec.name]
+        outputs = [(spec, prediction.outputs[spec.name]) for spec in wanted]
+        if class_counts:
+            outputs = as_classes(outputs, class_counts, prediction.labels)
+        raw = bool(request.raw_input_contents) or any(spec.dtype not in TYPED_FIELD for spec, _ in outputs)
+        for spec, array in outputs:
             tensor = response.outputs.add(name=spec.name, datatype=spec.element.oip, shape=array.shape)
             if raw:
                 response.raw_output_contents.append(encode_raw(array))

@@ -22,7 +22,7 @@ from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, TensorSpec
 from serving.wire.oip_parameters import Parameters, priority, signature_name, timeout_s
 
-EXTENSIONS = ("binary_tensor_data", "model_configuration", "statistics")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
 _MAX_DIGITS = 19
 _STATE_NAMES = MappingProxyType(
     {

@@ -22,6 +22,7 @@ from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS, inflate
 from serving.wire.json_bodies import kind_of, parse_object
 from serving.wire.json_limits import JsonLimits
+from serving.wire.oip_classes import as_classes
 from serving.wire.oip_json import RAW_BODY, decode_inputs, decode_raw_body, encode_response, parse_infer_body
 from serving.wire.oip_tensors import find_outputs
 
@@ -123,11 +124,14 @@ class OipRest:
 
         prediction = await self._models.predict(name, version, decode, request.parameters, api=_API, terms=terms)
         as_binary = request.outputs or dict.fromkeys((spec.name for spec in wanted), request.binary_outputs)
+        outputs = [(spec, prediction.outputs[spec.name]) for spec in wanted]
+        if request.class_counts:
+            outputs = as_classes(outputs, request.class_counts, prediction.labels)
         return encode_response(
             prediction.name,
             prediction.version,
             request.request_id,
-            [(spec, prediction.outputs[spec.name], as_binary[spec.name]) for spec in wanted],
+            [(spec, array, as_binary[spec.name]) for spec, array in outputs],
         )
 
     async def _read(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None]:

@@ -16,6 +16,7 @@ from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec, format_shape
 from serving.wire.json_bodies import all_finite, dump, kind_of, parse_object, printable_floats, shorten
 from serving.wire.json_tensors import decode_values
+from serving.wire.oip_classes import class_count
 from serving.wire.oip_parameters import Parameters, refuse_unsupported
 from serving.wire.oip_tensors import check_names, check_tensor, decode_raw, encode_raw, reshape
 
@@ -34,12 +35,17 @@ class JsonInput(NamedTuple):
 
 
 class InferBody(NamedTuple):
-    """A parsed `infer` body. `outputs` says which are wanted, and which of those as binary data; None means all."""
+    """A parsed `infer` body.
+
+    `outputs` says which are wanted, and which of those as binary data; None means all. `class_counts` says of how many
+    best classes each of them shall consist, 0 for what it is.
+    """
 
     request_id: str | None
     parameters: Parameters
     inputs: list[JsonInput]
     outputs: dict[str, bool] | None
+    class_counts: dict[str, int]
 
     @property
     def binary_outputs(self) -> bool:
@@ -47,7 +53,7 @@ class InferBody(NamedTuple):
         return _flag(self.parameters, "binary_data_output", "the request") or False
 
 
-RAW_BODY = InferBody(None, {"binary_data_output": True}, [], None)
+RAW_BODY = InferBody(None, {"binary_data_output": True}, [], None, {})
 """What is asked for with a body that is nothing but data: all outputs, as binary data too."""
 
 
@@ -74,8 +80,9 @@ def parse_infer_body(body: bytes, json_bytes: int) -> InferBody:
             f"binary data: expected {len(body) - json_bytes - len(binary)} bytes, as the inputs announce with "
             f"binary_data_size, received {len(body) - json_bytes}"
         )
-    parsed = InferBody(request_id, parameters, inputs, None)
-    return parsed._replace(outputs=_parse_outputs(document, default=parsed.binary_outputs))
+    parsed = InferBody(request_id, parameters, inputs, None, {})
+    outputs, class_counts = _parse_outputs(document, default=parsed.binary_outputs)
+    return parsed._replace(outputs=outputs, class_counts=class_counts)
 
 
 def decode_inputs(body: InferBody, signature: Signature) -> dict[str, np.ndarray]:
@@ -165,16 +172,19 @@ def _parse_input(tensor: Any, where: str, binary: memoryview) -> tuple[JsonInput
     return JsonInput(name, datatype, tuple(shape), None, binary[:size]), binary[size:]
 
 
-def _parse_outputs(document: Mapping[str, Any], *, default: bool) -> dict[str, bool] | None:
+def _parse_outputs(document: Mapping[str, Any], *, default: bool) -> tuple[dict[str, bool] | None, dict[str, int]]:
     if not document.get("outputs"):
-        return None
+        return None, {}
     outputs: dict[str, bool] = {}
+    class_counts: dict[str, int] = {}
     for index, output in enumerate(_expect(document["outputs"], list, "outputs")):
         name = _expect(_expect(output, dict, f"outputs[{index}]").get("name"), str, f"outputs[{index}].name")
         where = f'output "{name}"'
-        as_binary = _flag(_parameters(output, where), "binary_data", where)
+        parameters = _parameters(output, where)
+        as_binary = _flag(parameters, "binary_data", where)
         outputs[name] = default if as_binary is None else as_binary
-    return outputs
+        class_counts[name] = class_count(parameters, where)
+    return outputs, class_counts
 
 
 def _decode_input(tensor: JsonInput, spec: TensorSpec) -> np.ndarray:

@@ -6,7 +6,6 @@ Any others are accepted and change nothing, as the protocol has it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from serving.errors import InvalidInputError, UnsupportedError
 from serving.signatures import DEFAULT_SIGNATURE
@@ -14,12 +13,7 @@ from serving.wire.atelier_oip_pb2 import InferParameter
 
 Parameters = Mapping[str, object]
 
-_UNSUPPORTED = MappingProxyType(
-    {
-        "shared_memory_region": "shared memory, which reaches no further than one machine: send the data",
-        "classification": "Triton's classification extension: ask for the scores, or send an image to ':classify'",
-    }
-)
+_SHARED_MEMORY = "shared_memory_region"
 _MAX_TIMEOUT_US = 2**63 - 1
 
 
@@ -38,9 +32,11 @@ def refuse_unsupported(parameters: Parameters, where: str) -> None:
     Raises:
         UnsupportedError: one that asks for something this gateway does not do.
     """
-    for name in parameters:
-        if name in _UNSUPPORTED:
-            raise UnsupportedError(f"{where}: this gateway does not offer {_UNSUPPORTED[name]}")
+    if _SHARED_MEMORY in parameters:
+        raise UnsupportedError(
+            f"{where}: this gateway does not offer shared memory, which reaches no further than one machine: "
+            "send the data"
+        )
 
 
 def signature_name(parameters: Parameters) -> str:

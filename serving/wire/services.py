@@ -66,6 +66,7 @@ SERVICES: Mapping[str, Mapping[str, Method]] = MappingProxyType(
             "ModelReady": Method(oip.ModelRequest, oip.ModelReadyResponse),
             "ModelMetadata": Method(oip.ModelRequest, oip.ModelMetadataResponse),
             "ModelInfer": Method(oip.ModelInferRequest, oip.ModelInferResponse),
+            "ModelStreamInfer": Method(oip.ModelInferRequest, oip.ModelStreamInferResponse, True, True),
             "ModelConfig": Method(oip.ModelRequest, oip.ModelConfigResponse),
             "ModelStatistics": Method(oip.ModelRequest, oip.ModelStatisticsResponse),
             "RepositoryIndex": Method(oip.RepositoryIndexRequest, oip.RepositoryIndexResponse),

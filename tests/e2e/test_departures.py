@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+import tritonclient.grpc as triton
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from tests.support.bundles import write_bundle
@@ -42,6 +43,18 @@ def test_a_cancelled_call_leaves_the_queue(patient: RunningGateway) -> None:
         call = stub.Predict.future(predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8)))
         wait_until(lambda: queued_rows(patient) == 1)
         call.cancel()
+        wait_until(lambda: queued_rows(patient) == 0)
+
+
+def test_a_cancelled_stream_takes_its_requests_with_it(patient: RunningGateway) -> None:
+    pixels = triton.InferInput("pixels", [1, 2, 2], "UINT8")
+    pixels.set_data_from_numpy(np.zeros((1, 2, 2), np.uint8))
+    with triton.InferenceServerClient(patient.grpc_address) as client:
+        client.start_stream(callback=lambda result, error: None)
+        for _ in range(3):
+            client.async_stream_infer("brightness", [pixels])
+        wait_until(lambda: queued_rows(patient) == 3)
+        client.stop_stream(cancel_requests=True)
         wait_until(lambda: queued_rows(patient) == 0)
 
 

@@ -279,7 +279,6 @@ def test_another_signature_may_be_chosen_by_a_parameter(gateway: RunningGateway)
     [
         ("inputs", "shared_memory_region", 'input "x": this gateway does not offer shared memory'),
         ("outputs", "shared_memory_region", 'output "y": this gateway does not offer shared memory'),
-        ("outputs", "classification", 'output "y": this gateway does not offer Triton\'s classification extension'),
     ],
 )
 def test_what_this_gateway_does_not_offer_is_refused_and_not_ignored(

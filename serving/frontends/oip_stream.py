@@ -1,0 +1,75 @@
+"""`ModelStreamInfer`: any number of inferences on one gRPC stream, as `tritonclient`'s streams send them.
+
+Requests of a stream are answered at the same time and batched like all others; their answers leave in the order of the
+requests. A request that fails is answered by its message and its `id`, and the stream goes on.
+Source: Triton's grpc_service.proto and its notes on decoupled models: every answer here is its request's last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from google.protobuf.message import DecodeError
+
+from serving.batching.terms import DEFAULT_TERMS
+from serving.errors import ServingError
+from serving.frontends.grpc_transport import Handler
+from serving.frontends.http import printable
+from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+
+log = logging.getLogger("atelier.grpc")
+
+FINAL_RESPONSE = "triton_final_response"
+_MAX_IN_FLIGHT = 64
+"""Requests of one stream that are answered at the same time; the next ones are read when these are answered."""
+
+
+class InferStream:
+    """Answers each message of a stream by `infer`, the handler of `ModelInfer`."""
+
+    def __init__(self, infer: Handler) -> None:
+        self._infer = infer
+
+    async def __call__(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The answers, in the order of the messages."""
+        answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_MAX_IN_FLIGHT)
+        asked: set[asyncio.Task[bytes]] = set()
+
+        async def ask() -> None:
+            async for message in messages:
+                task = asyncio.create_task(self._answer(message))
+                asked.add(task)
+                task.add_done_callback(asked.discard)
+                await answers.put(task)
+            await answers.put(None)
+
+        asking = asyncio.create_task(ask())
+        try:
+            while (task := await answers.get()) is not None:
+                yield await task
+        finally:
+            for one in (asking, *asked):
+                one.cancel()
+            await asyncio.gather(asking, *asked, return_exceptions=True)
+
+    async def _answer(self, message: bytes) -> bytes:
+        try:
+            response = ModelInferResponse.FromString(await self._infer(message, DEFAULT_TERMS))
+            answer = ModelStreamInferResponse(infer_response=response)
+        except ServingError as error:
+            answer = _failure(message, str(error))
+        except DecodeError:
+            answer = _failure(b"", "the message is not a valid protobuf of the method's request type")
+        except Exception:
+            log.exception("a request of a stream failed")
+            answer = _failure(message, "internal error; the gateway's log has the details")
+        answer.infer_response.parameters[FINAL_RESPONSE].bool_param = True
+        return answer.SerializeToString()
+
+
+def _failure(message: bytes, text: str) -> ModelStreamInferResponse:
+    asked = ModelInferRequest.FromString(message)
+    response = ModelInferResponse(model_name=asked.model_name, model_version=asked.model_version, id=asked.id)
+    return ModelStreamInferResponse(error_message=printable(text), infer_response=response)
