@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-codec bench-training kserve k8s-check lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-codec bench-training kserve k8s-check k8s-e2e lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -74,6 +74,9 @@ kserve: $(VENV)/.kserve ## install KServe's and Kubeflow's clients beside, for t
 
 k8s-check: $(VENV)/.dev $(VENV)/.kserve ## render every Kubernetes overlay with kubectl, and check every object
 	$(PY) -m pytest tests/k8s $(ARGS)
+
+k8s-e2e: $(VENV)/.dev ## deploy, ask, publish, roll, break and scale on the cluster that kubectl reaches
+	$(PY) -m pytest -m cluster -x tests/k8s/test_e2e.py $(ARGS)
 
 soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
 	$(PY) -m pytest -m soak $(ARGS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from serving.settings import ServingSettings
+from serving.repository.model_tables import parse_model_tables
+from serving.settings import OWN_FILE, ServingSettings
 from tests.support.manifests import OVERLAYS, Manifest, Pod, named, of_kind, overlay, pods, title
 
 PREFIX = "ATELIER_"
@@ -116,6 +118,21 @@ def test_the_gateway_accepts_the_settings(manifests: tuple[Manifest, ...], monke
         for key, value in environment.items():
             told = getattr(settings, key.removeprefix(PREFIX).lower())
             assert str(told).removesuffix(".0") == value, f"{where}: {key}"
+
+
+def test_the_gateway_accepts_what_is_said_of_single_models(manifests: tuple[Manifest, ...]) -> None:
+    services = {service["metadata"]["name"]: service for service in of_kind(manifests, "Service")}
+    for config in of_kind(manifests, "ConfigMap"):
+        if OWN_FILE not in config["data"]:
+            continue
+        for table in parse_model_tables(config["data"][OWN_FILE], Path("/etc/atelier")).values():
+            for address in table.get("upstream", {}).get("addresses", []):
+                host, port = address.split(":")
+                if host == "127.0.0.1":
+                    (gateway,) = _chosen(manifests, {"app.kubernetes.io/name": "gateway"})
+                    assert int(port) in _ports(gateway).values()
+                else:
+                    assert int(port) in [each["port"] for each in services[host]["spec"]["ports"]]
 
 
 def test_the_ports_are_those_that_the_gateway_listens_on(
