@@ -15,8 +15,11 @@ _FLAG_HELP = r"Settings also come from ATELIER_… variables and \[serve] in ate
 
 def serve(
     models: Annotated[
-        Path | None,
-        typer.Option(help="Folder of models, or one model's folder of numbered versions.", show_default="models"),
+        str | None,
+        typer.Option(
+            help="Folder of models, or one model's folder of numbered versions; also s3://… or gs://…",
+            show_default="models",
+        ),
     ] = None,
     model_config_file: Annotated[
         Path | None,
@@ -38,6 +41,15 @@ def serve(
     state_dir: Annotated[
         Path | None,
         typer.Option(help="Folder for changed labels and traffic, not beside the versions.", show_default="none"),
+    ] = None,
+    store_poll_interval_s: Annotated[
+        float | None, typer.Option(help="Seconds between looks into a store.", show_default="10.0")
+    ] = None,
+    model_cache_dir: Annotated[
+        Path | None, typer.Option(help="Folder for versions fetched from stores.", show_default="none")
+    ] = None,
+    max_parallel_loads: Annotated[
+        int | None, typer.Option(help="Versions that are loaded at once.", show_default="4")
     ] = None,
     max_batch_size: Annotated[
         int | None, typer.Option(help="Most rows in one run of a model.", show_default="64")

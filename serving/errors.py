@@ -69,3 +69,7 @@ class InferenceError(ServingError):
 
 class BundleError(ServingError):
     """A model version on disk cannot be loaded: damaged, incomplete, or of a kind no back end here reads."""
+
+
+class UnreachableError(BundleError):
+    """Where a version lies cannot be reached now, so that trying again may help."""

@@ -30,6 +30,7 @@ from serving.envoy_protection import ConnectionLimits
 from serving.errors import InvalidInputError
 from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.repository.configuration import Configuration
+from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
 
 _LOOK_EVERY_S = 0.02
@@ -210,7 +211,7 @@ def _check(settings: ServingSettings, shared: Path) -> None:
     if settings.model_config_file is not None and "models" in settings.model_fields_set:
         raise ConfigurationError("expected either models or model_config_file, received both")
     try:
-        Configuration.of(settings, shared).check()
+        Configuration.of(settings, shared, ModelCache.at(settings.model_cache_dir)).check()
     except InvalidInputError as error:
         raise ConfigurationError(str(error)) from error
     except OSError as error:

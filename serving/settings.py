@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -31,9 +32,17 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/?#]+)$")]
 """What browsers send as `Origin`: scheme, host and port, without a path."""
 
 
+def _as_text(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _split_at_commas(value: object) -> object:
     """In a variable, a list is written with commas."""
     return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+Location = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+"""A path, or an address in an object store."""
 
 
 class ServingSettings(BaseSettings):
@@ -49,8 +58,8 @@ class ServingSettings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    models: Path = Path("models")
-    """A folder of models, or one model's base path (a folder of numbered versions)."""
+    models: Location = "models"
+    """A folder of models, or one model's base path (a folder of numbered versions); also in a store, as s3://…"""
     model_config_file: Path | None = None
     """TensorFlow Serving's `models.config`, which lists the models instead of `models`."""
     host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 -- as TensorFlow Serving; a container has to
@@ -58,6 +67,12 @@ class ServingSettings(BaseSettings):
     rest_port: int = Field(8501, ge=0, le=65535)
     poll_interval_s: float = Field(1.0, ge=0)
     """How often the models folder is looked at; 0 looks once, at start."""
+    store_poll_interval_s: float = Field(10.0, ge=0)
+    """How long a look into a store counts; each look is some requests that the store may charge."""
+    model_cache_dir: Path | None = None
+    """Where versions are fetched to from stores; by default `atelier/models` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    max_parallel_loads: int = Field(4, ge=1)
+    """Versions that are loaded at once."""
     label_poll_interval_s: float = Field(0.25, ge=0)
     """How often the files of labels and traffic are looked at; 0 looks as often as at the models folder."""
     max_batch_size: int = Field(64, ge=1)

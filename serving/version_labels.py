@@ -42,6 +42,15 @@ def read_version_labels(model_dir: Path) -> Mapping[str, int]:
         content = (model_dir / VERSION_LABELS).read_bytes()
     except FileNotFoundError:
         return {}
+    return parse_version_labels(content)
+
+
+def parse_version_labels(content: bytes) -> Mapping[str, int]:
+    """What such a file's content says.
+
+    Raises:
+        BundleError: it is something else.
+    """
     try:
         return _LABELS.validate_json(content)
     except ValidationError as error:

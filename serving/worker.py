@@ -43,6 +43,7 @@ from serving.model_config import ModelConfig
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager
+from serving.repository.model_cache import ModelCache
 from serving.repository.reload import Reload
 from serving.repository.servable import Servable
 from serving.repository.sources import Sources
@@ -62,20 +63,24 @@ class Worker:
         self._batching = gateway_batching(settings)
         self._metrics = Metrics()
         # Loads get threads of their own, so that no request waits for a model that is being opened.
-        self._load_executor = ThreadPoolExecutor(2, thread_name_prefix="load")
-        self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="labels")
+        self._load_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="load")
+        self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="files")
+        # What waits for a network, which may be gone.
+        self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
         self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
         self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
-        configuration = Configuration.of(settings, shared)
+        cache = ModelCache.at(settings.model_cache_dir)
+        configuration = Configuration.of(settings, shared, cache)
         stored_files = StoredFiles(settings.state_dir)
-        self._sources = Sources(asyncio.get_running_loop())
+        self._sources = Sources(asyncio.get_running_loop(), cache, settings.store_poll_interval_s)
         self.manager = Manager(
             configuration,
             open_source=self._sources.open,
-            load=partial(load_origin, options=_load_options(settings)),
+            load=partial(load_origin, options=_load_options(settings), cache=cache),
             serve=self._serve,
             executor=self._load_executor,
             files_executor=self._files_executor,
+            slow_executor=self._slow_executor,
             stored_files=stored_files,
             metrics=self._metrics,
         )
@@ -94,7 +99,7 @@ class Worker:
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
         rest = TfsRest(plane, self.manager, departures, json_limits)
         self.app = App(
-            TfsGrpc(plane, self.manager, Reload(configuration, self.manager, self._load_executor), limit),
+            TfsGrpc(plane, self.manager, Reload(configuration, self.manager, self._files_executor), limit),
             rest,
             OipGrpc(oip),
             OipRest(oip, departures, limit, json_limits),
@@ -141,6 +146,7 @@ class Worker:
             if task is not None:
                 task.cancel()
         await self.manager.settle()
+        self._slow_executor.shutdown(wait=False, cancel_futures=True)
         await self._sources.close()
         await asyncio.to_thread(self._load_executor.shutdown)  # its threads may wait for this loop
         for executor in (self._files_executor, self._run_executor, self._image_executor):

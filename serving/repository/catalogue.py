@@ -14,11 +14,16 @@ from serving.repository.local_source import is_folder, version_names
 class Catalogue(Protocol):
     """The models of a gateway."""
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether `read` may take long, as over a network."""
+        ...
+
     def read(self) -> Mapping[str, ModelConfig]:
         """The models by name, as they are configured now. Called in a thread, never twice at the same time.
 
         Raises:
-            OSError: it cannot be told, which says nothing about what should be served.
+            OSError, UnreachableError: it cannot be told, which says nothing about what should be served.
         """
         ...
 
@@ -29,6 +34,8 @@ class Catalogue(Protocol):
 
 class ScannedFolder:
     """Every folder in `root` is a model; a root that holds versions and no models is one, named like itself."""
+
+    is_slow = False
 
     def __init__(self, root: Path) -> None:
         self._root = root

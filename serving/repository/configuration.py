@@ -10,9 +10,12 @@ from serving.errors import InvalidInputError
 from serving.model_config import ModelConfig
 from serving.repository.catalogue import ScannedFolder
 from serving.repository.defaults import Defaults, defaults_of, with_defaults
+from serving.repository.model_cache import ModelCache
 from serving.repository.model_tables import Tables, has_place, parse_model_tables, with_tables
 from serving.repository.models_config import parse_models_config
 from serving.repository.reloaded import Reloaded, read_reloaded, write_reloaded
+from serving.repository.scanned_store import ScannedStore
+from serving.repository.store import is_address, local_path
 from serving.repository.watched_file import WatchedFile
 from serving.settings import OWN_FILE, ServingSettings
 
@@ -20,21 +23,21 @@ from serving.settings import OWN_FILE, ServingSettings
 class Configuration:
     """A catalogue (see `catalogue.Catalogue`) over files that may change at any time.
 
-    The models are those of `models_config`, or else the folders in `models`. A reload replaces either until the gateway
+    The models are those of `models_config`, or else what `scanned` finds. A reload replaces either until the gateway
     stops, or `models_config` gets another content. The tables of `own_file` add to all of them. `shared` is a folder
     that the workers of a gateway share for as long as it runs. What models don't say, `gateway` says for them.
     """
 
     def __init__(
         self,
-        models: Path,
+        scanned: ScannedFolder | ScannedStore,
         models_config: Path | None,
         own_file: Path,
         shared: Path,
         gateway: Defaults = Defaults(),  # noqa: B008 -- frozen
     ) -> None:
         self._gateway = gateway
-        self._scanned = ScannedFolder(models)
+        self._scanned = scanned
         self._was_scanned = False
         self._listed = (
             WatchedFile(models_config, parse_models_config, last_good=shared / f"last-good-{models_config.name}")
@@ -47,9 +50,19 @@ class Configuration:
         self._reloaded = shared / "reloaded.json"
 
     @classmethod
-    def of(cls, settings: ServingSettings, shared: Path) -> Self:
+    def of(cls, settings: ServingSettings, shared: Path, cache: ModelCache) -> Self:
         """What the settings name."""
-        return cls(settings.models, settings.model_config_file, Path(OWN_FILE), shared, defaults_of(settings))
+        scanned = (
+            ScannedStore(settings.models, cache, settings.store_poll_interval_s)
+            if is_address(settings.models)
+            else ScannedFolder(local_path(settings.models))
+        )
+        return cls(scanned, settings.model_config_file, Path(OWN_FILE), shared, defaults_of(settings))
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether `read` may take long."""
+        return self._listed is None and self._scanned.is_slow
 
     def read(self) -> dict[str, ModelConfig]:
         """The models by name; see `Catalogue.read`."""
@@ -67,13 +80,16 @@ class Configuration:
         return {file.path.name: file.problem for file in files if file.problem is not None}
 
     def check(self) -> None:
-        """Reads everything for the first time.
+        """Reads all that is on this machine for the first time.
 
         Raises:
             InvalidInputError: a file is broken, and there is nothing from before that could be served.
             OSError: the models folder cannot be listed.
         """
-        self.read()
+        if self.is_slow:
+            self._tables.read()
+        else:
+            self.read()
         for problem in self.problems().values():
             raise InvalidInputError(problem)
 

@@ -17,7 +17,9 @@ from serving.model_config import ModelConfig
 from serving.repository.derivation import Derivation, derive
 from serving.repository.lease import Lease
 from serving.repository.local_source import LocalVersion
+from serving.repository.model_cache import ModelCache
 from serving.repository.source import Origin, RemoteOrigin
+from serving.repository.store_source import StoreVersion
 from serving.repository.warm_up import warm_up
 
 
@@ -41,7 +43,7 @@ class LoadOptions(NamedTuple):
     tensorflow_threads: int = 0
 
 
-def load_origin(origin: Origin, config: ModelConfig, options: LoadOptions) -> Loaded:
+def load_origin(origin: Origin, config: ModelConfig, options: LoadOptions, cache: ModelCache) -> Loaded:
     """Loads the version that is at `origin`, as its model's configuration says.
 
     Raises:
@@ -49,6 +51,8 @@ def load_origin(origin: Origin, config: ModelConfig, options: LoadOptions) -> Lo
     """
     if isinstance(origin, LocalVersion):
         return load_version(origin.folder, config, options)
+    if isinstance(origin, StoreVersion):
+        return load_version(cache.fetch(origin.base_path, origin.name), config, options)
     if isinstance(origin, RemoteOrigin):
         return load_remote(origin, config)
     raise TypeError(f"expected an origin that can be loaded, received {type(origin).__name__}")

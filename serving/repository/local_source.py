@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +59,9 @@ class LocalSource:
         if self._listed is None or self._listed.stamp != stamp:
             self._listed = self._list(stamp)
         return self._listed.found
+
+    def retain(self, versions: Collection[int]) -> None:
+        """Nothing: what is on this disk is other people's."""
 
     def _list(self, stamp: _Stamp) -> _Listing:
         with os.scandir(self._base_path) as entries:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 
 from serving.batching.terms import NO_HEADERS
-from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
+from serving.errors import BundleError, InvalidInputError, ModelNotFoundError, UnreachableError
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.repository.catalogue import Catalogue
@@ -26,6 +26,7 @@ from serving.traffic.shadow import Shadow
 log = logging.getLogger("atelier.repository")
 
 _LOOK_AGAIN_S = 0.05
+_RETRY_AT_LEAST_EVERY_S = 60.0
 
 OpenSource = Callable[[str, ModelConfig], Source]
 Load = Callable[[Origin, ModelConfig], Loaded]
@@ -49,6 +50,7 @@ class Manager:
         serve: Serve,
         executor: Executor,
         files_executor: Executor,
+        slow_executor: Executor,
         stored_files: StoredFiles,
         metrics: Metrics,
     ) -> None:
@@ -58,6 +60,7 @@ class Manager:
         self._serve = serve
         self._executor = executor
         self._files_executor = files_executor
+        self._slow_executor = slow_executor
         self._stored_files = stored_files
         self._metrics = metrics
         self._models: dict[str, Model] = {}
@@ -104,16 +107,16 @@ class Manager:
             await self._read_catalogue()
             await self.look_at_labels()
             self._look_at_slow_sources()
-            await self._look_into(
-                {n: model.source for n, model in self._models.items() if model.present and not model.source.is_slow}
-            )
+            quick = {n: model.source for n, model in self._models.items() if model.present and not model.source.is_slow}
+            await self._look_into(quick, self._files_executor)
 
     async def _read_catalogue(self) -> None:
         problems: Mapping[str, str]
+        executor = self._slow_executor if self._catalogue.is_slow else self._files_executor
         try:
-            configs = await asyncio.get_running_loop().run_in_executor(self._executor, self._catalogue.read)
-        except OSError as error:
-            problems = {"models folder": f"the models cannot be listed: {error.strerror or type(error).__name__}"}
+            configs = await asyncio.get_running_loop().run_in_executor(executor, self._catalogue.read)
+        except (OSError, UnreachableError) as error:
+            problems = {"models folder": f"the models cannot be listed: {_reason(error)}"}
         else:
             problems = self._catalogue.problems()
             self._configure(configs)
@@ -277,21 +280,32 @@ class Manager:
 
     async def _look_slowly(self, name: str, source: Source) -> None:
         try:
-            await self._look_into({name: source})
+            await self._look_into({name: source}, self._slow_executor)
+            model = self._models.get(name)
+            if model is not None and model.source is source and model.found is not None and not model.found.problem:
+                await self._retain(model)
         except Exception:
             log.exception("looking for versions of %s failed", name)
         finally:
             del self._slow_looks[source]
 
-    async def _look_into(self, sources: Mapping[str, Source]) -> None:
+    async def _retain(self, model: Model) -> None:
+        needed = model.needed_here()
+        if needed != model.retained:
+            model.retained = needed
+            await asyncio.get_running_loop().run_in_executor(self._slow_executor, model.source.retain, needed)
+
+    async def _look_into(self, sources: Mapping[str, Source], executor: Executor) -> None:
         loop = asyncio.get_running_loop()
-        for name, found in (await loop.run_in_executor(self._executor, _look_at, sources)).items():
+        for name, found in (await loop.run_in_executor(executor, _look_at, sources)).items():
             model = self._models.get(name)
             if model is None or not model.present or model.source is not sources[name]:
                 continue  # the configuration has changed meanwhile
-            self._take(name, model, _unseen(model, found) if isinstance(found, OSError) else found)
+            self._take(name, model, found if isinstance(found, Found) else _unseen(model, found))
+            for number in model.to_try_again(loop.time()):
+                self._begin_load(name, model, number)
         if origins := self._to_look_at(sources):
-            self._compare(await loop.run_in_executor(self._executor, _fingerprints, origins))
+            self._compare(await loop.run_in_executor(executor, _fingerprints, origins))
 
     def _configure(self, configs: Mapping[str, ModelConfig]) -> None:
         for name, config in configs.items():
@@ -420,6 +434,7 @@ class Manager:
     async def _load_version(self, name: str, model: Model, number: int) -> None:
         version = model.versions[number]
         replaced = version.servable
+        version.retry_at = None
         started_at = time.perf_counter()
         loop = asyncio.get_running_loop()
         version.files = await loop.run_in_executor(self._executor, version.origin.fingerprint)
@@ -437,10 +452,13 @@ class Manager:
                 exc_info=not isinstance(error, BundleError),
             )
             version.error = reason
+            if isinstance(error, UnreachableError):
+                version.tries += 1
+                version.retry_at = loop.time() + min(2.0**version.tries, _RETRY_AT_LEAST_EVERY_S)
             self._metrics.load_failure(name)
             self._enter(name, number, version, State.END if replaced is None else State.AVAILABLE)
         else:
-            version.error = None
+            version.error, version.tries = None, 0
             self._enter(name, number, version, State.AVAILABLE)
             self._choose(model)
             log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
@@ -468,19 +486,24 @@ class Manager:
         self.changes.announce()
 
 
-def _look_at(sources: Mapping[str, Source]) -> dict[str, Found | OSError]:
-    found: dict[str, Found | OSError] = {}
+def _look_at(sources: Mapping[str, Source]) -> dict[str, Found | OSError | UnreachableError]:
+    found: dict[str, Found | OSError | UnreachableError] = {}
     for name, source in sources.items():
         try:
             found[name] = source.look()
-        except OSError as error:
+        except (OSError, UnreachableError) as error:
             found[name] = error
     return found
 
 
-def _unseen(model: Model, error: OSError) -> Found:
+def _unseen(model: Model, error: OSError | UnreachableError) -> Found:
     """What was found before stays when the base path cannot be looked at."""
-    return Found(model.origins, problem=f"the base path cannot be looked at: {error.strerror or type(error).__name__}")
+    return Found(model.origins, problem=f"the base path cannot be looked at: {_reason(error)}")
+
+
+def _reason(error: OSError | UnreachableError) -> str:
+    """Without the path, which is nobody else's business."""
+    return str(error) if isinstance(error, UnreachableError) else error.strerror or type(error).__name__
 
 
 def _fingerprints(origins: Mapping[tuple[str, int], Origin]) -> dict[tuple[str, int], Fingerprint]:

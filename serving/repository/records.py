@@ -46,6 +46,10 @@ class Version:
     state: State = State.LOADING
     error: str | None = None
     files: Fingerprint = NOTHING_SEEN
+    tries: int = 0
+    """How often in a row its place could not be reached."""
+    retry_at: float | None = None
+    """When it is worth another try though nothing has changed, in the event loop's time."""
     servable: Servable | None = None
 
     @property
@@ -83,6 +87,8 @@ class Model:
     settled: set[int] = field(default_factory=set)
     waiting: frozenset[int] = frozenset()
     looks: dict[int, Fingerprint] = field(default_factory=dict)
+    retained: frozenset[int] | None = None
+    """What the source was told to keep on this machine."""
 
     @property
     def origins(self) -> Mapping[int, Origin]:
@@ -123,6 +129,19 @@ class Model:
         usable = self.origins.keys() - {number for number, version in self.versions.items() if version.failed}
         numbered = {int(target) for target in self.traffic.targets if target.isdigit()}
         return chosen(self.config.policy, usable) | ((needed(self.labels, self.bound) | numbered) & usable)
+
+    def needed_here(self) -> frozenset[int]:
+        """The versions whose files should stay on this machine."""
+        loaded = {number for number, version in self.versions.items() if version.state is not State.END}
+        return self.aspired() | loaded
+
+    def to_try_again(self, now: float) -> list[int]:
+        """Versions whose place could not be reached some time ago."""
+        return [
+            number
+            for number, version in self.versions.items()
+            if version.failed and version.retry_at is not None and version.retry_at <= now and number in self.origins
+        ]
 
     def choose(self) -> None:
         """Binds the labels, and those who name neither a label nor a version, to versions that answer.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -70,8 +70,12 @@ class Source(Protocol):
         """What is there now. Called in a thread, never twice at the same time.
 
         Raises:
-            OSError: the place cannot be looked at, which says nothing about what should be served.
+            OSError, UnreachableError: the place cannot be looked at, which says nothing about what should be served.
         """
+        ...
+
+    def retain(self, versions: Collection[int]) -> None:
+        """Only these are needed on this machine from now on. Called in a thread, of a slow source."""
         ...
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.model_config import ModelConfig
 from serving.repository.local_source import LocalSource
+from serving.repository.model_cache import ModelCache
 from serving.repository.source import Found, Source
+from serving.repository.store import is_address, local_path
+from serving.repository.store_source import StoreSource
 
 if TYPE_CHECKING:
     from serving.backends.tfserving.pools import Pools
@@ -21,14 +24,18 @@ class Sources:
     What asks an upstream is imported only where a model is on one: it brings grpcio.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, cache: ModelCache, store_poll_interval_s: float) -> None:
         self._loop = loop
+        self._cache = cache
+        self._store_poll_interval_s = store_poll_interval_s
         self._pools: Pools | None = None
 
     def open(self, name: str, config: ModelConfig) -> Source:
         """What to look at for the model's versions; opens nothing yet."""
         if config.backend != "tfserving":
-            return LocalSource(Path(config.base_path))
+            if is_address(config.base_path):
+                return StoreSource(config.base_path, self._cache, self._store_poll_interval_s)
+            return LocalSource(local_path(config.base_path))
         if config.upstream is None:
             return NoUpstream()
         if self._pools is None:
@@ -54,3 +61,6 @@ class NoUpstream:
         return Found(
             problem="the back end tfserving expects an upstream, or addresses for all models, received neither"
         )
+
+    def retain(self, versions: Collection[int]) -> None:
+        """Nothing: there is none."""

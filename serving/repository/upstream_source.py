@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from serving.backends.tfserving.backend import TfServingBackend
@@ -64,6 +64,9 @@ class UpstreamSource:
         }
         broken = [f"version {version}: {status.error}" for version, status in sorted(statuses.items()) if status.error]
         return Found(origins, labels, None if origins else "; ".join(broken) or None)
+
+    def retain(self, versions: Collection[int]) -> None:
+        """Nothing: the servers keep what they like."""
 
     async def _ask(self, pool: Pool) -> tuple[Mapping[int, VersionState], dict[str, int]]:
         return await pool.look(self._model), await pool.labels(self._model)

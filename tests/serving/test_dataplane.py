@@ -79,6 +79,7 @@ class Stand:
             serve=self._serve,
             executor=self.executor,
             files_executor=self.executor,
+            slow_executor=self.executor,
             stored_files=StoredFiles(),
             metrics=self.metrics,
         )

@@ -21,8 +21,11 @@ from serving.repository.catalogue import Catalogue, ScannedFolder
 from serving.repository.loader import Loaded
 from serving.repository.local_source import LocalSource, LocalVersion
 from serving.repository.manager import Manager
+from serving.repository.model_cache import ModelCache
 from serving.repository.servable import Servable
-from serving.repository.source import Origin
+from serving.repository.source import Origin, Source
+from serving.repository.store import is_address
+from serving.repository.store_source import StoreSource
 from serving.repository.stored import StoredFiles
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
@@ -64,6 +67,10 @@ class Loads:
             raise BundleError(broken.read_text())
         if (version_dir / "crash").exists():
             raise RuntimeError("not for clients")
+        return self.echo(version_dir)
+
+    def echo(self, version_dir: Path) -> Loaded:
+        """What any version is loaded as."""
         backend = self.backends[f"{version_dir.parent.name}/{version_dir.name}"] = EchoBackend()
         return Loaded(backend, (), None, {DEFAULT_SIGNATURE: CostModel()})
 
@@ -73,6 +80,7 @@ class Configured:
     """A catalogue whose models the test sets."""
 
     models: dict[str, ModelConfig] = field(default_factory=dict)
+    is_slow: bool = False
 
     def read(self) -> dict[str, ModelConfig]:
         return dict(self.models)
@@ -84,18 +92,25 @@ class Configured:
 class RepositoryStand:
     """A manager stepped by hand; `load_next` lets one load go on."""
 
-    def __init__(self, root: Path, catalogue: Catalogue | None = None, state_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        catalogue: Catalogue | None = None,
+        loads: Loads | None = None,
+        state_dir: Path | None = None,
+    ) -> None:
         self.root = root
-        self.loads = Loads()
+        self.loads = loads or Loads()
         self.metrics = Metrics()
         self.executor = HandExecutor(holds=lambda function: function is self.loads)
         self.manager = Manager(
             catalogue or ScannedFolder(root),
-            open_source=lambda _, config: LocalSource(Path(config.base_path)),
+            open_source=self._open_source,
             load=self.loads,
             serve=self._serve,
             executor=self.executor,
             files_executor=self.executor,
+            slow_executor=self.executor,
             stored_files=StoredFiles(state_dir),
             metrics=self.metrics,
         )
@@ -153,6 +168,11 @@ class RepositoryStand:
     def available(self, name: str = "digits") -> set[int]:
         """The versions that can be asked by their number."""
         return {status.version for status in self.manager.statuses(name) if status.state is State.AVAILABLE}
+
+    def _open_source(self, _: str, config: ModelConfig) -> Source:
+        if is_address(config.base_path):
+            return StoreSource(config.base_path, ModelCache(self.root / ".cache"), 0.0)
+        return LocalSource(Path(config.base_path))
 
     def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
         return Servable(

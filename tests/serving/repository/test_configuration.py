@@ -8,6 +8,7 @@ import pytest
 
 from serving.errors import InvalidInputError
 from serving.model_config import ModelConfig
+from serving.repository.catalogue import ScannedFolder
 from serving.repository.configuration import Configuration
 
 
@@ -21,7 +22,9 @@ class Stand:
 
     def another(self) -> Configuration:
         """Another worker's."""
-        return Configuration(self.models, self.models_config if self.listed else None, self.own, self.shared)
+        return Configuration(
+            ScannedFolder(self.models), self.models_config if self.listed else None, self.own, self.shared
+        )
 
     def list(self, *names: str) -> None:
         entries = "".join(f'config {{ name: "{name}" base_path: "/{name}" }}\n' for name in names)

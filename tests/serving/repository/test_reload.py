@@ -10,6 +10,7 @@ import pytest
 
 from serving.errors import DeadlineExceededError, ModelsUnavailableError
 from serving.model_config import ModelConfig
+from serving.repository.catalogue import ScannedFolder
 from serving.repository.configuration import Configuration
 from serving.repository.reload import Reload
 from tests.support.repository_stand import RepositoryStand
@@ -21,7 +22,7 @@ class Stand(RepositoryStand):
 
     def __init__(self, root: Path) -> None:
         (root / "shared").mkdir()
-        configuration = Configuration(root / "models", None, root / "atelier.toml", root / "shared")
+        configuration = Configuration(ScannedFolder(root / "models"), None, root / "atelier.toml", root / "shared")
         super().__init__(root, configuration)
         self.version("models/digits/1")
         self.reload = Reload(configuration, self.manager, self.executor)
