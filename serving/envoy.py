@@ -20,7 +20,7 @@ _CORS_REQUEST_HEADERS = (
     "content-type, content-encoding, authorization, inference-header-content-length, "
     "x-grpc-web, x-user-agent, grpc-timeout"
 )
-_CORS_RESPONSE_HEADERS = "grpc-status, grpc-message, inference-header-content-length, retry-after"
+_CORS_RESPONSE_HEADERS = "grpc-status, grpc-message, inference-header-content-length, retry-after, x-atelier-version"
 _CORS_MAX_AGE_S = "600"
 
 _HEX, _TAIL = "[0-9A-Fa-f]", "%[89ABab][0-9A-Fa-f]"

@@ -26,6 +26,8 @@ from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predi
 
 PREFIX = "/v1/"
 _API = "tfs_rest"
+_VERSION_HEADER = b"x-atelier-version"
+"""Which version has answered: the bodies have no place for it."""
 _NAME = "/(?P<name>[^/:]+)"
 _CHOICE = "(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _GET_PATH = re.compile(f"/v1/models(?:{_NAME})?{_CHOICE}(?P<metadata>/metadata)?", re.IGNORECASE)
@@ -89,9 +91,10 @@ class TfsRest:
         """`:predict`, and `:classify` and `:regress` of JSON examples, whose body has been read."""
         self._json_limits.check(body)
         answer = self._predict if address.verb == "predict" else self._run_examples
-        await send_body(send, 200, await self._departures.watch(receive, answer(address, terms, body)))
+        content, version = await self._departures.watch(receive, answer(address, terms, body))
+        await send_body(send, 200, content, headers=((_VERSION_HEADER, str(version).encode()),))
 
-    async def _predict(self, address: Address, terms: Terms, body: bytes) -> bytes:
+    async def _predict(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
         request = parse_predict_body(body)
         prediction = await self._plane.predict(
             Target(address.name, address.version, address.label, request.signature_name),
@@ -99,16 +102,16 @@ class TfsRest:
             api=_API,
             terms=terms,
         )
-        return encode_outputs(prediction.outputs, request.form)
+        return encode_outputs(prediction.outputs, request.form), prediction.version
 
-    async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> bytes:
+    async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
         request = parse_examples_body(body)
         target = Target(address.name, address.version, address.label, request.signature_name)
-        if address.verb == "regress":
-            return encode_regression(values(await self._examples.run(target, REGRESS_METHOD, request.input, terms)))
-        return encode_classification(
-            *labels_and_scores(await self._examples.run(target, CLASSIFY_METHOD, request.input, terms))
-        )
+        method = REGRESS_METHOD if address.verb == "regress" else CLASSIFY_METHOD
+        prediction = await self._examples.run(target, method, request.input, terms)
+        if method == REGRESS_METHOD:
+            return encode_regression(values(prediction)), prediction.version
+        return encode_classification(*labels_and_scores(prediction)), prediction.version
 
     async def get(self, address: Address, send: Send) -> None:
         """Status or metadata of a model."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
+from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from tests.support.bundles import damage, write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
@@ -251,3 +254,45 @@ async def test_labels_move_and_roll_back_under_load_without_a_failed_request(tmp
                 assert admin.roll_back(label="stable").status_code == 200
                 await tally.seen(version, times=tally.answers[version] + 50)
         assert tally.failures == []
+
+
+async def test_of_many_changes_at_once_none_is_lost_and_one_comes_last(tmp_path: Path) -> None:
+    with administered(tmp_path, 3) as admin:
+        assert admin.put_label("stable", 3).status_code == 200
+        headers = dict(admin.rest.headers)
+        async with httpx.AsyncClient(base_url=admin.gateway.rest_url, headers=headers, timeout=60.0) as client:
+            bodies = [(f"label-{number % 5}", {"version": 3 - 2 * (number % 2), "force": True}) for number in range(20)]
+            answers = await asyncio.gather(
+                *(client.put(f"{MODEL}/labels/{label}", json=body) for label, body in bodies)
+            )
+        assert {answer.status_code for answer in answers} == {200}
+        done = admin.rest.get(f"{MODEL}/changes").json()["changes"]
+        assert [one["number"] for one in done] == list(range(len(done), 0, -1))
+        last = {one["label"]: one["after"] for one in reversed(done)}
+        assert last == json.loads((admin.folder / "labels.json").read_text())
+        assert len(last) == 6
+
+
+def test_who_expects_what_was_there_before_somebody_else_came_is_refused(tmp_path: Path) -> None:
+    with administered(tmp_path, 3) as admin:
+        first = admin.put_label("stable", 3, expected=1, by="anne")
+        second = admin.put_label("stable", 2, expected=1, late=True, by="bert")
+        assert (first.status_code, second.status_code) == (200, 409)
+        assert second.json()["error"] == "label stable: expected it to name version 1, it names version 3"
+
+
+def test_labels_of_a_reload_win_and_are_not_moved_here(tmp_path: Path) -> None:
+    with administered(tmp_path, 3) as admin:
+        request = model_management_pb2.ReloadConfigRequest()
+        one = request.config.model_config_list.config.add()
+        one.name, one.base_path, one.model_platform = "brightness", str(admin.folder), "tensorflow"
+        one.version_labels["stable"] = 3
+        with grpc.insecure_channel(admin.gateway.grpc_address) as channel:
+            model_service_pb2_grpc.ModelServiceStub(channel).HandleReloadConfigRequest(request, timeout=60.0)
+        wait_until(lambda: admin.model()["labels"]["stable"] == {"version": 3, "answers": 3, "configured": True})
+        for refused in (admin.put_label("stable", 1), admin.rest.delete(f"{MODEL}/labels/stable")):
+            assert refused.status_code == 409
+            assert refused.json()["error"] == (
+                "label stable of brightness is set to version 3 in its configuration, which wins: change it there"
+            )
+        assert admin.put_label("canary", 3).status_code == 200

@@ -18,6 +18,7 @@ from tritonclient.grpc import InferenceServerClient, InferInput
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import file_of, gradient
+from tests.support.onnx_models import write_two_input_model
 from tests.support.tfs import predict_request
 from tests.support.waiting import wait_until
 
@@ -92,7 +93,19 @@ def by_image(gateway: RunningGateway) -> int:
     return int(answer.json()["model_spec"]["version"])
 
 
-@pytest.mark.parametrize("ask", [by_tfs_grpc, by_tfs_classify, served, by_oip_grpc, by_image])
+def by_tfs_rest(gateway: RunningGateway) -> int:
+    answer = gateway.rest.post(f"{MODEL}:predict", json={"instances": PIXELS.tolist()})
+    return int(answer.headers["x-atelier-version"])
+
+
+def by_tfs_rest_examples(gateway: RunningGateway) -> int:
+    body = {"signature_name": "classify", "examples": [{"pixels": PIXELS.ravel().tolist()}]}
+    return int(gateway.rest.post(f"{MODEL}:classify", json=body).headers["x-atelier-version"])
+
+
+@pytest.mark.parametrize(
+    "ask", [by_tfs_grpc, by_tfs_classify, by_tfs_rest, by_tfs_rest_examples, served, by_oip_grpc, by_image]
+)
 def test_weights_hold_exactly_by_every_protocol(ask: Any, split_gateway: RunningGateway) -> None:
     assert Counter(ask(split_gateway) for _ in range(8)) == {1: 6, 2: 2}
 
@@ -137,3 +150,67 @@ def test_a_moved_label_is_followed_without_anybody_being_told(tmp_path: Path) ->
         assert served(gateway) == 1
         write(folder / "labels.json", {"stable": 3})
         wait_until(lambda: served(gateway) == 3)
+
+
+def answers(gateway: RunningGateway, requests: int) -> list[Any]:
+    return [infer(gateway.rest)["outputs"] for _ in range(requests)]
+
+
+def test_a_shadow_is_counted_and_changes_no_answer(tmp_path: Path) -> None:
+    folder = publish(tmp_path, 3)
+    write(folder / "labels.json", {"stable": 1, "canary": 2})
+    write(folder / "traffic.json", {"traffic": {"stable": 1}})
+    with running_gateway(tmp_path) as gateway:
+        before = answers(gateway, 20)
+        write(
+            folder / "traffic.json",
+            {"traffic": {"stable": 1}, "shadow": {"target": "canary", "share": 0.5, "max_busy": 1.0}},
+        )
+
+        def counted(outcome: str) -> float:
+            pair = 'model_name="brightness"'
+            lines = gateway.rest.get("/metrics").text.splitlines()
+            found = [line for line in lines if line.startswith("atelier_shadow_requests_total") and outcome in line]
+            return sum(float(line.split()[-1]) for line in found if pair in line)
+
+        def compared_something() -> bool:
+            assert answers(gateway, 20) == before
+            return counted("compared") >= 20
+
+        wait_until(compared_something)
+        assert counted("failed") == 0
+        metrics = gateway.rest.get("/metrics").text
+        assert (
+            'atelier_shadow_rows_total{model_name="brightness",primary_version="1",verdict="agreed",version="2"}'
+            in metrics
+        )
+        assert 'atelier_requests_total{api="oip_rest",model_name="brightness",outcome="ok"}' in metrics
+        write(folder / "labels.json", {"stable": 1, "canary": 9})
+        wait_until(lambda: answers(gateway, 5) == before[:5])
+
+
+def test_a_shadow_that_cannot_take_the_inputs_fails_by_itself(tmp_path: Path) -> None:
+    folder = publish(tmp_path, 1)
+    write_two_input_model(folder / "2")
+    write(folder / "traffic.json", {"traffic": {"1": 1}, "shadow": {"target": "2", "max_busy": 1.0}})
+    with running_gateway(tmp_path) as gateway:
+        assert {one["data"][0] for outputs in answers(gateway, 10) for one in outputs}
+        labels = 'model_name="brightness",outcome="failed",primary_version="1",version="2"'
+        figure = f"atelier_shadow_requests_total{{{labels}}} 10"
+        wait_until(lambda: figure in gateway.rest.get("/metrics").text)
+
+
+def test_traffic_of_the_own_file_is_followed_and_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = tmp_path / "models"
+    folder = publish(models, 3)
+    write(folder / "labels.json", {"stable": 1, "canary": 2})
+    write(folder / "traffic.json", {"traffic": {"canary": 1}})
+    monkeypatch.chdir(tmp_path)
+    table = "[models.brightness]\ntraffic = {{stable = {}, canary = {}}}\n"
+    (tmp_path / "atelier.toml").write_text(table.format(3, 1))
+    with running_gateway(models) as gateway:
+        assert Counter(served(gateway) for _ in range(8)) == {1: 6, 2: 2}
+        (tmp_path / "atelier.toml").write_text(table.format(1, 1))
+        wait_until(lambda: Counter(served(gateway) for _ in range(8)) == {1: 4, 2: 4})
+        (tmp_path / "atelier.toml").unlink()
+        wait_until(lambda: Counter(served(gateway) for _ in range(8)) == {2: 8})
