@@ -15,6 +15,7 @@ from atelier.console import INTERRUPTED
 from atelier.demo import demo
 from atelier.export import export
 from atelier.inspect import inspect, verify
+from atelier.loadtest import app as loadtest
 from atelier.promote import promote, rollback
 from atelier.prune import prune
 from atelier.recipes import recipes
@@ -54,6 +55,7 @@ for command in (
     demo,
 ):
     app.command()(command)
+app.add_typer(loadtest, name="loadtest")
 
 
 def main() -> None:

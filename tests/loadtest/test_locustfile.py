@@ -5,53 +5,66 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.bundles import write_bundle
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import RunningGateway
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    models = tmp_path_factory.mktemp("models")
-    write_bundle(models / "brightness" / "1")
-    with running_gateway(models) as running:
-        yield running
-
-
-def locust(gateway: RunningGateway, model: str, *user_classes: str) -> subprocess.CompletedProcess[str]:
+def locust(gateway: RunningGateway, file: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "locust", "-f", f"loadtest/{file}", "--headless", "--json"]
     return subprocess.run(
-        [
-            *(sys.executable, "-m", "locust", "-f", "loadtest/locustfile.py", "--headless", "--json"),
-            *("-u", "4", "-r", "4", "-t", "2s", "--rows", "2", "--model", model),
-            *("--host", gateway.rest_url, "--grpc-port", gateway.grpc_address.rpartition(":")[2]),
-            *user_classes,
-        ],
+        [*command, "--host", gateway.rest_url, *options],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=120.0,
         check=False,
     )
 
 
 @pytest.mark.parametrize(("user", "method"), [("RestUser", "POST"), ("GrpcUser", "gRPC")])
-def test_each_user_asks_and_is_content_with_the_answers(gateway: RunningGateway, user: str, method: str) -> None:
-    ended = locust(gateway, "brightness", user)
+def test_each_user_asks_in_every_way_and_is_content_with_the_answers(
+    gateway: RunningGateway, user: str, method: str
+) -> None:
+    ended = locust(
+        gateway, "locustfile.py", "-u", "8", "-r", "8", "-t", "2s", "--model", "digits", "--data", "random", user
+    )
     assert ended.returncode == 0, ended.stderr
-    (figures,) = json.loads(ended.stdout)
-    assert figures["method"] == method
-    assert figures["num_requests"] > 4
-    assert figures["num_failures"] == 0
+    figures = {one["name"]: one for one in json.loads(ended.stdout)}
+    api = user[:4].lower()
+    assert f"{api}-predict" in figures
+    assert figures.keys() <= {f"{api}-predict", f"{api}-predict × 16", f"{api}-image", f"{api}-oip"}
+    assert {one["method"] for one in figures.values()} == {method}
+    assert sum(one["num_failures"] for one in figures.values()) == 0
 
 
-def test_a_model_that_is_not_served_ends_the_run_at_once_with_the_reason(gateway: RunningGateway) -> None:
-    ended = locust(gateway, "other")
+def test_tags_choose_what_is_asked(gateway: RunningGateway) -> None:
+    ended = locust(
+        gateway, "locustfile.py", "-u", "2", "-r", "2", "-t", "2s", "--model", "digits", "--tags", "batch", "oip",
+        "--batch-rows", "3", "--data", "random",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    names = {one["name"].partition("-")[2] for one in json.loads(ended.stdout)}
+    assert names <= {"predict × 3", "oip"}
+    assert names
+
+
+def test_wrong_answers_are_failures(gateway: RunningGateway) -> None:
+    ended = locust(
+        gateway, "locustfile.py", "-u", "1", "-t", "2s", "--model", "doubled", "--tags", "single", "--data", "random"
+    )
+    assert ended.returncode == 1
+    figures = json.loads(ended.stdout)
+    assert all(one["num_failures"] == one["num_requests"] > 0 for one in figures)
+
+
+@pytest.mark.parametrize("file", ["locustfile.py", "open_loop.py"])
+def test_a_model_that_is_not_served_ends_the_run_at_once_with_the_reason(gateway: RunningGateway, file: str) -> None:
+    ended = locust(gateway, file, "--model", "other")
     assert ended.returncode == 2
     assert "/v1/models/other/metadata answers 404" in ended.stderr
     assert "Traceback" not in ended.stderr
