@@ -74,7 +74,7 @@ def random_images(spec: TensorSpec, seed: int) -> Images:
     shape = (MAX_IMAGES, *(size or 1 for size in spec.shape[1:]))
     generator = np.random.default_rng(seed)
     dtype = spec.element.numpy
-    if dtype.kind == "f":
+    if spec.element.kind == "f":
         return Images("random numbers", generator.random(shape).astype(dtype), None, None)
     pixels = generator.integers(0, 2 if dtype.kind == "b" else 128 if dtype == np.int8 else 256, shape).astype(dtype)
     files = tuple(_png(one) for one in pixels) if _is_image(spec) else None
