@@ -7,7 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from export.errors import ExportError, WrongUseError
-from serving.version_labels import VERSION_LABELS, read_version_labels
+from serving.traffic.changes import ways_back
+from serving.traffic.files import TRAFFIC, read_stored
+from serving.version_labels import VERSION_LABELS
 
 MODELS_CONFIG = "models.config"
 """TensorFlow Serving's list of models, in the repository's root."""
@@ -25,14 +27,18 @@ def needed_versions(model_dir: Path, versions: Collection[int], model_config_fil
         model_config_files: configurations of TensorFlow Serving that lie elsewhere.
 
     Raises:
-        BundleError: the file of labels holds something else.
+        BundleError: a file of labels, traffic or their changes holds something else.
         ExportError: a configuration cannot be understood; what it protects is unknown then.
         WrongUseError: one of `model_config_files` is not there.
     """
     reasons: dict[int, tuple[str, ...]] = {}
     beside = model_dir.parent / MODELS_CONFIG
+    stored = read_stored(model_dir)
+    targets = stored.traffic.targets if stored.traffic is not None else frozenset()
     found = [
-        *((version, f"label {label} in {VERSION_LABELS}") for label, version in read_version_labels(model_dir).items()),
+        *((version, f"label {label} in {VERSION_LABELS}") for label, version in stored.labels.items()),
+        *((version, f"label {label} rolls back to it") for label, version in ways_back(stored).items()),
+        *((int(target), f"named in {TRAFFIC}") for target in targets if target.isdigit()),
         *_configured(beside, model_dir, versions, must_exist=False),
         *(need for file in model_config_files for need in _configured(file, model_dir, versions, must_exist=True)),
     ]

@@ -195,9 +195,9 @@ class Manager:
             ModelNotFoundError: no version of the model is available.
         """
         model = self._models.get(name)
-        if model is None or model.split is None:
+        if model is None or model.current is None:
             return self.resolve(name)
-        return model.split.pick(headers)
+        return model.current if model.split is None else model.split.pick(headers)
 
     def model(self, name: str) -> Model:
         """All that is known of a model, to be looked at.

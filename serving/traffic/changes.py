@@ -7,7 +7,7 @@ something else is changed.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -112,12 +112,24 @@ def roll_back(stored: Stored, label: str | None, author: Author, *, expected: in
     if label is not None:
         _check_expected(stored, label, expected)
     stored = _with_edits(stored, author)
-    undone = {change.undoes for change in stored.changes}
-    for change in reversed(stored.changes):
-        in_force = change.action != "rollback" and change.number not in undone
-        if in_force and label in {None, change.label}:
+    for change in _in_force(stored):
+        if label in {None, change.label}:
             return _changed(stored, "rollback", change.label, change.before, author, undoes=change.number)
     raise ConflictError(f"{f'label {label}' if label else 'labels and traffic'}: no change is on record to take back")
+
+
+def ways_back(stored: Stored) -> Mapping[str, int]:
+    """The version that each label would be rolled back to, where there is one."""
+    found: dict[str | None, Value] = {}
+    for change in _in_force(stored):
+        found.setdefault(change.label, change.before)
+    return {label: version for label, version in found.items() if label is not None and isinstance(version, int)}
+
+
+def _in_force(stored: Stored) -> Iterator[Change]:
+    """Changes that were not taken back, the newest first."""
+    undone = {change.undoes for change in stored.changes}
+    return (one for one in reversed(stored.changes) if one.action != "rollback" and one.number not in undone)
 
 
 def _check_expected(stored: Stored, label: str, expected: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
@@ -12,10 +13,10 @@ from serving.batching.terms import NO_HEADERS
 TargetT = TypeVar("TargetT")
 
 
-_HASH_BYTES = 8
-_UNIFORM_BITS = 52
-"""As many as leave a float64 room for a half: a number between 0 and 1, and neither of them."""
-_SPARE_BITS = 8 * _HASH_BYTES - _UNIFORM_BITS
+_ALL_BITS = 2**64 - 1
+_SPARE_BITS = 12
+"""52 bits leave a float64 room for a half."""
+_STEP = 2.0**-52
 
 
 def turns(weights: Mapping[str, int]) -> tuple[str, ...]:
@@ -44,13 +45,28 @@ def of_key(key: bytes, weights: Mapping[str, int]) -> str:
     When one target's weight rises, keys only move to it, and when it falls or the target goes, only away from it
     (weighted rendezvous hashing: https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash).
     """
-    return max((name for name, weight in weights.items() if weight), key=lambda name: _score(key, name, weights[name]))
+    hashed = _hash(key)
+    chosen, highest = "", -1.0
+    for name, weight in weights.items():
+        if weight and (score := -weight / math.log(_uniform(hashed ^ _salt(name)))) > highest:
+            chosen, highest = name, score
+    return chosen
 
 
-def _score(key: bytes, name: str, weight: int) -> float:
-    digest = hashlib.blake2b(key, digest_size=_HASH_BYTES, key=hashlib.blake2b(name.encode()).digest()).digest()
-    uniform = ((int.from_bytes(digest, "big") >> _SPARE_BITS) + 0.5) / 2**_UNIFORM_BITS
-    return -weight / math.log(uniform)
+def _uniform(number: int) -> float:
+    """A number between 0 and 1, and neither of them, by the last steps of SplitMix64 (https://prng.di.unimi.it)."""
+    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _ALL_BITS
+    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _ALL_BITS
+    return (((number ^ (number >> 31)) >> _SPARE_BITS) + 0.5) * _STEP
+
+
+def _hash(key: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
+
+
+@functools.lru_cache(maxsize=256)
+def _salt(name: str) -> int:
+    return _hash(name.encode())
 
 
 class Split(Generic[TargetT]):

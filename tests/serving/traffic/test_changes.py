@@ -16,6 +16,7 @@ from serving.traffic.changes import (
     roll_back,
     set_label,
     set_traffic,
+    ways_back,
 )
 from serving.traffic.settings import TrafficSettings
 
@@ -140,3 +141,9 @@ def test_the_record_is_bounded() -> None:
     now = moved(stored(), [("stable", 1 + number % 2) for number in range(MAX_CHANGES + 20)])
     assert len(now.changes) == MAX_CHANGES
     assert now.changes[-1].number == MAX_CHANGES + 20
+
+
+def test_the_way_back_of_a_label_is_what_rolling_it_back_leads_to() -> None:
+    now = moved(stored(stable=3), [("stable", 4), ("canary", 5), (None, 1), ("stable", 6)])
+    assert ways_back(now) == {"stable": 4}
+    assert ways_back(roll_back(now, "stable", ANNE)) == {"stable": 3}
