@@ -46,8 +46,6 @@ def test_every_container_that_serves_is_probed(manifests: tuple[Manifest, ...]) 
         for where, container in pod.serving_containers():
             if where in WITHOUT_PORTS:
                 assert "ports" not in container
-            elif container["name"] == "models-sync":
-                assert "startupProbe" in container, where
             else:
                 assert {"readinessProbe", "livenessProbe"} <= container.keys(), where
 
