@@ -16,6 +16,8 @@ from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
 from serving.wire.atelier_onnx_pb2 import Model
 
 _DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}
+_WIDE_INTEGERS = {dtype.name: dtype for dtype in (np.dtype(np.int64), np.dtype(np.uint64))}
+"""numpy has two types of these; ONNX Runtime gives those of C's `long long`, whose scalars orjson does not know."""
 
 
 class OnnxBackend:
@@ -28,6 +30,7 @@ class OnnxBackend:
         self._output_names = [spec.name for spec in signature.outputs]
         dtypes = {spec.dtype for spec in (*signature.inputs, *signature.outputs)}
         self._has_strings = "string" in dtypes
+        self._has_wide_integers = any(spec.dtype in _WIDE_INTEGERS for spec in signature.outputs)
         self._run = run_with_bfloat16 if "bfloat16" in dtypes else onnxruntime.InferenceSession.run
         self.signatures: Mapping[str, Signature] = {DEFAULT_SIGNATURE: signature}
 
@@ -66,6 +69,8 @@ class OnnxBackend:
             raise InferenceError(f"ONNX Runtime failed: {_first_line(error)}") from error
         if self._has_strings:
             outputs = [_to_bytes(array) for array in outputs]
+        if self._has_wide_integers:
+            outputs = [array.view(_WIDE_INTEGERS.get(array.dtype.name, array.dtype)) for array in outputs]
         return dict(zip(self._output_names, outputs, strict=True))
 
     def close(self) -> None:

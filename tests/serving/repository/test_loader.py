@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from onnx import TensorProto
+from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
 from serving.repository.loader import Loaded, LoadOptions, load_version
 from serving.signatures import DEFAULT_SIGNATURE
+from serving.wire.warm_up_file import WARM_UP_FILE
 from tests.support.bundles import damage, write_bundle
+from tests.support.foreign_models import write_echo, write_unbatched
 from tests.support.onnx_models import (
     LABELS,
     expected_scores,
@@ -116,3 +120,48 @@ def test_a_model_that_cannot_run_is_found_in_its_warm_up(tmp_path: Path) -> None
     text = refusal(write_gather_model(tmp_path / "1", first_row=10, rows=2))
     assert text.startswith("the model fails in its warm-up: ONNX Runtime failed: ")
     assert "out of data bounds" in text
+
+
+def test_the_requests_of_a_versions_own_warm_up_file_are_run(tmp_path: Path) -> None:
+    folder = write_gather_model(tmp_path / "1", first_row=0, rows=2)
+    write_warm_up(folder, np.int64([0, 1]))
+    assert load(folder).backend.signatures.keys() == {DEFAULT_SIGNATURE}
+
+    write_warm_up(folder, np.int64([7]))
+    text = refusal(folder)
+    assert text.startswith("the model fails in its warm-up: ONNX Runtime failed: ")
+    assert "out of data bounds" in text
+
+
+def write_warm_up(version_dir: Path, indices: np.ndarray) -> None:
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.inputs["i"].CopyFrom(tf.make_tensor_proto(indices))
+    path = version_dir / WARM_UP_FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as file:
+        file.write(log.SerializeToString())
+
+
+def test_a_saved_model_without_a_manifest_is_a_version_of_the_tensorflow_back_end(tmp_path: Path) -> None:
+    folder = write_echo(tmp_path / "1")
+    (folder / "assets").mkdir(exist_ok=True)
+    (folder / "assets" / "labels.txt").write_text("a\nb\n")
+    loaded = load_version(folder, ModelConfig(base_path="/", backend="tensorflow"), LoadOptions((1,)))
+
+    assert (loaded.labels, loaded.image, loaded.task) == (("a", "b"), None, None)
+    assert loaded.backend.platform == "tensorflow_savedmodel"
+    text = np.array([b"AB"], dtype=object)
+    assert loaded.backend.run(DEFAULT_SIGNATURE, {"text": text})["lower"].tolist() == [b"ab"]
+
+
+def test_a_model_that_takes_no_zeros_is_not_warmed_up_with_them(tmp_path: Path) -> None:
+    folder = write_unbatched(tmp_path / "1")
+    loaded = load_version(folder, ModelConfig(base_path="/", backend="tensorflow"), LoadOptions((1,)))
+    assert loaded.costs["three"].predict_s(1) == math.inf
+
+
+def test_the_precision_is_the_models_own(tmp_path: Path) -> None:
+    folder = write_brightness_model(tmp_path / "1")
+    config = ModelConfig(base_path="/", precision="int8")
+    with pytest.raises(BundleError, match=r"expects model\.int8\.onnx, the version has model\.onnx only"):
+        load_version(folder, config, LoadOptions((1,)))
