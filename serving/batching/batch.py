@@ -10,16 +10,15 @@ from serving.batching.entry import Arrays, Entry
 from serving.errors import InferenceError, ServingError
 
 
-def join(inputs: Sequence[Arrays], rows: int) -> Arrays:
-    """All requests' rows in their order, and the first row again until there are `rows`: one that the model takes."""
-    missing = rows - sum([_rows_of(part) for part in inputs])
-    if len(inputs) == 1 and not missing:
+def join(inputs: Sequence[Arrays], padding_rows: int) -> Arrays:
+    """All requests' rows in their order, and `padding_rows` times the first row again: one that the model takes."""
+    if len(inputs) == 1 and not padding_rows:
         return inputs[0]
     joined = {}
     for name, first in inputs[0].items():
         arrays = [part[name] for part in inputs]
-        if missing:
-            arrays.append(np.broadcast_to(first[:1], (missing, *first.shape[1:])))
+        if padding_rows:
+            arrays.append(np.broadcast_to(first[:1], (padding_rows, *first.shape[1:])))
         joined[name] = np.concatenate(arrays)
     return joined
 
@@ -32,14 +31,9 @@ def check_rows(outputs: Arrays, rows: int) -> ServingError | None:
     return None
 
 
-def hand_out(batch: Sequence[Entry], outputs: dict[str, np.ndarray], rows: int) -> None:
-    """Answers each request with its own rows; those after the batch's `rows` were padding."""
+def hand_out(batch: Sequence[Entry], outputs: dict[str, np.ndarray]) -> None:
+    """Answers each request with its own rows; those after the last request's were padding."""
     start = 0
-    if len(batch) == 1:
-        if _rows_of(outputs) > rows:
-            outputs = {name: array[:rows] for name, array in outputs.items()}
-        batch[0].resolve(outputs)
-        return
     if len(outputs) == 1:
         ((name, array),) = outputs.items()
         for entry in batch:
@@ -51,7 +45,3 @@ def hand_out(batch: Sequence[Entry], outputs: dict[str, np.ndarray], rows: int) 
         part = slice(start, start + entry.rows)
         entry.resolve({name: array[part] for name, array in outputs.items()})
         start = part.stop
-
-
-def _rows_of(outputs: Arrays) -> int:
-    return next((len(array) for array in outputs.values()), 0)

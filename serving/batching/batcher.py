@@ -177,12 +177,13 @@ class Batcher:
         if not batch:
             return
         rows = sum([entry.rows for entry in batch])
-        run_rows = padded(rows, self._settings.allowed_batch_sizes)
+        allowed = self._settings.allowed_batch_sizes
+        run_rows = padded(rows, allowed) if allowed else rows
         waited_s = self._loop.time() - batch[0].queued_at
         started_at = self._clock()
         inputs = [entry.inputs for entry in batch]
         if self._runner.is_short(run_rows, self._settings.inline_limit_us):
-            self._finish(batch, rows, waited_s, started_at, self._runner.run_here(inputs, run_rows))
+            self._finish(batch, rows, waited_s, started_at, self._runner.run_here(inputs, run_rows, run_rows - rows))
             return
         ends_at = started_at + self._pace.run_s(rows)
         self._running.append(ends_at)
@@ -191,7 +192,7 @@ class Batcher:
             self._running.remove(ends_at)
             self._finish(batch, rows, waited_s, started_at, outcome)
 
-        self._runner.start(inputs, run_rows, _last_deadline(batch), done)
+        self._runner.start(inputs, run_rows, run_rows - rows, _last_deadline(batch), done)
         self._schedule()
 
     def _finish(self, batch: Sequence[Entry], rows: int, waited_s: float, started_at: float, outcome: Outcome) -> None:
@@ -201,7 +202,7 @@ class Batcher:
         if error is None:
             took_s = self._pace.ended(rows, started_at, self._clock(), more_wait=self._queue.rows > 0)
             self._size_limit.observe(rows, took_s)
-            hand_out(batch, outcome.outputs, rows)
+            hand_out(batch, outcome.outputs)
         elif isinstance(error, InvalidInputError) and len(batch) > 1:
             # The model refused somebody's input. Each request runs alone then, so that only the culprit is refused.
             self._queue.push_alone([entry for entry in batch if not entry.answer.done()])

@@ -21,9 +21,9 @@ class Pace:
         """Takes a batch into account; returns the seconds that it held others up."""
         run_s = ended_at - started_at
         turn_s = run_s if self._last_end is None else ended_at - self._last_end
+        self._last_end = ended_at if more_wait else None
         self._runs.observe(rows, run_s)
         self._turns.observe(rows, turn_s)
-        self._last_end = ended_at if more_wait else None
         return max(run_s, turn_s)
 
     def run_s(self, rows: int) -> float:

@@ -35,6 +35,7 @@ class _Class:
     def __init__(self) -> None:
         self.rows = 0
         self._now = 0
+        self._latest = 0
         self._arrivals = 0
         self._flows: dict[str, _Flow] = {}
         self._heap: list[tuple[int, int, _Flow]] = []
@@ -64,8 +65,9 @@ class _Class:
             flow.clock = max(flow.clock, self._now)
             heapq.heappush(self._heap, (flow.clock, self._arrivals, flow))
         flow.entries.append(entry)
-        flow.rows += entry.rows
-        self.rows += entry.rows
+        rows = entry.rows
+        flow.rows += rows
+        self.rows += rows
         entry.flow = flow
 
     def head(self) -> Entry | None:
@@ -77,19 +79,17 @@ class _Class:
                     return entries[0]
                 entries.popleft()
             heapq.heappop(self._heap)
-        if self._flows:  # nobody stands in line, so nobody is ahead of anybody
-            self._flows = {}
-            self._now = 0
+        self._now = self._latest  # nobody stands in line, so nobody is ahead of anybody
         return None
 
     def take(self, batch: list[Entry], room: int, most: int) -> int:
         """Moves up to `most` entries into the batch, as far as they fit and share its key; returns their rows."""
+        heap = self._heap
         taken = 0
-        while most and (entry := self.head()) is not None:
-            self._now, _, flow = self._heap[0]
+        while most and heap:
+            flow = heap[0][2]
             entries = flow.entries
-            # A client that stands alone in line keeps its turn.
-            until = most if len(self._heap) == 1 else 1
+            until = most if len(heap) == 1 else 1  # a client that stands alone in line keeps its turn
             rows = 0
             while until and entries:
                 entry = entries[0]
@@ -99,6 +99,7 @@ class _Class:
                         break
                     entry.waiting = False
                     batch.append(entry)
+                    self._now = flow.clock + rows
                     rows += entry.rows
                     until -= 1
                     most -= 1
@@ -107,11 +108,14 @@ class _Class:
             flow.rows -= rows
             room -= rows
             taken += rows
+            self._latest = max(self._latest, flow.clock)
             if entries:
                 self._arrivals += 1
-                heapq.heapreplace(self._heap, (flow.clock, self._arrivals, flow))
+                heapq.heapreplace(heap, (flow.clock, self._arrivals, flow))
             else:
-                heapq.heappop(self._heap)
+                heapq.heappop(heap)
+        if not heap:
+            self._now = self._latest
         self.rows -= taken
         return taken
 
@@ -134,16 +138,20 @@ class FairQueue:
 
     def push(self, entry: Entry) -> None:
         """The entry waits from now on."""
-        self._class(entry.terms.priority).push(entry)
-        self._count(entry)
+        entry.waiting = True
+        self.rows += entry.rows
+        self.size_bytes += entry.size_bytes
+        (self._low if entry.terms.priority is Priority.LOW else self._high).push(entry)
 
     def push_alone(self, entries: Sequence[Entry]) -> None:
         """These run next, each in a batch of its own."""
         for entry in entries:
             entry.key = entry  # like nobody else's
             entry.flow = None
+            entry.waiting = True
+            self.rows += entry.rows
+            self.size_bytes += entry.size_bytes
             self._alone.append(entry)
-            self._count(entry)
 
     def leave(self, entry: Entry) -> None:
         """The entry waits no more, because it runs or because nobody waits for it."""
@@ -173,13 +181,14 @@ class FairQueue:
                 return [entry]
         batch: list[Entry] = []
         rows = 0
-        while (turn := self._turn()) is not None:
-            taken = turn.take(batch, max_rows - rows, 1 if self._low.rows else max_rows)
+        while self._low.rows and (turn := self._turn()) is not None:
+            taken = turn.take(batch, max_rows - rows, 1)
             if not taken:
                 break
             rows += taken
-            if self._low.rows or turn is self._low:
-                self._settle(turn, taken)
+            self._settle(turn, taken)
+        else:
+            rows += self._high.take(batch, max_rows - rows, max_rows)
         self.rows -= rows
         self.size_bytes -= sum([entry.size_bytes for entry in batch])
         return batch
@@ -248,8 +257,3 @@ class FairQueue:
             self._owed_to_low = max(0.0, self._owed_to_low - rows)
         else:
             self._owed_to_low += rows * self._low_rows_for_each_high
-
-    def _count(self, entry: Entry) -> None:
-        entry.waiting = True
-        self.rows += entry.rows
-        self.size_bytes += entry.size_bytes

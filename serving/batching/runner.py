@@ -65,20 +65,27 @@ class Runner:
         """Whether the event loop may wait for a run of that size."""
         return not self._is_awaited and self._cost.predict_s(rows) < inline_limit_us / 1e6
 
-    def run_here(self, inputs: Sequence[Arrays], rows: int) -> Outcome:
+    def run_here(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
         """Runs a batch on the event loop; `rows` counts its padding too."""
-        return self._learn(self._run_blocking(inputs, rows), rows)
+        return self._learn(self._run_blocking(inputs, rows, padding_rows), rows)
 
     def start(
-        self, inputs: Sequence[Arrays], rows: int, deadline: float | None, done: Callable[[Outcome], None]
+        self,
+        inputs: Sequence[Arrays],
+        rows: int,
+        padding_rows: int,
+        deadline: float | None,
+        done: Callable[[Outcome], None],
     ) -> None:
         """Has a batch run elsewhere; `done` is called on the event loop."""
         if self._is_awaited:
-            work: asyncio.Future[Outcome] = self._loop.create_task(self._run_awaited(inputs, rows, deadline))
+            work: asyncio.Future[Outcome] = self._loop.create_task(
+                self._run_awaited(inputs, rows, padding_rows, deadline)
+            )
             self._working.add(work)
         else:
             try:
-                work = self._loop.run_in_executor(self._executor, self._run_blocking, inputs, rows)
+                work = self._loop.run_in_executor(self._executor, self._run_blocking, inputs, rows, padding_rows)
             except RuntimeError:  # the executor is shut down
                 done(_STOPPING)
                 return
@@ -94,24 +101,26 @@ class Runner:
             self._cost.observe(rows, outcome.cpu_s)
         return outcome
 
-    def _run_blocking(self, inputs: Sequence[Arrays], rows: int) -> Outcome:
+    def _run_blocking(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
         # perf_counter, because uvloop's time() stands still between two turns of the loop.
         started_at, cpu_started_at = time.perf_counter(), time.thread_time()
         outputs: dict[str, np.ndarray] = {}
         failure: ServingError | None = None
         try:
-            outputs = cast("BlockingRun", self._run)(join(inputs, rows))
+            outputs = cast("BlockingRun", self._run)(join(inputs, padding_rows))
             failure = check_rows(outputs, rows)
         except Exception as error:  # noqa: BLE001 -- see _failure_of
             failure = _failure_of(error)
         return Outcome(outputs, failure, time.perf_counter() - started_at, time.thread_time() - cpu_started_at)
 
-    async def _run_awaited(self, inputs: Sequence[Arrays], rows: int, deadline: float | None) -> Outcome:
+    async def _run_awaited(
+        self, inputs: Sequence[Arrays], rows: int, padding_rows: int, deadline: float | None
+    ) -> Outcome:
         started_at = time.perf_counter()
         outputs: dict[str, np.ndarray] = {}
         failure: ServingError | None = None
         try:
-            outputs = await cast("AwaitedRun", self._run)(join(inputs, rows), deadline)
+            outputs = await cast("AwaitedRun", self._run)(join(inputs, padding_rows), deadline)
             failure = check_rows(outputs, rows)
         except Exception as error:  # noqa: BLE001 -- see _failure_of
             failure = _failure_of(error)
