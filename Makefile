@@ -81,8 +81,13 @@ k8s-e2e: $(VENV)/.dev ## deploy, ask, publish, roll, break and scale on the clus
 soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
 	$(PY) -m pytest -m soak $(ARGS)
 
-fuzz: $(VENV)/.dev ## minutes of made-up requests: no crash, no undocumented answer
+FUZZ_SECONDS ?= 300
+fuzz: $(VENV)/.dev ## 10 minutes of made-up requests for each protocol: no crash, no hang, no internal error
 	$(PY) -m pytest -m fuzz $(ARGS)
+	for protocol in grpc rest; do \
+	  $(PY) -m tests.fuzz.coverage_guided $$protocol --seconds $(FUZZ_SECONDS); \
+	  $(PY) -m tests.fuzz.structures $$protocol --seconds $(FUZZ_SECONDS); \
+	done
 
 bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request beside TensorFlow's own messages
 	$(PY) -m benchmarks.codec

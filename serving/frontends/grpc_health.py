@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from serving.batching.terms import Terms
 from serving.errors import InvalidInputError, ModelNotFoundError, UnavailableError
-from serving.frontends.grpc_streams import StreamHandler
+from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.health import Health
 from serving.repository.manager import Manager
@@ -33,7 +33,7 @@ class GrpcHealth:
         self.methods: Mapping[str, Handler] = MappingProxyType(
             {f"/{SERVICE}/Check": self.check, f"/{SERVICE}/List": self.list}
         )
-        self.streams: Mapping[str, StreamHandler] = MappingProxyType({f"/{SERVICE}/Watch": self.watch})
+        self.streams: Mapping[str, Stream] = MappingProxyType({f"/{SERVICE}/Watch": Stream(self.watch, takes_one=True)})
 
     async def check(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
         """`Health.Check`: one status, now.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from google.protobuf.message import DecodeError
 
@@ -26,13 +26,19 @@ log = logging.getLogger("atelier.grpc")
 StreamHandler = Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
 """Takes the client's messages as they come, gives the answers."""
 
+
+class Stream(NamedTuple):
+    """A streaming method; where it `takes_one` message, a client that sends more is refused, not kept waiting."""
+
+    handle: StreamHandler
+    takes_one: bool = False
+
+
 _MAX_WAITING_MESSAGES = 16
 _LOOK_FOR_DISCONNECT_S = 0.25
 
 
-async def serve_stream(
-    scope: Scope, receive: Receive, send: Send, handle: StreamHandler, max_message_bytes: int
-) -> None:
+async def serve_stream(scope: Scope, receive: Receive, send: Send, stream: Stream, max_message_bytes: int) -> None:
     """Answers one streaming call until the handler ends, the client leaves or its deadline passes."""
     incoming: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_MESSAGES)
     answer = _Answer(send)
@@ -41,8 +47,10 @@ async def serve_stream(
         deadline = loop_time() + parse_timeout(timeout) if timeout else None
         encoding = header_of(scope, b"grpc-encoding")
         async with _deadline(deadline):
-            reading = asyncio.ensure_future(_read(receive, incoming, encoding, max_message_bytes))
-            answering = asyncio.ensure_future(answer.send_all(handle(_messages(incoming))))
+            reading = asyncio.ensure_future(
+                _read(receive, incoming, encoding, max_message_bytes, takes_one=stream.takes_one)
+            )
+            answering = asyncio.ensure_future(answer.send_all(stream.handle(_messages(incoming))))
             try:
                 # Reading ends by an error only: a client that left, or that sent what is no message.
                 await asyncio.wait({reading, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -98,21 +106,26 @@ class _Answer:
         await self._send({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
 
 
-async def _read(receive: Receive, incoming: asyncio.Queue[bytes | None], encoding: str, max_bytes: int) -> NoReturn:
+async def _read(
+    receive: Receive, incoming: asyncio.Queue[bytes | None], encoding: str, max_bytes: int, *, takes_one: bool
+) -> NoReturn:
     """Passes messages on, then stays to see whether the client leaves."""
     splitter = FrameSplitter(max_bytes)
-    more = True
+    more, count = True, 0
     while more:
         event = await asyncio.shield(receive())  # pyvoy logs an error where it answers nobody any more
         if event["type"] == "http.disconnect":
             raise ClientGoneError
         for frame in splitter.feed(event.get("body", b"")):
+            count += 1
+            if takes_one and count > 1:
+                raise InvalidInputError("expected one message, received more")
             await incoming.put(decode_message(frame, encoding, max_bytes))
         more = event.get("more_body", False)
     splitter.close()
     await incoming.put(None)
     while True:  # pyvoy gives an empty event at once, not the next one when there is one, until the client is gone
-        if (await receive())["type"] == "http.disconnect":
+        if (await asyncio.shield(receive()))["type"] == "http.disconnect":
             raise ClientGoneError
         await asyncio.sleep(_LOOK_FOR_DISCONNECT_S)
 

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from serving.batching.terms import Terms
 from serving.errors import InvalidInputError, ModelNotFoundError
-from serving.frontends.grpc_streams import StreamHandler
+from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_stream import InferStream
@@ -67,8 +67,8 @@ class OipGrpc:
                 f"/{SERVICE}/RepositoryIndex": _method(self._repository_index),
             }
         )
-        self.streams: Mapping[str, StreamHandler] = MappingProxyType(
-            {f"/{SERVICE}/ModelStreamInfer": InferStream(self.model_infer)}
+        self.streams: Mapping[str, Stream] = MappingProxyType(
+            {f"/{SERVICE}/ModelStreamInfer": Stream(InferStream(self.model_infer))}
         )
 
     async def model_infer(self, message: bytes, terms: Terms) -> bytes:

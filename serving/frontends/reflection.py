@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 
-from serving.frontends.grpc_streams import StreamHandler
+from serving.frontends.grpc_streams import Stream
 from serving.wire.atelier_reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from serving.wire.services import Descriptions
 
@@ -22,9 +22,9 @@ class Reflection:
 
     def __init__(self, descriptions: Descriptions) -> None:
         self._descriptions = descriptions
-        self.streams: Mapping[str, StreamHandler] = MappingProxyType(
+        self.streams: Mapping[str, Stream] = MappingProxyType(
             {
-                f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": self.answer_all
+                f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo": Stream(self.answer_all)
                 for version in ("v1", "v1alpha")
             }
         )

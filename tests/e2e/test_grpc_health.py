@@ -99,3 +99,18 @@ def list_until_error(watch: grpc.Call) -> tuple[list[int], grpc.StatusCode]:
     except grpc.RpcError as error:
         return seen, error.code()
     raise AssertionError(f"the watch ended without an error after {seen}")
+
+
+def test_a_watch_of_more_than_one_question_is_refused(gateway: RunningGateway) -> None:
+    """A client that goes on sending what nobody reads could leave without being noticed."""
+    question = health_pb2.HealthCheckRequest()
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        watch = channel.stream_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        with pytest.raises(grpc.RpcError) as refused:
+            list(watch(iter([question] * 20), timeout=30.0))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert refused.value.details() == "expected one message, received more"
