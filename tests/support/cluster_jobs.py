@@ -24,6 +24,7 @@ def load_job(name: str, *, host: str, model: str, seconds: int, users: int = 8) 
         f"--run-time={seconds}s",
         f"--host={host}",
         f"--model={model}",
+        "--data=random",
         "--exit-code-on-error=1",
         "GrpcUser",
         "RestUser",
