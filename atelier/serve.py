@@ -233,6 +233,8 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         if not first["loc"]:
             fail(first["msg"].removeprefix("Value error, "), WRONG_USE)
         setting = "_".join(str(part) for part in first["loc"])
+        if setting == "admin_token":  # never to be seen
+            fail(f"setting {setting}: {first['msg'].removeprefix('Value error, ')}", WRONG_USE)
         fail(f"setting {setting}: {first['msg']}, received {first['input']!r}", WRONG_USE)
     except ParametersFileError as error:
         fail(str(error), WRONG_USE)

@@ -187,7 +187,9 @@ def why_not(name: str, model: Model, version: int, *, late: bool) -> str | None:
         return f"there is no version {version} of {name}; there are: {there}"
     if late:
         return None
-    return f"version {version} of {name} is there, but not loaded; --wait loads it first"
+    return (
+        f"version {version} of {name} is there, but not loaded; --wait, or late in the admin API, has it loaded first"
+    )
 
 
 def _view(name: str, model: Model, samples: Iterable[Sample]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -43,6 +43,15 @@ def _split_at_commas(value: object) -> object:
 
 Location = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
 """A path, or an address in an object store."""
+
+
+def _check_token(token: SecretStr | None) -> SecretStr | None:
+    """An empty one is none."""
+    if token is None or not token.get_secret_value():
+        return None
+    if len(token) < MIN_TOKEN_CHARACTERS:
+        raise ValueError(f"expected at least {MIN_TOKEN_CHARACTERS} characters, received fewer")
+    return token
 
 
 class ServingSettings(BaseSettings):
@@ -152,7 +161,7 @@ class ServingSettings(BaseSettings):
     """Sites whose pages may call the gateway from a browser, such as `https://shop.example`; `*` means any."""
     state_dir: Path | None = None
     """Where labels and traffic are kept that were changed while running; without it, beside each model's versions."""
-    admin_token: SecretStr | None = Field(None, exclude=True, min_length=MIN_TOKEN_CHARACTERS)
+    admin_token: Annotated[SecretStr | None, AfterValidator(_check_token)] = Field(None, exclude=True)
     """What the admin API asks for; workers read the variable again, so that it is never handed on in writing."""
     admin_token_file: Path | None = None
     """A file with that token; read at each request, so that it may be replaced while running."""

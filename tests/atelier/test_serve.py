@@ -71,6 +71,14 @@ SETTINGS = ServingSettings.model_fields.keys() - {"admin_token"}
 """Those with a flag: a token in one would be seen in the list of processes."""
 
 
+def test_a_token_that_is_too_short_is_refused_without_showing_it() -> None:
+    result = runner.invoke(app, ["serve"], env={"ATELIER_ADMIN_TOKEN": "easy-to-guess"})
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "atelier: setting admin_token: expected at least 16 characters, received fewer\n",
+    )
+
+
 def test_every_setting_has_a_flag_and_every_flag_a_setting() -> None:
     assert OPTIONS.keys() - {"as_json", "help"} == SETTINGS
 

@@ -87,3 +87,16 @@ def test_settings_do_not_change() -> None:
 def test_the_worker_reads_what_its_parent_wrote() -> None:
     settings = ServingSettings(models=Path("/srv/models"), batch_timeout_ms=0.5, grpc_port=0)
     assert ServingSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_the_admin_token_is_handed_on_by_its_variable_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "correct-horse-battery-staple"
+    monkeypatch.setenv("ATELIER_ADMIN_TOKEN", token)
+    settings = ServingSettings()
+    written = settings.model_dump_json()
+    assert token not in f"{written}{settings!r}{settings}"
+    found = ServingSettings.model_validate_json(written).admin_token
+    assert found is not None
+    assert found.get_secret_value() == token
+    monkeypatch.setenv("ATELIER_ADMIN_TOKEN", "")
+    assert ServingSettings().admin_token is None
