@@ -55,11 +55,11 @@ def demo(
     started = time.perf_counter()
     console.print("Looking for Fashion-MNIST…")
     with needs_extra("training,export,serving"):
-        from serving.server import EndedError, StartError, stop_signals
+        from serving.server import StartError, stop_signals
         from training.environment import quiet_tensorflow
 
         quiet_tensorflow()
-    with sentences({StartError: FAILED, EndedError: FAILED}, interrupted="interrupted"), stop_signals():
+    with sentences({StartError: FAILED}, interrupted="interrupted"), stop_signals():
         recipe, dataset = _choose(console, data)
         _train_and_export(console, recipe, out, data, seed)
         files = _serve_and_ask(console, recipe, dataset, out, images, seed, keep_serving=keep_serving)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,9 @@ def serve(
     ] = None,
     grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 0 for any free one.", show_default="8500")] = None,
     rest_port: Annotated[int | None, typer.Option(help="REST port, 0 for any free one.", show_default="8501")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer, on the same ports.", show_default="1")
+    ] = None,
     poll_interval_s: Annotated[
         float | None, typer.Option(help="Seconds between looks for new versions; 0 looks once.", show_default="1.0")
     ] = None,
@@ -101,7 +105,8 @@ def serve(
         typer.Option(help="Microseconds of CPU above which a run gets a thread of its own.", show_default="500.0"),
     ] = None,
     onnx_threads: Annotated[
-        int | None, typer.Option(help="Threads of one model's runs; 0: one a core.", show_default="0")
+        int | None,
+        typer.Option(help="Threads of one model's runs; 0: the cores, divided among the workers.", show_default="0"),
     ] = None,
     backend: Annotated[
         str | None,
@@ -223,7 +228,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         from pydantic import ValidationError
 
         from serving.batching.parameters_file import ParametersFileError, gateway_batching
-        from serving.server import ConfigurationError, EndedError, StartError, start, stop_signals
+        from serving.server import ConfigurationError, StartError, start, stop_signals
         from serving.settings import ServingSettings
     try:
         settings = ServingSettings(**flags)
@@ -240,12 +245,18 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         fail(str(error), WRONG_USE)
     except (ValueError, OSError) as error:  # not TOML, not UTF-8, no table, not readable
         fail(f"atelier.toml cannot be used: {error}", WRONG_USE)
-    statuses = {ConfigurationError: WRONG_USE, StartError: FAILED, EndedError: FAILED}
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    statuses: dict[type[Exception], int] = {ConfigurationError: WRONG_USE, StartError: FAILED}
     interrupted = "stopped at once; requests in flight were cut off"
     with sentences(statuses, interrupted=interrupted), stop_signals(), start(settings) as gateway:
         where = gateway.addresses
         if as_json:
-            line = {"pid": gateway.pid, "host": where.host, "grpc_port": where.grpc_port, "rest_port": where.rest_port}
+            line = {
+                "worker_pids": gateway.worker_pids,
+                "host": where.host,
+                "grpc_port": where.grpc_port,
+                "rest_port": where.rest_port,
+            }
             typer.echo(json.dumps(line))
         else:
             shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104

@@ -10,6 +10,7 @@ from serving.batching.terms import Terms
 from serving.errors import ServingError
 from serving.frontends.admin import Admin
 from serving.frontends.departures import Departures
+from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
 from serving.frontends.grpc_transport import OVERLOAD_CODE, UNIMPLEMENTED, is_grpc, send_status, serve_unary
@@ -50,6 +51,7 @@ class App:
         images: Images,
         openapi: OpenApi,
         health: Health,
+        gateway: GatewayPages,
         grpc_health: GrpcHealth,
         reflection: Reflection,
         admin: Admin,
@@ -75,7 +77,9 @@ class App:
             "/openapi.json": openapi.document,
             "/healthz": health.live,
             "/readyz": health.ready,
-            "/metrics": health.metrics,
+            "/status": gateway.status,
+            "/metrics": gateway.metrics,
+            "/monitoring/prometheus/metrics": gateway.tfserving_metrics,
             "/v1/models": rest.list_models,
         }
 

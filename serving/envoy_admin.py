@@ -6,7 +6,6 @@ Source: https://www.envoyproxy.io/docs/envoy/latest/operations/admin
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 from typing import NamedTuple
 
@@ -15,11 +14,12 @@ from serving.envoy import STAT_PREFIX
 _TIMEOUT_S = 5.0
 
 
-class Ports(NamedTuple):
-    """The ports that the listener's two addresses got."""
+class Traffic(NamedTuple):
+    """Connections that are open; requests that are begun and not yet fully answered; and all requests so far."""
 
-    grpc: int
-    rest: int
+    connections: int
+    in_flight: int
+    requests: int
 
 
 class EnvoyAdmin:
@@ -32,12 +32,6 @@ class EnvoyAdmin:
         """Whether Envoy has started its workers, and so takes connections."""
         return self._ask("GET", "/ready")[0] == http.client.OK
 
-    def ports(self) -> Ports:
-        """Where the listener listens; only once `is_ready`."""
-        (listener,) = json.loads(self._ask("GET", "/listeners?format=json")[1])["listener_statuses"]
-        addresses = [listener["local_address"], *listener["additional_local_addresses"]]
-        return Ports(*(address["socket_address"]["port_value"] for address in addresses))
-
     def begin_drain(self) -> None:
         """Has every answer tell its client to use another connection from now on; new ones are still taken."""
         self._ask("POST", "/drain_listeners?graceful&skip_exit")
@@ -46,10 +40,12 @@ class EnvoyAdmin:
         """Closes the ports; what is in flight goes on."""
         self._ask("POST", "/drain_listeners")
 
-    def requests_in_flight(self) -> int:
-        """Requests that were begun and not yet fully answered."""
-        stat = f"http.{STAT_PREFIX}.downstream_rq_active"
-        return int(self._ask("GET", f"/stats?filter=^{stat}$")[1].split()[-1])
+    def traffic(self) -> Traffic:
+        """What goes on now."""
+        prefix = f"http.{STAT_PREFIX}.downstream_"
+        lines = self._ask("GET", f"/stats?filter=^{prefix}(cx_active|rq_active|rq_total)$")[1].decode().splitlines()
+        stats = dict(line.removeprefix(prefix).split(": ") for line in lines)
+        return Traffic(int(stats["cx_active"]), int(stats["rq_active"]), int(stats["rq_total"]))
 
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         connection = _UnixConnection(self._socket_path)

@@ -1,14 +1,19 @@
-"""The gateway's figures for Prometheus: per batch where the figure allows, per request where it does not."""
+"""One worker's figures for Prometheus: per batch where the figure allows, per request where it does not.
+
+The supervisor adds up those of all workers when somebody asks (serving/figures.py), so counting costs no more than in
+one process. prometheus_client's own way with several processes, values in mapped files, took 3.0 instead of 1.2 µs a
+request, and can neither remove figures nor read them from functions. docs/metrics.md lists all figures.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from enum import Enum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from serving.figures import Family, Sample
 from serving.shadow_metrics import ShadowMetrics
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -54,10 +59,23 @@ class Metrics:
         self._queue_rows = Gauge(
             "atelier_queue_rows", "Rows that wait now.", ["model_name", "version"], registry=self.registry
         )
+        self._in_flight = Gauge(
+            "atelier_requests_in_flight",
+            "Requests that are being answered now.",
+            ["model_name", "version"],
+            registry=self.registry,
+        )
         self._version_state = Gauge(
             "atelier_version_state",
-            "A version's state: 10 start, 20 loading, 30 available, 40 unloading, 50 end.",
-            ["model_name", "version"],
+            "Workers in which the version is in the state.",
+            ["model_name", "version", "state"],
+            registry=self.registry,
+        )
+        self._states: dict[tuple[str, int], str] = {}
+        self._loop_lag = Histogram(
+            "atelier_event_loop_lag_seconds",
+            "How late the event loop did what was due, looked at twice a second.",
+            buckets=_SECONDS,
             registry=self.registry,
         )
         self.shadow = ShadowMetrics(self.registry)
@@ -108,9 +126,19 @@ class Metrics:
         """Has the queue's length read whenever the figures are."""
         self._queue_rows.labels(model_name, str(version)).set_function(rows)
 
-    def version_state(self, model_name: str, version: int, state: int) -> None:
+    def in_flight(self, model_name: str, version: int, requests: Callable[[], int]) -> None:
+        """Has the number of requests that are being answered read whenever the figures are."""
+        self._in_flight.labels(model_name, str(version)).set_function(requests)
+
+    def version_state(self, model_name: str, version: int, state: Enum) -> None:
         """A version came into another state."""
-        self._version_state.labels(model_name, str(version)).set(state)
+        self._leave_state(model_name, version)
+        self._states[model_name, version] = state.name
+        self._version_state.labels(model_name, str(version), state.name).set(1)
+
+    def loop_lag(self, seconds: float) -> None:
+        """The event loop did that late what was due."""
+        self._loop_lag.observe(seconds)
 
     def load_failure(self, model_name: str) -> None:
         """A version was quarantined."""
@@ -130,14 +158,31 @@ class Metrics:
 
     def end_batches(self, model_name: str, version: int) -> None:
         """A version is unloaded: it has no queue and runs no batches any more."""
-        for figure in (self._queue_rows, self._batch_rows, self._batch_run, self._batch_wait):
+        for figure in (self._queue_rows, self._in_flight, self._batch_rows, self._batch_run, self._batch_wait):
             figure.remove(model_name, str(version))
 
     def forget_version(self, model_name: str, version: int) -> None:
         """A version is gone from the disk too: its figures would only pile up."""
-        self._version_state.remove(model_name, str(version))
+        self._leave_state(model_name, version)
         self.shadow.forget_version(model_name, version)
 
-    def expose(self) -> bytes:
-        """All figures in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def figures(self) -> list[Family]:
+        """All figures, now."""
+        return [
+            Family(
+                f"{metric.name}_total" if metric.type == "counter" else metric.name,
+                metric.documentation,
+                metric.type,
+                [
+                    Sample(sample.name, sample.labels, sample.value)
+                    for sample in metric.samples
+                    if not sample.name.endswith("_created")
+                ],
+            )
+            for metric in self.registry.collect()
+        ]
+
+    def _leave_state(self, model_name: str, version: int) -> None:
+        state = self._states.pop((model_name, version), None)
+        if state is not None:
+            self._version_state.remove(model_name, str(version), state)

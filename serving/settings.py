@@ -74,6 +74,8 @@ class ServingSettings(BaseSettings):
     host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 -- as TensorFlow Serving; a container has to
     grpc_port: int = Field(8500, ge=0, le=65535)
     rest_port: int = Field(8501, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=256)
+    """Processes that answer on the same two ports."""
     poll_interval_s: float = Field(1.0, ge=0)
     """How often the models folder is looked at; 0 looks once, at start."""
     store_poll_interval_s: float = Field(10.0, ge=0)
@@ -117,7 +119,7 @@ class ServingSettings(BaseSettings):
     precision: Precision = "float32"
     """Which of a bundle's ONNX models is run, where a model says nothing else."""
     onnx_threads: int = Field(0, ge=0)
-    """Threads of one ONNX Runtime session; 0 means one a core."""
+    """Threads of one ONNX Runtime session; 0 shares the cores among the workers."""
     tensorflow_threads: int = Field(0, ge=0)
     """Threads of one TensorFlow session; 0 leaves it to TensorFlow, which takes one a core for all sessions."""
     tfserving_addresses: Annotated[tuple[UpstreamAddress, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()

@@ -1,8 +1,7 @@
 """The composition root inside Envoy: an ASGI application that builds the gateway when its event loop starts.
 
-The parent process (serving/server.py) hands over the settings in an environment variable and holds the other end of a
-socket (serving/handover.py): what it writes there begins the drain, and its end (the parent died, however) ends this
-process too.
+The supervisor (serving/supervisor.py) hands over the settings in an environment variable (serving/handover.py) and
+holds the other end of a socket (serving/control.py).
 """
 
 from __future__ import annotations
@@ -11,18 +10,23 @@ import asyncio
 import gc
 import logging
 import os
-import signal
 import socket
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
+from serving.control import Channel
+from serving.cores import threads_for_each, usable_cores
 from serving.dataplane import DataPlane
+from serving.figures import Sample
 from serving.frontends.admin import Admin
 from serving.frontends.departures import Departures
+from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
 from serving.frontends.http import Receive, Scope, Send
@@ -35,11 +39,13 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
-from serving.handover import CONTROL_VARIABLE, DRAIN, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
+from serving.loop_lag import watch_loop
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
+from serving.peers import Peers
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager
@@ -50,25 +56,27 @@ from serving.repository.sources import Sources
 from serving.repository.stored import StoredFiles
 from serving.rollout import Rollout
 from serving.settings import ServingSettings
-from serving.traffic.comparison import Sample
 from serving.wire.json_limits import JsonLimits
 from serving.wire.services import Descriptions
 
+log = logging.getLogger("atelier.worker")
+
 
 class Worker:
-    """One running gateway: the application and what lives as long as it."""
+    """One process of the gateway: the application and what lives as long as it."""
 
-    def __init__(self, settings: ServingSettings, shared: Path) -> None:
+    def __init__(self, settings: ServingSettings, number: int, channel: Channel, shared: Path) -> None:
         self._settings = settings
         self._batching = gateway_batching(settings)
         self._metrics = Metrics()
+        cores = threads_for_each(settings.workers, usable_cores())
         # Loads get threads of their own, so that no request waits for a model that is being opened.
         self._load_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="load")
         self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="files")
         # What waits for a network, which may be gone.
         self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
-        self._run_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="run")
-        self._image_executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="image")
+        self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run")
+        self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image")
         cache = ModelCache.at(settings.model_cache_dir)
         configuration = Configuration.of(settings, shared, cache)
         stored_files = StoredFiles(settings.state_dir)
@@ -76,7 +84,7 @@ class Worker:
         self.manager = Manager(
             configuration,
             open_source=self._sources.open,
-            load=partial(load_origin, options=_load_options(settings), cache=cache),
+            load=partial(load_origin, options=_load_options(settings, cores), cache=cache),
             serve=self._serve,
             executor=self._load_executor,
             files_executor=self._files_executor,
@@ -91,9 +99,10 @@ class Worker:
             max_waiting=settings.max_queue_images,
         )
         plane = DataPlane(self.manager, self._metrics, decoder)
-        self.health = Health(self.manager, self._metrics)
+        self._peers = Peers(number, settings.workers, channel, self.manager.changes)
+        health = Health(self.manager, self._peers)
         descriptions = Descriptions()
-        oip = OipModels(plane, self.manager, self.health)
+        oip = OipModels(plane, self.manager, health)
         limit = settings.max_request_bytes
         departures = Departures()
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
@@ -113,11 +122,12 @@ class Worker:
                 settings.max_request_images,
             ),
             OpenApi(self.manager, settings.max_request_images),
-            self.health,
-            GrpcHealth(self.health, self.manager, descriptions.services),
+            health,
+            GatewayPages(self._peers, self.manager, health),
+            GrpcHealth(health, self.manager, descriptions.services),
             Reflection(descriptions),
             Admin(
-                Rollout(self.manager, stored_files, self._files_executor, self._own_figures),
+                Rollout(self.manager, stored_files, self._files_executor, self._all_figures),
                 partial(read_admin_token, settings),
             ),
             departures,
@@ -125,26 +135,26 @@ class Worker:
             limit,
             settings.overload_status,
         )
-        self._watching: asyncio.Task[None] | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._health = health
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
+        self._go_on(self._peers.listen(self._health.drain, self._metrics.figures))
         self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()
         if self._settings.poll_interval_s:
-            self._watching = asyncio.get_running_loop().create_task(self.manager.watch(self._settings.poll_interval_s))
+            self._go_on(self.manager.watch(self._settings.poll_interval_s))
         if self._settings.label_poll_interval_s:
-            self._following = asyncio.get_running_loop().create_task(
-                self.manager.follow_labels(self._settings.label_poll_interval_s)
-            )
+            self._go_on(self.manager.follow_labels(self._settings.label_poll_interval_s))
+        self._go_on(self._peers.report(self._health.report))
+        self._go_on(watch_loop(self._metrics.loop_lag))
 
     async def stop(self) -> None:
         """Ends the watch and gives everything back."""
-        for task in (self._watching, self._following):
-            if task is not None:
-                task.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.manager.settle()
         self._slow_executor.shutdown(wait=False, cancel_futures=True)
         await self._sources.close()
@@ -153,8 +163,13 @@ class Worker:
             executor.shutdown(wait=True)
         self.manager.close()
 
-    async def _own_figures(self) -> list[Sample]:
-        return [sample for family in self._metrics.registry.collect() for sample in family.samples]
+    async def _all_figures(self) -> list[Sample]:
+        return [Sample(*sample) for sample in await self._peers.ask("samples")]
+
+    def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(_log_failure)
+        self._tasks.append(task)
 
     def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
         return Servable(
@@ -188,12 +203,12 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        worker = Worker(
-            ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE]), Path(os.environ[SHARED_FOLDER_VARIABLE])
-        )
+        settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
+        number = int(os.environ[NUMBER_VARIABLE])
+        _begin_logging(number if settings.workers > 1 else None)
+        channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
+        worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
         await worker.start()
-        _listen_to_parent(worker)
         _calm_garbage_collector()
         self._worker = worker
         await send({"type": "lifespan.startup.complete"})
@@ -205,8 +220,19 @@ class Application:
 application = Application()
 
 
-def _load_options(settings: ServingSettings) -> LoadOptions:
-    return LoadOptions((1, settings.max_batch_size), settings.onnx_threads, settings.tensorflow_threads)
+def _load_options(settings: ServingSettings, cores: int) -> LoadOptions:
+    return LoadOptions((1, settings.max_batch_size), settings.onnx_threads or cores, settings.tensorflow_threads)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s has ended", task.get_coro(), exc_info=error)
+
+
+def _begin_logging(number: int | None) -> None:
+    """Each line names the worker, where there are several."""
+    who = "" if number is None else f"worker {number} "
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {who}%(name)s: %(message)s")
 
 
 def _calm_garbage_collector() -> None:
@@ -214,17 +240,3 @@ def _calm_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-
-
-def _listen_to_parent(worker: Worker) -> None:
-    control = socket.socket(fileno=int(os.environ[CONTROL_VARIABLE]))
-    loop = asyncio.get_running_loop()
-
-    def readable() -> None:
-        if control.recv(len(DRAIN)):
-            worker.health.drain()
-        else:
-            loop.remove_reader(control)
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    loop.add_reader(control, readable)

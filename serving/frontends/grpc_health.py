@@ -83,9 +83,7 @@ class GrpcHealth:
         if service in self._services:
             serves: bool | None = not self._health.not_ready()
         else:
-            serves = self._manager.answers_for(service)
-            if serves and self._health.draining:
-                serves = False
+            serves = self._health.answers_for(service)
         if serves is None:
             return HealthCheckResponse.SERVICE_UNKNOWN
         return HealthCheckResponse.SERVING if serves else HealthCheckResponse.NOT_SERVING

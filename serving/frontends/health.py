@@ -1,18 +1,19 @@
-"""What probes and Prometheus ask for, over HTTP."""
+"""What probes ask for, over HTTP."""
 
 from __future__ import annotations
 
-from serving.frontends.http import Receive, Scope, Send, send_body, send_json
-from serving.metrics import CONTENT_TYPE, Metrics
+from serving.frontends.http import Receive, Scope, Send, send_json
+from serving.peers import Peers
+from serving.readiness import Report, all_answer_for, not_ready
 from serving.repository.manager import Manager
 
 
 class Health:
-    """Liveness, readiness and metrics of one worker."""
+    """Liveness of this worker, and readiness of the whole gateway."""
 
-    def __init__(self, manager: Manager, metrics: Metrics) -> None:
+    def __init__(self, manager: Manager, peers: Peers) -> None:
         self._manager = manager
-        self._metrics = metrics
+        self._peers = peers
         self._draining = False
 
     @property
@@ -27,7 +28,17 @@ class Health:
 
     def not_ready(self) -> list[str]:
         """Why the gateway cannot answer for all of its models; empty when it can."""
-        return ["the gateway is stopping"] if self._draining else self._manager.not_ready()
+        return ["the gateway is stopping"] if self._draining else not_ready(self.report(), self._peers.reports)
+
+    def answers_for(self, name: str) -> bool | None:
+        """Whether a model has a version that answers, in every worker; None where there is no such model."""
+        answers = self._manager.answers_for(name)
+        return answers and not self._draining and all_answer_for(name, self._peers.reports.values())
+
+    def report(self) -> Report:
+        """What this worker says of itself to the others."""
+        answered = [model.name for model in self._manager.models() if self._manager.answers_for(model.name)]
+        return Report(self._manager.not_ready(), answered)
 
     async def live(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """200 as long as the event loop turns."""
@@ -37,7 +48,3 @@ class Health:
         """200 when every model has an available version, else 503 with the reasons."""
         reasons = self.not_ready()
         await send_json(send, 503 if reasons else 200, {"ready": not reasons, "reasons": reasons})
-
-    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """All figures in Prometheus' text format."""
-        await send_body(send, 200, self._metrics.expose(), CONTENT_TYPE.encode())

@@ -92,7 +92,7 @@ class OipModels:
         return not self._health.not_ready()
 
     def model_ready(self, name: str, version: str) -> bool:
-        """Whether the model answers.
+        """Whether the model answers, whichever worker is asked.
 
         Raises:
             ModelNotFoundError: no such model or version.
@@ -105,7 +105,7 @@ class OipModels:
             if version or not self._statuses(name):
                 raise
             return False
-        return True
+        return bool(self._health.answers_for(name))
 
     def server_metadata(self) -> dict[str, Any]:
         """`ServerMetadataResponse`."""

@@ -87,6 +87,7 @@ class Servable:
             )
             for signature_name, signature in backend.signatures.items()
         }
+        metrics.in_flight(name, version, lambda: self._in_flight)
         metrics.queue(name, version, lambda: sum(batcher.queued_rows for batcher in self._batchers.values()))
 
     def __enter__(self) -> Self:

@@ -61,7 +61,7 @@ def test_a_stop_signal_lets_the_requests_in_flight_be_answered(stop: signal.Sign
         assert [answer.model_spec.version.value for answer in answers[:4]] == [1] * 4
         assert [answer.status_code for answer in answers[4:]] == [200] * 4
         assert serving.process.wait(timeout=30.0) == 0
-        assert not is_alive(serving.gateway_pid)
+        assert not any(map(is_alive, serving.worker_pids))
 
 
 def test_while_it_drains_it_is_not_ready_but_answers(models: Path) -> None:
@@ -76,18 +76,10 @@ def test_while_it_drains_it_is_not_ready_but_answers(models: Path) -> None:
         assert serving.process.wait(timeout=30.0) == 0
 
 
-def test_when_the_command_is_killed_the_gateway_ends_too(models: Path) -> None:
-    with atelier_serve(models) as serving:
+def test_when_the_command_is_killed_the_workers_end_too(models: Path) -> None:
+    with atelier_serve(models, "--workers", "2") as serving:
         serving.process.kill()
-        wait_until(lambda: not is_alive(serving.gateway_pid))
-
-
-def test_when_the_gateway_is_killed_the_command_says_so_and_fails(models: Path) -> None:
-    with atelier_serve(models) as serving:
-        os.kill(serving.gateway_pid, signal.SIGKILL)
-        _, said = serving.process.communicate(timeout=30.0)
-    assert serving.process.returncode == 1
-    assert "atelier: the gateway's process ended by itself with status -9" in said
+        wait_until(lambda: not any(map(is_alive, serving.worker_pids)))
 
 
 def test_a_second_signal_cuts_the_drain_short_and_leaves_nothing(models: Path, tmp_path: Path) -> None:
@@ -100,7 +92,7 @@ def test_a_second_signal_cuts_the_drain_short_and_leaves_nothing(models: Path, t
             wait_until(lambda: client.get("/readyz").status_code == 503)
         serving.process.send_signal(signal.SIGTERM)
         assert serving.process.wait(timeout=30.0) == 130
-    assert not is_alive(serving.gateway_pid)
+    assert not any(map(is_alive, serving.worker_pids))
     assert list(scratch.iterdir()) == []
 
 

@@ -74,7 +74,8 @@ REFUSALS = {
         None,
         404,
         "Not found: GET /favicon.ico; "
-        "known: /, /docs, /openapi.json, /healthz, /readyz, /metrics, /v1/models, /v1/models/NAME, /v2",
+        "known: /, /docs, /openapi.json, /healthz, /readyz, /status, /metrics, /monitoring/prometheus/metrics, "
+        "/v1/models, /v1/models/NAME, /v2",
     ),
     "a wrong method": Case("DELETE", "/metrics", None, 405, "/metrics: expected GET, received DELETE"),
     "JSON sent to a gRPC method": Case(
@@ -181,7 +182,7 @@ def test_metrics_count_requests_batches_and_states(gateway: RunningGateway) -> N
     text = gateway.rest.get("/metrics").text
     assert 'atelier_requests_total{api="tfs_rest",model_name="brightness",outcome="ok"}' in text
     assert 'atelier_batch_rows_count{model_name="brightness",version="4"}' in text
-    assert 'atelier_version_state{model_name="brightness",version="4"} 30.0' in text
+    assert 'atelier_version_state{model_name="brightness",state="AVAILABLE",version="4"} 1.0' in text
 
 
 def test_unknown_model_names_do_not_become_label_values(gateway: RunningGateway) -> None:

@@ -18,7 +18,7 @@ class Serving:
     """A started `atelier serve`: the command's process, and where its gateway listens."""
 
     process: subprocess.Popen[str]
-    gateway_pid: int
+    worker_pids: list[int]
     grpc_port: int
     rest_port: int
 
@@ -69,7 +69,7 @@ def atelier_serve(models: Path, *flags: str, environment: Mapping[str, str] | No
             line = process.stdout.readline()
             assert line, f"atelier serve ended: {process.communicate()[1]}"
             started = json.loads(line)
-            yield Serving(process, started["pid"], started["grpc_port"], started["rest_port"])
+            yield Serving(process, started["worker_pids"], started["grpc_port"], started["rest_port"])
         finally:
             process.terminate()
             try:

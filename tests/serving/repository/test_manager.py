@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.exposition import expose
 from serving.repository.manager import Manager
 from serving.repository.transition import State
 from tests.support.repository_stand import RepositoryStand
@@ -81,7 +82,7 @@ async def test_a_version_that_fails_is_quarantined_with_its_reason_while_the_old
     assert (stand.served(), stand.states()) == (1, {2: "END", 1: "AVAILABLE"})
     assert stand.manager.statuses("digits", 2)[0].error == "model.onnx has 3 bytes"
     assert stand.manager.not_ready() == []
-    assert b'atelier_load_failures_total{model_name="digits"} 1.0' in stand.metrics.expose()
+    assert 'atelier_load_failures_total{model_name="digits"} 1.0' in expose(stand.metrics.figures())
 
 
 async def test_a_quarantined_version_is_tried_again_only_when_its_files_change(stand: RepositoryStand) -> None:

@@ -11,6 +11,7 @@ import pytest
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
 from serving.errors import InferenceError, InvalidInputError, SignatureNotFoundError
+from serving.exposition import expose
 from serving.metrics import Metrics
 from serving.repository.servable import Servable
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
@@ -109,9 +110,9 @@ async def test_the_queue_is_shown_by_model_and_version() -> None:
     metrics = Metrics()
     made, _ = servable(metrics=metrics)
     assert made.version == 3
-    assert b'atelier_queue_rows{model_name="digits",version="3"} 0.0' in metrics.expose()
+    assert 'atelier_queue_rows{model_name="digits",version="3"} 0.0' in expose(metrics.figures())
     metrics.end_batches("digits", 3)
-    assert b"atelier_queue_rows{" not in metrics.expose()
+    assert "atelier_queue_rows{" not in expose(metrics.figures())
 
 
 async def test_requests_from_a_real_pool_keep_their_rows() -> None:

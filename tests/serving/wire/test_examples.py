@@ -22,7 +22,7 @@ def example(**features: np.ndarray) -> bytes:
     message = Example()
     for name, values in features.items():
         encode_feature(message.features.feature[name], values)
-    return message.SerializeToString()
+    return message.SerializeToString(deterministic=True)
 
 
 def raw_example(name: str, feature: bytes) -> bytes:

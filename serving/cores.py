@@ -1,0 +1,28 @@
+"""How many cores this process may use: the machine's, bounded by its affinity and its container's CPU limit."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
+
+
+def usable_cores(cpu_max: Path = _CPU_MAX) -> int:
+    """At least one; part of a core counts as one.
+
+    `cpu_max` is the cgroup's file (v2): quota and period in microseconds, or `max` without a limit. Source:
+    https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files
+    """
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = cpu_max.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError, ZeroDivisionError):
+        return cores
+
+
+def threads_for_each(workers: int, cores: int) -> int:
+    """Threads that each of `workers` processes runs a model with, so that all together keep the cores busy once."""
+    return max(1, cores // workers)

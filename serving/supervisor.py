@@ -1,0 +1,163 @@
+"""Starts the workers, starts those again that crash, tells each of the others, and drains them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from pathlib import Path
+
+from serving import control
+from serving.control import Message
+from serving.documents import Documents
+from serving.envoy import build_config
+from serving.envoy_protection import ConnectionLimits
+from serving.figures import Family
+from serving.readiness import Report
+from serving.restarts import crashes_in_a_row, restart_delay_s
+from serving.settings import ServingSettings
+from serving.slot import Slot
+from serving.worker_process import WorkerEndedError, WorkerProcess
+
+_QUIET_S = 0.5
+
+log = logging.getLogger("atelier.supervisor")
+
+
+class Supervisor:
+    """Keeps `settings.workers` workers on the same two ports; used on one event loop."""
+
+    def __init__(self, settings: ServingSettings, host: str, grpc_port: int, rest_port: int, folder: Path) -> None:
+        self._settings = settings
+        self._host = host
+        self._grpc_port = grpc_port
+        self._rest_port = rest_port
+        self._folder = folder
+        self._slots = [Slot(number) for number in range(1, settings.workers + 1)]
+        self._documents = Documents(self._slots, os.getpid())
+        self._keepers: list[asyncio.Task[None]] = []
+        self._answers: set[asyncio.Task[None]] = set()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes of the workers that take connections."""
+        return [process.pid for process in self._serving()]
+
+    async def start(self) -> None:
+        """Returns once all workers take connections and know of each other, and watches them from then on.
+
+        Raises:
+            WorkerEndedError: one of them ended instead.
+        """
+        loop = asyncio.get_running_loop()
+        self._keepers = [loop.create_task(self._bring_up(slot)) for slot in self._slots]
+        await asyncio.gather(*self._keepers)
+        await self._collect()
+        self._keepers = [loop.create_task(self._keep(slot)) for slot in self._slots]
+
+    async def drain(self) -> None:
+        """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight; then all end."""
+        self._let_go()
+        self._documents.draining = True
+        serving = self._serving()
+        for process in serving:
+            process.channel.send(control.DRAIN)
+        await asyncio.gather(*(process.begin_drain() for process in serving))
+        await asyncio.sleep(self._settings.drain_grace_s)
+        await asyncio.gather(*(process.stop_listening() for process in serving))
+        timeout_s, quiet_s = self._settings.drain_timeout_s, min(_QUIET_S, self._settings.drain_grace_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*(process.drained(quiet_s) for process in serving))
+        except TimeoutError:
+            log.warning("%g s after the ports were closed, requests are still in flight; they are cut off", timeout_s)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Ends all workers now."""
+        self._let_go()
+        await asyncio.gather(*(slot.process.kill() for slot in self._slots if slot.process is not None))
+
+    def _serving(self) -> list[WorkerProcess]:
+        return [slot.serving for slot in self._slots if slot.serving is not None]
+
+    async def _bring_up(self, slot: Slot) -> None:
+        """Starts a worker's process and returns once it takes connections; raises WorkerEndedError."""
+        settings = self._settings
+        admin_socket = self._folder / f"admin-{slot.number}.sock"
+        config = build_config(
+            host=self._host,
+            grpc_port=self._grpc_port,
+            rest_port=self._rest_port,
+            admin_socket=str(admin_socket),
+            limits=ConnectionLimits(settings.max_connections, settings.request_timeout_s, settings.idle_timeout_s),
+            cors_origins=settings.cors_origins,
+            max_connection_age_s=settings.max_connection_age_s,
+        )
+        process = await WorkerProcess.start(slot.number, settings, config, admin_socket)
+        slot.take_start(process, asyncio.get_running_loop().create_task(self._listen_to(slot, process)))
+        await process.listening()
+        await slot.heard.wait()
+        slot.has_served = True
+        log.info("worker %d (process %d) takes connections", slot.number, process.pid)
+        self._tell_workers()
+
+    async def _keep(self, slot: Slot) -> None:
+        """Starts a worker again whenever its process ends."""
+        while slot.process is not None:
+            how = await slot.process.ended()
+            if slot.conversation is not None:
+                await slot.conversation
+            self._tell_workers()
+            served_s = slot.process.served_s
+            slot.crashes_in_a_row = crashes_in_a_row(slot.crashes_in_a_row, served_s)
+            delay_s = restart_delay_s(slot.crashes_in_a_row, random.random())  # noqa: S311 -- no secret
+            log.error(
+                "worker %d (process %d) %s after taking connections for %.1f s; it is started again in %.1f s",
+                *(slot.number, slot.process.pid, how, served_s, delay_s),
+            )
+            await asyncio.sleep(delay_s)
+            slot.restarts += 1
+            try:
+                await self._bring_up(slot)
+            except WorkerEndedError:
+                continue  # the next round says how
+            except OSError:
+                log.exception("worker %d cannot be started now", slot.number)
+
+    async def _listen_to(self, slot: Slot, process: WorkerProcess) -> None:
+        """Until the process' end, and all that it said before is heard."""
+        while (message := await process.channel.receive()) is not None:
+            match message:
+                case Message(control.REPORT, content):
+                    slot.take_report(Report(*content))
+                    self._tell_workers()
+                case Message(control.FIGURES, content):
+                    slot.take_figures([Family.read(family) for family in content])
+                case Message(control.ASK, (number, document)):
+                    answer = asyncio.get_running_loop().create_task(self._answer(process, number, document))
+                    self._answers.add(answer)
+                    answer.add_done_callback(self._answers.discard)
+        slot.take_end()
+
+    async def _answer(self, process: WorkerProcess, number: int, document: str) -> None:
+        await self._collect()
+        process.channel.send(control.ANSWER, [number, self._documents.make(document)])
+
+    async def _collect(self) -> None:
+        """Renews the figures of all workers; each has heeded by then all that it was told before."""
+        await asyncio.gather(*(slot.collect() for slot in self._slots))
+
+    def _tell_workers(self) -> None:
+        """Tells every worker of the others."""
+        reports = self._documents.reports()
+        for slot in self._slots:
+            if slot.process is not None:
+                others = {number: report for number, report in reports.items() if number != slot.number}
+                slot.process.channel.send(control.PEERS, others)
+
+    def _let_go(self) -> None:
+        """Ends all watching: from now on, a worker that ends has ended."""
+        for task in self._keepers:
+            task.cancel()

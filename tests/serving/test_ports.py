@@ -1,0 +1,58 @@
+"""Ports are held for the workers of one gateway, and for nobody else."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from serving.ports import hold, number_of
+
+
+def listening(port: int) -> socket.socket:
+    """As Envoy listens."""
+    worker = socket.socket()
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        worker.setsockopt(socket.SOL_SOCKET, option, 1)
+    worker.bind(("127.0.0.1", port))
+    worker.listen()
+    return worker
+
+
+def test_workers_listen_together_and_get_all_connections() -> None:
+    with hold("127.0.0.1", 0) as holder, listening(number_of(holder)) as one, listening(number_of(holder)) as other:
+        clients = [socket.create_connection(("127.0.0.1", number_of(holder)), timeout=30) for _ in range(20)]
+        taken = 0
+        for worker in (one, other):
+            worker.setblocking(False)
+            while True:
+                try:
+                    worker.accept()[0].close()
+                except BlockingIOError:
+                    break
+                taken += 1
+        assert taken == len(clients)
+        for client in clients:
+            client.close()
+
+
+def test_a_second_gateway_is_refused_before_and_after_the_first_one_listens() -> None:
+    with hold("127.0.0.1", 0) as holder:
+        with pytest.raises(OSError, match="in use"):
+            hold("127.0.0.1", number_of(holder))
+        with listening(number_of(holder)), pytest.raises(OSError, match="in use"):
+            hold("127.0.0.1", number_of(holder))
+
+
+def test_a_port_that_somebody_else_listens_at_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        hold("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_port_is_free_again_at_once_although_connections_linger() -> None:
+    with hold("127.0.0.1", 0) as holder, listening(number_of(holder)) as worker:
+        port = number_of(holder)
+        client = socket.create_connection(("127.0.0.1", port), timeout=30)
+        worker.accept()[0].close()  # who closes first keeps the connection in TIME-WAIT
+        client.close()
+    hold("127.0.0.1", port).close()
