@@ -10,5 +10,6 @@ from tests.support.gateway import RunningGateway
 
 def memory_bytes(gateway: RunningGateway) -> int:
     """Resident memory of the process that answers."""
-    pages = Path(f"/proc/{gateway.process.pid}/statm").read_text().split()[1]
+    (pid,) = gateway.process.worker_pids
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
