@@ -124,9 +124,10 @@ def loadtest(
 ) -> None:
     """Send requests on a schedule, check every answer, and say whether the objective is kept.
 
-    Requests do not wait for the answers to earlier ones, and latency counts from the time a request was due, so that a
-    server that stalls cannot hide. The folder gets report.html, result.json and recording.jsonl. Exit status: 0 the
-    objective is met, 1 it is missed, 2 wrong use, 130 interrupted.
+    Requests do not wait for the answers to earlier ones, and latency counts
+    from the time a request was due, so that a server that stalls cannot hide.
+    The folder gets report.html, result.json and recording.jsonl. Exit status:
+    0 the objective is met, 1 it is missed, 2 wrong use, 130 interrupted.
     """
     if context.invoked_subcommand:
         return
@@ -153,9 +154,10 @@ def loadtest(
             done = session.run(follow)
         result = write_results(folder, done, slo)
         if earlier is not None and before is not None:
-            from loadtest.report.comparison import write_comparison
+            from loadtest.report.comparison import names_of, write_comparison
 
-            write_comparison(folder / "comparison.html", [(str(earlier), before), (str(folder), done)])
+            names = names_of([earlier, folder])
+            write_comparison(folder / "comparison.html", list(zip(names, (before, done), strict=True)))
             note(f"comparison: {folder / 'comparison.html'}")
     _say(console, done, folder)
     if as_json:

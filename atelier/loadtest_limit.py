@@ -87,8 +87,9 @@ def find_limit(
 ) -> None:
     """Find the highest rate that keeps the objective, for each server or setting given.
 
-    Doubles the rate until the objective is missed, then bisects; each trial warms up first. The folder gets report.html
-    with all curves in one picture, and each trial's recording. Exit status: 0 each has a limit, 1 one has none.
+    Doubles the rate until the objective is missed, then bisects; each trial
+    warms up first. The folder gets report.html, with all curves in one picture,
+    and each trial's recording. Exit status: 0 each has a limit, 1 one has none.
     """
     given = {**locals(), "duration": duration or 10.0}
     with load_test_errors():

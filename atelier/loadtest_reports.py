@@ -23,14 +23,14 @@ def compare(
     """Set the reports of two load tests, or more, side by side."""
     with load_test_errors():
         from loadtest.errors import UsageError
-        from loadtest.report.comparison import write_comparison
+        from loadtest.report.comparison import names_of, write_comparison
         from loadtest.results import make_folder, read_results
 
         if not 1 < len(folders) <= _MOST:
             raise UsageError(f"expected 2 to {_MOST} folders to compare, received {len(folders)}")
-        reports = [(str(folder), read_results(folder)[0]) for folder in folders]
+        reports = [read_results(folder)[0] for folder in folders]
         make_folder(out.parent)
-        write_comparison(out, reports)
+        write_comparison(out, list(zip(names_of(folders), reports, strict=True)))
     typer.echo(f"comparison: {out}")
 
 

@@ -22,6 +22,7 @@ BUSY_CORES = 0.95
 """A sender that takes more of its one core than this cannot send in time."""
 
 _MS_OF_US = 1e-3
+_HALF_A_CORE = 0.5
 _BROKEN_WINDOWS = 3
 
 
@@ -216,9 +217,13 @@ def saturation_sentence(outcome: Outcome) -> str:
     figures = outcome.figures
     busiest = max((window.cpu for window in figures.windows), default=0.0)
     windows = f"{outcome.saturated_windows} of {len(outcome.by_window)} windows of {outcome.plan.window_s} s"
+    reason = (
+        "Locust itself is at its limit: use more --processes, other machines, or --generator h2load"
+        if busiest > _HALF_A_CORE
+        else "the machine that sends is too busy with other work"
+    )
     return (
-        f"The generator could not keep up in {windows}: {100 * figures.late_share:.3g} % of the requests were sent "
-        f"more than {1000 * LATE_S:g} ms late, which is no fault of the server; a sender took up to {busiest:.2f} of "
-        "a core. Latencies there are those of the generator or of a machine that is too busy: use more --processes, "
-        "other machines, or --generator h2load."
+        f"Requests could not be sent in time in {windows}: {100 * figures.late_share:.3g} % of all went out more than "
+        f"{1000 * LATE_S:g} ms late while connections were free. That is no fault of the server, and the latencies "
+        f"there are not its own. A sender took up to {busiest:.2f} of a core, so {reason}."
     )

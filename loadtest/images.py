@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import io
 import math
 import os
@@ -46,7 +47,7 @@ def find_images(spec: TensorSpec, *, data: str, model: str, seed: int, data_root
     """Images for a model's input.
 
     Without `data`, those of a data set in `data_root` (`$ATELIER_DATA` if not given) whose name the model's begins
-    with, then the digits where they fit, then random numbers.
+    with, then the digits where they fit and scikit-learn is there, then random numbers.
 
     Raises:
         UsageError: `data` names nothing that can be read, or images of another shape.
@@ -64,7 +65,7 @@ def find_images(spec: TensorSpec, *, data: str, model: str, seed: int, data_root
             folder = names.get(_FOLDERS.get(name, name))
             if folder is not None and (model == name or model.startswith(f"{name}-")):
                 return _folder(folder, spec)
-    if model.startswith("digits") and spec.shape[1:] == (8, 8):
+    if model.startswith("digits") and spec.shape[1:] == (8, 8) and importlib.util.find_spec("sklearn"):
         return _fitted("digits", *_digits(), spec)
     return random_images(spec, seed)
 

@@ -25,7 +25,8 @@ Generator = Literal["locust", "h2load", "wrk"]
 class Session:
     """What sends a plan's requests, and what they are held against.
 
-    `ends_when_broken`: a ramp ends once its objective is missed in three windows in a row.
+    `ends_when_broken`: a ramp ends once its objective is missed in three windows in a row. `checks_apart`: Locust
+    checks the answers before and after the generators that look at none.
     """
 
     plan: LoadPlan
@@ -35,6 +36,7 @@ class Session:
     processes: Processes = field(default_factory=Processes)
     arguments: Sequence[str] = ()
     ends_when_broken: bool = True
+    checks_apart: bool = True
 
     def run(self, follow: Follow) -> RunReport:
         """Runs it; Ctrl-C ends it early, with what was seen until then.
@@ -54,7 +56,7 @@ class Session:
             if self.generator == "locust":
                 recording = run_locust(plan, self.folder, self.processes, follow_and_watch)
             else:
-                recording = run_fast(self.generator, plan, self.folder, follow_and_watch)
+                recording = run_fast(self.generator, plan, self.folder, follow_and_watch, checks=self.checks_apart)
         return RunReport(outcome_of(recording, self.conditions), watch.samples, environment)
 
     def _broken(self, recording: Recording) -> str:

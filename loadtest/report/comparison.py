@@ -14,6 +14,12 @@ from loadtest.slo import milliseconds
 Named = tuple[str, RunReport]
 
 
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """What to call reports: their folders' last parts where these differ."""
+    short = [folder.resolve().name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
 def write_comparison(path: Path, reports: Sequence[Named]) -> None:
     """Writes the HTML file; the first report is what the others are held against."""
     from loadtest.report import charts  # matplotlib takes a second to import

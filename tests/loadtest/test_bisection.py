@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.bisection import Trial, is_generators, limit_of, next_rate
+from loadtest.limit import keeps_up
+from loadtest.recording import Recorder
+from tests.support.recordings import made_up_outcome, steady
 
 
 def search(limit: float, *, first: float = 100, highest: float = 200_000, saturated_above: float = 1e9) -> list[Trial]:
@@ -43,3 +46,17 @@ def test_rates_above_a_miss_do_not_count() -> None:
 def test_a_generator_that_was_the_limit_is_known() -> None:
     assert is_generators(search(900, saturated_above=800))
     assert not is_generators(search(900))
+
+
+def test_a_server_whose_queue_grows_does_not_keep_up() -> None:
+    def overloaded(recorder: Recorder) -> None:
+        for number in range(
+            1000
+        ):  # 100 a second are due, and every hundredth of a second and a quarter one is answered
+            recorder.sent(number / 100, 0.0, 1, waits=False)
+            recorder.answered(number / 100, number / 80, labelled=0, right=0)
+
+    assert not keeps_up(made_up_outcome(overloaded, duration_s=10))
+    assert keeps_up(made_up_outcome(lambda recorder: steady(recorder, seconds=10, per_s=50), duration_s=10))
+    slow = made_up_outcome(lambda recorder: steady(recorder, seconds=1, per_s=20, latency_s=0.8), duration_s=1)
+    assert keeps_up(slow)

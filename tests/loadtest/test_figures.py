@@ -52,13 +52,19 @@ def test_a_generator_that_sends_late_or_takes_its_whole_core_is_blamed() -> None
 
     outcome = made_up_outcome(late, duration_s=3)
     assert [one.is_saturated for one in outcome.by_window] == [False, True, False]
-    assert saturation_sentence(outcome).startswith("The generator could not keep up in 1 of 3 windows of 1 s: 1.64 % ")
+    said = saturation_sentence(outcome)
+    assert said.startswith("Requests could not be sent in time in 1 of 3 windows of 1 s: 1.64 % ")
+    assert said.endswith("so the machine that sends is too busy with other work.")
 
     def busy(recorder: Recorder) -> None:
         steady(recorder, seconds=3, per_s=20)
         recorder.busy(2.0, 0.99)
 
-    assert made_up_outcome(busy, duration_s=3).saturated_windows == 1
+    outcome = made_up_outcome(busy, duration_s=3)
+    assert outcome.saturated_windows == 1
+    assert "up to 0.99 of a core, so Locust itself is at its limit: use more --processes" in saturation_sentence(
+        outcome
+    )
 
 
 def test_a_ramp_breaks_where_three_windows_in_a_row_miss_the_objective() -> None:

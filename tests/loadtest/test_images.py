@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import tarfile
 from pathlib import Path
 
@@ -78,6 +79,14 @@ def test_the_digits_are_scaled_to_bytes() -> None:
     np.testing.assert_array_equal(
         find_images(GRAY, data="", model="digits-dense", seed=0).pixels, found.pixels
     )  # a model's own
+
+
+def test_digits_without_scikit_learn_are_random_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setattr("loadtest.images.importlib.util.find_spec", lambda _: None)
+    assert find_images(GRAY, data="", model="digits", seed=0).source == "random pixels"
+    with pytest.raises(UsageError, match="--data digits: expected scikit-learn to be installed"):
+        find_images(GRAY, data="digits", model="digits", seed=0)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float16", "int64", "int8", "bool"])
