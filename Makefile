@@ -37,8 +37,9 @@ demo: $(VENV)/.demo ## train, export, serve and ask a real classifier
 	  echo "The gateway needs Python's shared library, which this Python lacks; on Debian: apt-get install libpython3.11" >&2; exit 1; }
 	@$(VENV)/bin/atelier demo $(ARGS)
 
+# Two processes, each a file of tests at a time: most tests wait for a gateway, not for a core. One: make test ARGS="-n 0 …"
 test: $(VENV)/.dev ## run all tests, with coverage
-	$(PY) -m pytest --cov --cov-report=term $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
 
 e2e: $(VENV)/.dev ## run the tests that drive real processes
 	$(PY) -m pytest tests/e2e $(ARGS)
