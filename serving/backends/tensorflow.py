@@ -21,6 +21,8 @@ from serving.signatures import DTYPES, Signature, TensorSpec
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 
+tf.get_logger().setLevel("ERROR")  # it warns that loading into a session is the old way: it is, and stays
+
 SERVE = "serve"
 _NAME_OF_NUMBER = {dtype.tensorflow: dtype.name for dtype in DTYPES.values()}
 _CLIENTS_MISTAKES = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
 
+from serving.signatures import DTYPES
 from tests.support.bundles import remove, write_bundle
 from tests.support.cli import atelier
 from tests.support.gateway import RunningGateway, running_gateway
@@ -206,3 +209,32 @@ def test_the_command_line_refuses_the_back_end_without_an_address(tmp_path: Path
     result = atelier("serve", "--models", str(tmp_path), "--backend", "tfserving")
     assert result.returncode == 2
     assert "tfserving_addresses: expected at least one HOST:PORT, received none" in result.stderr
+
+
+@pytest.mark.skipif("TFSERVING_ADDRESS" not in os.environ, reason="TFSERVING_ADDRESS names no TensorFlow Serving")
+def test_a_gateway_answers_as_the_server_of_this_machine_does(tmp_path: Path) -> None:
+    """`$TFSERVING_MODEL` is one of its models, whose `serving_default` takes numbers."""
+    address, model = os.environ["TFSERVING_ADDRESS"], os.environ.get("TFSERVING_MODEL", "fashion-mnist")
+    settings = {"backend": "tfserving", "tfserving_addresses": (address,), "tfserving_models": (model,)}
+    with running_gateway(tmp_path / "nothing", **settings) as gateway, contextlib.ExitStack() as stack:
+        answers = []
+        for one in (address, gateway.grpc_address):
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(stack.enter_context(grpc.insecure_channel(one)))
+            asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+            asked.model_spec.name = model
+            signatures = get_model_metadata_pb2.SignatureDefMap()
+            stub.GetModelMetadata(asked, timeout=30.0).metadata["signature_def"].Unpack(signatures)
+            inputs = {
+                name: np.ones([max(1, dim.size) for dim in info.tensor_shape.dim], _numpy_dtype(info.dtype))
+                for name, info in signatures.signature_def["serving_default"].inputs.items()
+            }
+            answer = stub.Predict(predict_request(model, **inputs), timeout=30.0)
+            answers.append((answer.model_spec.version.value, outputs(answer)))
+    assert answers[0][0] == answers[1][0]
+    assert answers[0][1].keys() == answers[1][1].keys()
+    for name, array in answers[0][1].items():
+        np.testing.assert_allclose(answers[1][1][name], array, rtol=1e-6)
+
+
+def _numpy_dtype(number: int) -> np.dtype[np.generic]:
+    return next(dtype.numpy for dtype in DTYPES.values() if dtype.tensorflow == number)
