@@ -12,6 +12,8 @@ from serving.envoy_protection import ConnectionLimits, protect, refusals_in_json
 
 APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
+_GIVE_MEMORY_BACK = {"bytes_to_release": 32 * 1024 * 1024, "memory_release_interval": "1s"}
+"""Envoy's allocator serves the whole process, models too, and would keep what they have freed for ever."""
 _MAX_CONCURRENT_STREAMS = 1024
 _WINDOW_BYTES = 1024 * 1024
 _MIN_COMPRESSED_BYTES = 16 * 1024
@@ -60,6 +62,7 @@ def build_config(
     server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
     config: dict[str, Any] = server.get_envoy_config()
     config["admin"] = {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}}
+    config["memory_allocator_manager"] = _GIVE_MEMORY_BACK
     config["layered_runtime"] = {
         "layers": [{"name": "static", "static_layer": {"re2": {"max_program_size": {"error_level": 1000}}}}]
     }

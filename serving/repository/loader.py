@@ -34,6 +34,12 @@ class Loaded(NamedTuple):
     derivations: Mapping[str, Derivation] = MappingProxyType({})
     lease: Lease | None = None
 
+    def close(self) -> None:
+        """Gives everything back: nobody will serve it."""
+        self.backend.close()
+        if self.lease is not None:
+            self.lease.close()
+
 
 class LoadOptions(NamedTuple):
     """How models are opened; `warm_up_rows` are the sizes of the batches that they are run with first."""

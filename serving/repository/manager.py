@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 
-from serving.batching.terms import NO_HEADERS
-from serving.errors import BundleError, InvalidInputError, ModelNotFoundError, UnreachableError
+from serving.errors import BundleError, UnreachableError
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig
 from serving.repository.catalogue import Catalogue
-from serving.repository.changes import Changes
 from serving.repository.loader import Loaded
-from serving.repository.records import Model, ModelStatus, Version, VersionStatus
+from serving.repository.looks import fingerprints, look_at, reason_of, unseen
+from serving.repository.records import Model, Version
 from serving.repository.servable import Servable
+from serving.repository.served import Served
 from serving.repository.source import Fingerprint, Found, Origin, Source
 from serving.repository.stored import Stored, StoredFiles
 from serving.repository.transition import State, next_steps
@@ -33,7 +33,7 @@ Load = Callable[[Origin, ModelConfig], Loaded]
 Serve = Callable[[str, int, Loaded, ModelConfig], Servable]
 
 
-class Manager:
+class Manager(Served):
     """Owns every version's life: START → LOADING → AVAILABLE → UNLOADING → END.
 
     `open_source` gives what to look at for a model's versions; `load` opens one and is called in `executor`; `serve`
@@ -54,6 +54,7 @@ class Manager:
         stored_files: StoredFiles,
         metrics: Metrics,
     ) -> None:
+        super().__init__()
         self._catalogue = catalogue
         self._open_source = open_source
         self._load = load
@@ -63,7 +64,6 @@ class Manager:
         self._slow_executor = slow_executor
         self._stored_files = stored_files
         self._metrics = metrics
-        self._models: dict[str, Model] = {}
         self._is_first_look = True
         self._looking = asyncio.Lock()
         self.problems: Mapping[str, str] = {}
@@ -71,7 +71,6 @@ class Manager:
         self._slow_looks: dict[Source, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._early_look: asyncio.Task[None] | None = None
-        self.changes = Changes()
 
     async def watch(self, interval_s: float) -> None:
         """Looks until cancelled; slow sources while the others go on being looked at."""
@@ -116,7 +115,7 @@ class Manager:
         try:
             configs = await asyncio.get_running_loop().run_in_executor(executor, self._catalogue.read)
         except (OSError, UnreachableError) as error:
-            problems = {"models folder": f"the models cannot be listed: {_reason(error)}"}
+            problems = {"models folder": f"the models cannot be listed: {reason_of(error)}"}
         else:
             problems = self._catalogue.problems()
             self._configure(configs)
@@ -167,100 +166,6 @@ class Manager:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def resolve(self, name: str, version: int | None = None, label: str | None = None) -> Servable:
-        """The servable that a request names; without a version or label, the newest.
-
-        Raises:
-            InvalidInputError: no name, or an unknown label.
-            ModelNotFoundError: no such model or version is available.
-        """
-        model = self._models.get(name)
-        if version is None and label is None and model is not None and model.current is not None:
-            return model.current
-        if not name:
-            raise InvalidInputError("ModelSpec has no name specified.")
-        if label is not None:
-            version = self._version_of(model, label)
-        servable = model.answering(version) if model is not None else None
-        if servable is not None:
-            return servable
-        wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
-        raise ModelNotFoundError(f"Servable not found for request: {wanted}")
-
-    def route(self, name: str, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Servable:
-        """Who answers a request that names neither a version nor a label: by weight, or else the newest version.
-
-        Raises:
-            InvalidInputError: no name.
-            ModelNotFoundError: no version of the model is available.
-        """
-        model = self._models.get(name)
-        if model is None or model.current is None:
-            return self.resolve(name)
-        return model.current if model.split is None else model.split.pick(headers)
-
-    def model(self, name: str) -> Model:
-        """All that is known of a model, to be looked at.
-
-        Raises:
-            ModelNotFoundError: there is none of that name.
-        """
-        try:
-            return self._models[name]
-        except KeyError:
-            raise ModelNotFoundError(f"Could not find any versions of model {name}") from None
-
-    def configs(self) -> dict[str, ModelConfig]:
-        """What is configured of each model that shall be served."""
-        return {name: model.config for name, model in self._models.items() if model.present}
-
-    def verdict(self, name: str) -> str | None:
-        """Why a model does not answer, empty where it does; None while that is not decided yet."""
-        model = self._models.get(name)
-        if model is None:
-            return "it is not configured"
-        if model.current is None and model.is_undecided:
-            return None
-        return "" if model.current is not None else model.reason()
-
-    def models(self) -> list[ModelStatus]:
-        """Every model that is known with the states of its versions, served or not."""
-        return [
-            ModelStatus(name, model.current.task if model.current is not None else None, model.statuses(), model.bound)
-            for name, model in sorted(self._models.items())
-        ]
-
-    def answers_for(self, name: str) -> bool | None:
-        """Whether a model has a version that answers; None where there is no such model."""
-        model = self._models.get(name)
-        return None if model is None else model.current is not None
-
-    def statuses(self, name: str, version: int | None = None) -> list[VersionStatus]:
-        """States of a model's versions, newest first; of one version, where it is given.
-
-        Raises:
-            ModelNotFoundError: no such model or version is known.
-        """
-        model = self._models.get(name)
-        known = model.statuses() if model is not None else []
-        found = [status for status in known if version is None or status.version == version]
-        if not found:
-            wanted = "any versions" if version is None else f"version {version}"
-            raise ModelNotFoundError(f"Could not find {wanted} of model {name}")
-        return found
-
-    def not_ready(self) -> list[str]:
-        """Why the gateway cannot answer for all of its models; empty when it can.
-
-        Folders without any version, named by nobody, say so only where there is nothing else: a stray one must not stop
-        the others.
-        """
-        present = [(name, model) for name, model in sorted(self._models.items()) if model.present]
-        wanted = [(name, model) for name, model in present if model.versions or not model.config.discovered] or present
-        if not wanted:
-            return ["no model was found"]
-        return [f"{name}: {model.reason()}" for name, model in wanted if model.current is None]
-
     def close(self) -> None:
         """Closes every back end; only when nothing is being answered any more."""
         for model in self._models.values():
@@ -269,14 +174,6 @@ class Manager:
             for version in model.versions.values():
                 if version.servable is not None:
                     version.servable.close()
-
-    @staticmethod
-    def _version_of(model: Model | None, label: str) -> int:
-        """Raises: InvalidInputError: the model has no such label."""
-        number = model.bound.get(label) or model.labels.get(label) if model is not None else None
-        if number is None:
-            raise InvalidInputError(f"Unrecognized servable version label: {label}")
-        return number
 
     async def _look_slowly(self, name: str, source: Source) -> None:
         try:
@@ -297,15 +194,15 @@ class Manager:
 
     async def _look_into(self, sources: Mapping[str, Source], executor: Executor) -> None:
         loop = asyncio.get_running_loop()
-        for name, found in (await loop.run_in_executor(executor, _look_at, sources)).items():
+        for name, found in (await loop.run_in_executor(executor, look_at, sources)).items():
             model = self._models.get(name)
             if model is None or not model.present or model.source is not sources[name]:
                 continue  # the configuration has changed meanwhile
-            self._take(name, model, found if isinstance(found, Found) else _unseen(model, found))
+            self._take(name, model, found if isinstance(found, Found) else unseen(model.origins, found))
             for number in model.to_try_again(loop.time()):
                 self._begin_load(name, model, number)
         if origins := self._to_look_at(sources):
-            self._compare(await loop.run_in_executor(executor, _fingerprints, origins))
+            self._compare(await loop.run_in_executor(executor, fingerprints, origins))
 
     def _configure(self, configs: Mapping[str, ModelConfig]) -> None:
         for name, config in configs.items():
@@ -440,7 +337,7 @@ class Manager:
         version.files = await loop.run_in_executor(self._executor, version.origin.fingerprint)
         try:
             loaded = await loop.run_in_executor(self._executor, self._load, version.origin, version.config)
-            version.servable = self._serve(name, number, loaded, version.config)
+            version.servable = self._served(name, number, loaded, version.config)
         except Exception as error:
             reason = str(error) if isinstance(error, BundleError) else f"loading failed: {type(error).__name__}"
             log.warning(
@@ -464,47 +361,32 @@ class Manager:
             log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
         self._reconcile(name, model)
         if replaced is not None and replaced is not version.servable:
-            await replaced.drained()
-            replaced.close()
+            await self._let_go(replaced)
+
+    def _served(self, name: str, number: int, loaded: Loaded, config: ModelConfig) -> Servable:
+        try:
+            return self._serve(name, number, loaded, config)
+        except BaseException:
+            loaded.close()
+            raise
 
     async def _unload_version(self, name: str, model: Model, number: int) -> None:
         version = model.versions[number]
         servable = version.servable
         if servable is not None:
-            await servable.drained()
+            await self._let_go(servable)
             version.servable = None
-            servable.close()
         version.error = None  # it is not quarantined, whatever a later change of its files was
         self._metrics.end_batches(name, number)
         self._enter(name, number, version, State.END)
         log.info("%s version %d is unloaded", name, number)
         self._reconcile(name, model)
 
+    async def _let_go(self, servable: Servable) -> None:
+        await servable.drained()
+        await asyncio.get_running_loop().run_in_executor(self._executor, servable.close)
+
     def _enter(self, name: str, number: int, version: Version, state: State) -> None:
         version.state = state
         self._metrics.version_state(name, number, state)
         self.changes.announce()
-
-
-def _look_at(sources: Mapping[str, Source]) -> dict[str, Found | OSError | UnreachableError]:
-    found: dict[str, Found | OSError | UnreachableError] = {}
-    for name, source in sources.items():
-        try:
-            found[name] = source.look()
-        except (OSError, UnreachableError) as error:
-            found[name] = error
-    return found
-
-
-def _unseen(model: Model, error: OSError | UnreachableError) -> Found:
-    """What was found before stays when the base path cannot be looked at."""
-    return Found(model.origins, problem=f"the base path cannot be looked at: {_reason(error)}")
-
-
-def _reason(error: OSError | UnreachableError) -> str:
-    """Without the path, which is nobody else's business."""
-    return str(error) if isinstance(error, UnreachableError) else error.strerror or type(error).__name__
-
-
-def _fingerprints(origins: Mapping[tuple[str, int], Origin]) -> dict[tuple[str, int], Fingerprint]:
-    return {key: origin.fingerprint() for key, origin in origins.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
 from serving.exposition import expose
 from serving.repository.manager import Manager
 from serving.repository.transition import State
@@ -383,3 +383,17 @@ async def test_a_look_that_fails_unexpectedly_does_not_end_the_watch(
     with pytest.raises(asyncio.CancelledError):
         await stand.manager.watch(0)
     assert "looking for models failed" in caplog.text
+
+
+async def test_what_is_loaded_and_cannot_be_served_is_given_back(
+    stand: RepositoryStand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BundleError("its batching does not go with the gateway's")
+
+    monkeypatch.setattr(stand.manager, "_serve", refuse)
+    stand.version("digits/1")
+    await stand.step()
+
+    assert stand.manager.statuses("digits")[0].error == "its batching does not go with the gateway's"
+    assert stand.closed("digits/1") == 1
