@@ -164,6 +164,8 @@ def loadtest(
         print_json(result)
     if done.outcome.recording.end.get("reason") == "interrupted":
         fail(f"interrupted; the report in {folder} is partial, and says so", INTERRUPTED)
+    if done.outcome.recording.end.get("reason") not in {"finished", "broke"}:
+        fail(f"the load test did not come to its end; the report in {folder} is partial, and says so", FAILED)
     if done.outcome.conditions and not done.outcome.is_met:
         raise typer.Exit(FAILED)
     if not done.outcome.figures.right_answers:

@@ -166,8 +166,9 @@ class Outcome:
 
     @property
     def is_met(self) -> bool:
-        """Whether every condition is met; a test without an answer meets none."""
-        return all(one.met for one in self.judgements) and self.figures.right_answers > 0
+        """Whether every condition is met; a test without an answer meets none, nor does a ramp that breaks."""
+        broken = self.plan.shape == "ramp" and bool(self.conditions) and self.breaking_second is not None
+        return all(one.met for one in self.judgements) and self.figures.right_answers > 0 and not broken
 
     @cached_property
     def by_window(self) -> list[Figures]:

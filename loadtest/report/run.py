@@ -107,7 +107,7 @@ def partial_sentence(outcome: Outcome) -> str:
     """Why a test ended early, and what is missing."""
     reasons = {
         "interrupted": "The test was interrupted",
-        "lost": outcome.recording.end.get("text", "Workers were lost"),
+        "lost": f"{outcome.recording.end.get('text', 'Workers were lost')}, and their requests are missing",
         "broke": "The ramp was ended at its breaking point",
     }
     reason = reasons.get(str(outcome.recording.end.get("reason")), "The test's end was not recorded")

@@ -79,6 +79,8 @@ def test_a_ramp_breaks_where_three_windows_in_a_row_miss_the_objective() -> None
     assert breaking_sentence(outcome) == (
         "The objective was missed in three windows in a row from second 6 on, at 61 requests/s."
     )
+    mild = made_up_outcome(fill, "p50<300ms,p99<50ms", shape="ramp", from_rate=1, rate=101, duration_s=10)
+    assert not mild.is_met
     held = made_up_outcome(fill, "p99<500ms", shape="ramp", from_rate=1, rate=101, duration_s=10)
     assert breaking_sentence(held) == "The objective held in every window, up to 101 requests/s."
 
