@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz bench bench-codec bench-training kserve k8s-check k8s-e2e lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-codec bench-training kserve k8s-check k8s-e2e lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -89,6 +89,9 @@ fuzz: $(VENV)/.dev ## 10 minutes of made-up requests for each protocol: no crash
 	  $(PY) -m tests.fuzz.coverage_guided $$protocol --seconds $(FUZZ_SECONDS); \
 	  $(PY) -m tests.fuzz.structures $$protocol --seconds $(FUZZ_SECONDS); \
 	done
+
+hostile: $(VENV)/.dev ## attack a gateway for some minutes, and print what a steady client noticed
+	$(PY) -m tests.support.hostile.table $(ARGS)
 
 bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request beside TensorFlow's own messages
 	$(PY) -m benchmarks.codec

@@ -44,6 +44,11 @@ HALVES = [150, pytest.param(1_000, marks=pytest.mark.fuzz)]
 BEYOND_SCHEMAS = (
     "received decimals",  # JSON Schema takes 1.0 for an integer, TensorFlow Serving does not
     "expected the same number of rows in every input",
+    "whole number",  # 2.0, as above
+    "values for shape",  # as many rows in the data as the shape says
+    "Deadline exceeded",  # a timeout of a microsecond
+    "deadline",
+    "asked for twice",
     "expected text, received half of a surrogate pair",
     "expected UTF-8 strings, received other bytes",
     "expected float_list, received int64_list",  # decimals without a fraction

@@ -17,6 +17,7 @@ _REASONS: Mapping[int, str] = {
     500: "The model failed on valid input.",
     501: "The model cannot do this.",
     503: "The version is being unloaded, or the gateway is stopping.",
+    504: "The request's own `timeout` passed first.",
 }
 
 

@@ -12,6 +12,15 @@ from urllib.parse import quote
 
 from serving.frontends.http import printable
 from serving.frontends.openapi.common import GATEWAY_PATHS, RESPONSES, SCHEMAS, responses
+from serving.frontends.openapi.inference import SCHEMAS as OIP_SCHEMAS
+from serving.frontends.openapi.inference import (
+    SERVER_PATHS,
+    in_json,
+    infer_answer,
+    infer_operation,
+    infer_request,
+    model_pages,
+)
 from serving.frontends.openapi.tensors import Schema, describe
 from serving.frontends.openapi.verbs import Verb, verbs_of
 from serving.repository.servable import Servable
@@ -21,8 +30,8 @@ _MODEL_CAUSES = (400, 404, 413, 429, 500, 503)
 
 def build_document(version: str, models: Iterable[Iterable[Servable]], max_images: int) -> dict[str, Any]:
     """`version` is the gateway's; of each model come the versions that answer, first the one that does by default."""
-    paths: dict[str, Any] = dict(GATEWAY_PATHS)
-    schemas: dict[str, Schema] = dict(SCHEMAS)
+    paths: dict[str, Any] = {**GATEWAY_PATHS, **SERVER_PATHS}
+    schemas: dict[str, Schema] = {**SCHEMAS, **OIP_SCHEMAS}
     tags = [{"name": "gateway", "description": "What is served, and whether it is ready."}]
     names: set[str] = set()
     for current, *others in models:
@@ -33,6 +42,8 @@ def build_document(version: str, models: Iterable[Iterable[Servable]], max_image
             for verb in verbs:
                 key = f"{name}-{servable.version}-{verb.name}"
                 schemas |= {key: _any_of(verb.requests), f"{key}-answer": _any_of(verb.answers)}
+            key, plain = f"{name}-{servable.version}-infer", in_json(servable.signatures)
+            schemas |= {key: infer_request(plain), f"{key}-answer": infer_answer(plain)}
             if servable is current:
                 paths |= _paths_of(servable, name, None, verbs)
             paths |= _paths_of(servable, name, servable.version, verbs)
@@ -62,17 +73,15 @@ def _about(servable: Servable) -> str:
 
 
 def _paths_of(servable: Servable, name: str, version: int | None, verbs: list[Verb]) -> dict[str, Any]:
-    base = f"/v1/models/{quote(servable.name, safe='')}" + (f"/versions/{version}" if version is not None else "")
+    model = quote(servable.name, safe="") + (f"/versions/{version}" if version is not None else "")
+    base = f"/v1/models/{model}"
     key = f"{name}-{servable.version}"
 
+    def named(verb: str, **more: Any) -> dict[str, Any]:
+        return {"tags": [printable(servable.name)], "operationId": f"{verb}{version or ''}-{name}", **more}
+
     def operation(verb: str, summary: str, answer: str, *causes: int, **more: Any) -> dict[str, Any]:
-        return {
-            "tags": [printable(servable.name)],
-            "operationId": f"{verb}{version or ''}-{name}",
-            "summary": summary,
-            **more,
-            "responses": responses(answer, *causes),
-        }
+        return named(verb, summary=summary, **more, responses=responses(answer, *causes))
 
     paths: dict[str, Any] = {}
     for verb in verbs:
@@ -82,7 +91,13 @@ def _paths_of(servable: Servable, name: str, version: int | None, verbs: list[Ve
         paths[f"{base}:{verb.name}"] = {"post": operation(verb.name, verb.summary, answer, *_MODEL_CAUSES, **more)}
     paths[base] = {"get": operation("status", "States of the versions", "ModelStatus", 404)}
     metadata = operation("metadata", "Signatures, as TensorFlow Serving tells them", "Metadata", 404)
-    return {**paths, f"{base}/metadata": {"get": metadata}}
+    paths[f"{base}/metadata"] = {"get": metadata}
+    infer = infer_operation(f"{key}-infer", f"{key}-infer-answer", in_json(servable.signatures))
+    paths[f"/v2/models/{model}/infer"] = {"post": named("infer", **infer)}
+    for end, summary, answers in model_pages():
+        page = f"v2{end.replace('/', '-')}"
+        paths[f"/v2/models/{model}{end}"] = {"get": named(page, summary=summary, responses=answers)}
+    return paths
 
 
 def _json(schema: str, examples: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +110,7 @@ def _any_of(schemas: list[Schema]) -> Schema:
 
 
 _ABOUT = (
-    "TensorFlow Serving's REST API and images for people, of the models that are loaded now. gRPC answers on the same "
-    "ports. NaN and Infinity are accepted and answered bare, as TensorFlow Serving does, though they are no JSON."
+    "TensorFlow Serving's REST API, the Open Inference Protocol's, and images for people, of the models that are "
+    "loaded now. gRPC answers on the same ports. NaN and Infinity are accepted and answered bare, as TensorFlow "
+    "Serving does, though they are no JSON."
 )

@@ -32,7 +32,7 @@ def predict_response(signatures: dict[str, Signature]) -> Schema:
     """Answers of `:predict`: `predictions` to rows, `outputs` to columns."""
     forms = []
     for signature in signatures.values():
-        columns: Schema = {spec.name: _column(spec, _answered(spec)) for spec in signature.outputs}
+        columns: Schema = {spec.name: column(spec, _answered(spec)) for spec in signature.outputs}
         forms.append(object_of({"outputs": _only_or_all(columns)}))
         if rows := _rows(signature.outputs, _answered):
             forms.append(object_of({"predictions": rows}))
@@ -44,7 +44,7 @@ def predict_example(signature_name: str, signature: Signature, string: Any = "te
     if any(_values(spec) > EXAMPLE_MAX_VALUES for spec in signature.inputs):
         return None
     named = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
-    columns = {spec.name: _example(spec, string) for spec in signature.inputs}
+    columns = {spec.name: example_of(spec, string) for spec in signature.inputs}
     if any(spec.shape[:1] != (None,) for spec in signature.inputs):
         return {**named, "inputs": next(iter(columns.values())) if len(columns) == 1 else columns}
     rows = {name: column[0] for name, column in columns.items()}
@@ -73,7 +73,7 @@ def describe(signature: Signature) -> str:
 def _request_forms(name: str, signature: Signature) -> list[Schema]:
     named: Schema = {"signature_name": {"const": name}}
     required = () if name == DEFAULT_SIGNATURE else ("signature_name",)
-    columns = {spec.name: _column(spec, values_taken(spec)) for spec in signature.inputs}
+    columns = {spec.name: column(spec, values_taken(spec)) for spec in signature.inputs}
     forms = [object_of({"inputs": _only_or_all(columns, also_named=True)}, named, required)]
     if rows := _rows(signature.inputs, values_taken, also_named=True):
         forms.insert(0, object_of({"instances": rows}, named, required))
@@ -101,7 +101,8 @@ def _only_or_all(columns: Schema, *, also_named: bool = False) -> Schema:
     return {"oneOf": [bare, whole]} if also_named else bare
 
 
-def _column(spec: TensorSpec, element: Schema) -> Schema:
+def column(spec: TensorSpec, element: Schema) -> Schema:
+    """A whole tensor of such elements."""
     if not spec.shape:
         return element
     return _list(_nested(spec.shape[1:], element), spec.shape[0])
@@ -144,7 +145,8 @@ def _values(spec: TensorSpec) -> int:
     return int(np.prod([size or 1 for size in spec.shape], dtype=np.int64))
 
 
-def _example(spec: TensorSpec, string: Any) -> Any:
+def example_of(spec: TensorSpec, string: Any = "text") -> Any:
+    """A tensor of one row as nested lists; of `string` where it takes strings."""
     shape = [size or 1 for size in spec.shape]
     if spec.element.is_string:
         return np.full(shape, string, dtype=object).tolist()

@@ -1,0 +1,66 @@
+"""The long form of the hostile clients, and the table of docs/limits.md: `python -m tests.support.hostile.table`.
+
+Each attack runs against one gateway while a steady client, in a process of its own, asks every ten milliseconds. The
+steady client's 99th percentile before the attack and during it are shown, and the gateway's memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.bundles import write_bundle
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.hostile.attacks import ATTACKS, Attack
+from tests.support.hostile.memory import memory_bytes
+from tests.support.hostile.raw import Address
+from tests.support.hostile.steady import Steady, steady_client
+from tests.support.onnx_models import write_identity_model
+
+QUIET_S = 5.0
+"""How long the steady client asks alone before an attack."""
+
+
+def rows(gateway: RunningGateway, share: float, only: str) -> Iterator[str]:
+    """The table's lines, as the attacks end."""
+    address = Address("127.0.0.1", gateway.process.addresses.rest_port)
+    yield "| attack | times | what it was told | steady client's p99, ms: alone → meanwhile | memory afterwards, MB |"
+    yield "|---|--:|---|--:|--:|"
+    for name, attack in ATTACKS.items():
+        if only in name:
+            yield _row(name, attack, max(attack.few, int(attack.many * share)), gateway, address)
+
+
+def _row(name: str, attack: Attack, times: int, gateway: RunningGateway, address: Address) -> str:
+    with steady_client(address) as alone:
+        time.sleep(QUIET_S)  # there is nothing to wait for
+    with steady_client(address) as meanwhile:
+        told = attack.run(address, times)
+    said = ", ".join(f"{count:,} × {what}" for what, count in told.items())
+    memory = memory_bytes(gateway) / 1e6
+    return f"| {name} | {times:,} | {said} | {_p99(alone)} → {_p99(meanwhile)} | {memory:.0f} |"
+
+
+def _p99(steady: Steady) -> str:
+    return f"{steady.p99_ms():.1f}"
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--share", type=float, default=1.0, help="how much of each attack's long form")
+    parser.add_argument("--only", default="", help="attacks whose name holds this")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="atelier-hostile-") as folder:
+        write_bundle(Path(folder) / "brightness" / "1")
+        write_identity_model(Path(folder) / "text" / "1", 8, ["N"])
+        with running_gateway(Path(folder), request_timeout_s=20.0) as gateway:
+            for line in rows(gateway, chosen.share, chosen.only):
+                print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
