@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
@@ -25,7 +24,8 @@ from serving.ports import hold, number_of
 from serving.repository.configuration import Configuration
 from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
-from serving.supervisor import Supervisor
+from serving.shared_folder import shared_folder
+from serving.supervisor import Supervisor, admin_socket_name
 from serving.worker_process import WorkerEndedError
 
 _Result = TypeVar("_Result")
@@ -91,7 +91,7 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
         StartError: a port or a library is missing, or a worker ended.
     """
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atelier-")))
+        folder = _share(stack, settings.workers)
         _check(settings, folder)
         host = _resolve(settings.host)
         holders = [stack.enter_context(_hold(host, port)) for port in (settings.grpc_port, settings.rest_port)]
@@ -182,6 +182,15 @@ def _check(settings: ServingSettings, shared: Path) -> None:
             "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "
             "on Debian and Ubuntu install the package libpython3.11 (or that of your version)"
         )
+
+
+def _share(stack: contextlib.ExitStack, workers: int) -> Path:
+    try:
+        return stack.enter_context(shared_folder(len(admin_socket_name(workers))))
+    except OSError as error:
+        raise StartError(
+            f"temporary files: expected a folder that can be written to, named by TMPDIR or /tmp: {error.strerror}"
+        ) from error
 
 
 def _resolve(host: str) -> str:

@@ -85,7 +85,7 @@ class Supervisor:
     async def _bring_up(self, slot: Slot) -> None:
         """Starts a worker's process and returns once it takes connections; raises WorkerEndedError."""
         settings = self._settings
-        admin_socket = self._folder / f"admin-{slot.number}.sock"
+        admin_socket = self._folder / admin_socket_name(slot.number)
         config = build_config(
             host=self._host,
             grpc_port=self._grpc_port,
@@ -161,3 +161,8 @@ class Supervisor:
         """Ends all watching: from now on, a worker that ends has ended."""
         for task in self._keepers:
             task.cancel()
+
+
+def admin_socket_name(number: int) -> str:
+    """What the socket of a worker's Envoy is called, in the folder that the workers share."""
+    return f"admin-{number}.sock"

@@ -111,6 +111,14 @@ def test_onnx_runtime_leaves_no_device_id_in_the_home(models: Path, tmp_path: Pa
     assert [path for path in home.rglob("*") if path.is_file()] == []
 
 
+def test_it_starts_however_long_the_name_of_the_folder_for_temporary_files_is(models: Path, tmp_path: Path) -> None:
+    scratch = tmp_path / ("long" * 40)
+    scratch.mkdir()
+    with atelier_serve(models, environment={**os.environ, "TMPDIR": str(scratch)}) as serving:
+        assert httpx.get(f"{serving.rest_url}/readyz").status_code == 200
+    assert list(scratch.iterdir()) == []
+
+
 def test_a_name_of_this_machine_is_resolved(models: Path) -> None:
     with atelier_serve(models, "--host", "localhost") as serving:
         assert httpx.get(f"{serving.rest_url}/readyz").status_code == 200

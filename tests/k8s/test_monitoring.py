@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from serving import errors
+from serving.repository.transition import State
 from tests.support.bundles import write_bundle
 from tests.support.gateway import running_gateway
 from tests.support.manifests import K8S, ROOT, Manifest, named, of_kind, overlay, pods
@@ -128,6 +129,8 @@ def _check(expression: str, scraped: dict[str, set[str]]) -> None:
         assert found.labels <= known, f"no label {found.labels - known} in {expression}"
     for outcome in found.values.get("outcome", set()) - {"ok"}:
         assert issubclass(getattr(errors, outcome), errors.ServingError)
+    for state in found.values.get("state", set()):
+        assert state in State.__members__
 
 
 def test_a_metric_that_is_not_there_is_found(scraped: dict[str, set[str]]) -> None:
