@@ -20,6 +20,7 @@ from atelier.promote import promote, rollback
 from atelier.prune import prune
 from atelier.recipes import recipes
 from atelier.serve import serve
+from atelier.status import status
 from atelier.sweep import sweep
 from atelier.traffic import traffic
 from atelier.train import train
@@ -49,6 +50,7 @@ for command in (
     serve,
     predict,
     models,
+    status,
     traffic,
     promote,
     rollback,

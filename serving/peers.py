@@ -13,7 +13,7 @@ from serving import control
 from serving.control import Channel
 from serving.errors import UnavailableError
 from serving.figures import Figures
-from serving.readiness import Report
+from serving.readiness import Report, all_answer_for
 from serving.repository.changes import Changes
 
 _ANSWER_TIMEOUT_S = 10.0
@@ -29,6 +29,10 @@ class Peers:
         self._changes = changes
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._numbers = itertools.count()
+
+    def answer_for(self, name: str) -> bool:
+        """Whether every other worker answers for a model."""
+        return all_answer_for(name, self.reports.values())
 
     async def report(self, own: Callable[[], Report]) -> None:
         """Tells the supervisor what this worker answers for, now and whenever that changes, until cancelled."""
@@ -65,7 +69,7 @@ class Peers:
                 case control.DRAIN, _:
                     drain()
                 case control.PEERS, reports:
-                    self.reports = {int(number): report and Report(*report) for number, report in reports.items()}
+                    self.reports = {int(number): report and Report.read(report) for number, report in reports.items()}
                     self._changes.announce()
                 case control.COLLECT, _:
                     self._channel.send(control.FIGURES, figures())

@@ -8,7 +8,16 @@ nothing, or one crash would take all of its capacity out of rotation. At the fir
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+
+class VersionReport(NamedTuple):
+    """The state of one version in one worker, by its number in `repository.transition.State`, and why it failed."""
+
+    model: str
+    version: int
+    state: int
+    error: str | None
 
 
 class Report(NamedTuple):
@@ -18,6 +27,18 @@ class Report(NamedTuple):
     """Why it cannot answer for all of its models; empty when it can."""
     models: Sequence[str]
     """The models that it answers for."""
+    versions: Sequence[VersionReport] = ()
+    """The versions that it knows."""
+
+    @classmethod
+    def read(cls, document: Sequence[Any]) -> Self:
+        """From what JSON made of one."""
+        reasons, models, versions = document
+        return cls(reasons, models, [VersionReport(*version) for version in versions])
+
+    def versions_of(self, model: str) -> dict[int, VersionReport]:
+        """Those of one model, by number."""
+        return {one.version: one for one in self.versions if one.model == model}
 
 
 def not_ready(own: Report, others: Mapping[int, Report | None]) -> list[str]:

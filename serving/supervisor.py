@@ -131,7 +131,7 @@ class Supervisor:
         while (message := await process.channel.receive()) is not None:
             match message:
                 case Message(control.REPORT, content):
-                    slot.take_report(Report(*content))
+                    slot.take_report(Report.read(content))
                     self._tell_workers()
                 case Message(control.FIGURES, content):
                     slot.take_figures([Family.read(family) for family in content])

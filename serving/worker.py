@@ -48,6 +48,7 @@ from serving.images import load_decoders
 from serving.loop_lag import watch_loop
 from serving.metrics import Metrics
 from serving.model_config import ModelConfig, first_problem
+from serving.model_states import ModelStates
 from serving.peers import Peers
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
@@ -105,13 +106,15 @@ class Worker:
         self._peers = Peers(number, settings.workers, channel, self.manager.changes)
         health = Health(self.manager, self._peers)
         descriptions = Descriptions()
-        oip = OipModels(plane, self.manager, health)
+        states = ModelStates(self.manager, self._peers)
+        oip = OipModels(plane, self.manager, states, health)
         limit = settings.max_request_bytes
         departures = Departures()
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
-        rest = TfsRest(plane, self.manager, departures, json_limits)
+        rest = TfsRest(plane, self.manager, states, departures, json_limits)
+        reload = Reload(configuration, self.manager, self._files_executor, self._peers.answer_for)
         self.app = App(
-            TfsGrpc(plane, self.manager, Reload(configuration, self.manager, self._files_executor), limit),
+            TfsGrpc(plane, self.manager, states, reload, limit),
             rest,
             OipGrpc(oip),
             OipRest(oip, departures, limit, json_limits),
@@ -126,7 +129,7 @@ class Worker:
             ),
             OpenApi(self.manager, settings.max_request_images),
             health,
-            GatewayPages(self._peers, self.manager, health),
+            GatewayPages(self._peers, self.manager, states, health),
             GrpcHealth(health, self.manager, descriptions.services),
             Reflection(descriptions),
             Admin(

@@ -4,6 +4,7 @@ from serving.client.aio import AsyncClient
 from serving.client.answers import Classification, Prediction, ScoredClass, ServedModel, VersionStatus
 from serving.client.blocking import Client
 from serving.client.failures import AddressError, ForeignAnswerError, NoAnswerError, UnreachableError
+from serving.client.gateway_status import GatewayStatus
 
 __all__ = [
     "AddressError",
@@ -11,6 +12,7 @@ __all__ = [
     "Classification",
     "Client",
     "ForeignAnswerError",
+    "GatewayStatus",
     "NoAnswerError",
     "Prediction",
     "ScoredClass",

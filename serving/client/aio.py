@@ -21,6 +21,7 @@ from serving.client.answers import (
     VersionStatus,
 )
 from serving.client.failures import AddressError, UnreachableError
+from serving.client.gateway_status import GatewayStatus
 from serving.client.protocol import (
     ImageSource,
     Question,
@@ -153,6 +154,11 @@ class AsyncClient:
         """Every model that the gateway knows."""
         async with _deadline(self._timeout_s) as ends_at:
             return read(await self._ask(Question("GET", "/v1/models"), ends_at), ServedModels).models
+
+    async def status(self) -> GatewayStatus:
+        """Whether the gateway is ready, its workers, and each model's figures."""
+        async with _deadline(self._timeout_s) as ends_at:
+            return read(await self._ask(Question("GET", "/status"), ends_at), GatewayStatus)
 
     async def versions(self, model: str) -> tuple[VersionStatus, ...]:
         """The versions of a model, newest first; of TensorFlow Serving too."""

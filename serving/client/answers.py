@@ -9,18 +9,20 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Answer(BaseModel):
+class Answer(BaseModel):
+    """What a gateway says; what this client does not know of it is left out."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class ModelSpec(_Answer):
+class ModelSpec(Answer):
     """Who answered."""
 
     name: str
     version: str
 
 
-class ScoredClass(_Answer):
+class ScoredClass(Answer):
     """One class of an image; `probability` is None where the model's score is no number."""
 
     index: int
@@ -28,7 +30,7 @@ class ScoredClass(_Answer):
     probability: float | None
 
 
-class Classification(_Answer):
+class Classification(Answer):
     """The best classes of an image, best first, and the version that found them."""
 
     model_spec: ModelSpec
@@ -60,13 +62,13 @@ class Prediction:
         return next(iter(self.outputs.values()))
 
 
-class Reason(_Answer):
+class Reason(Answer):
     """Why a version is not served; empty where it is."""
 
     error_message: str
 
 
-class VersionStatus(_Answer):
+class VersionStatus(Answer):
     """One version of a model."""
 
     version: str
@@ -74,7 +76,7 @@ class VersionStatus(_Answer):
     status: Reason
 
 
-class ServedModel(_Answer):
+class ServedModel(Answer):
     """One model with all versions that the gateway knows, newest first; the task where it is known."""
 
     name: str
@@ -89,54 +91,54 @@ class ServedModel(_Answer):
         return any(status.state == "AVAILABLE" for status in self.model_version_status)
 
 
-class ModelStatus(_Answer):
+class ModelStatus(Answer):
     """The versions of one model."""
 
     model_version_status: tuple[VersionStatus, ...]
 
 
-class ServedModels(_Answer):
+class ServedModels(Answer):
     """The answer of `GET /v1/models`."""
 
     models: tuple[ServedModel, ...]
 
 
-class ImageClasses(_Answer):
+class ImageClasses(Answer):
     """One image of several."""
 
     classes: tuple[ScoredClass, ...] = Field(min_length=1)
 
 
-class Classifications(_Answer):
+class Classifications(Answer):
     """The answer to several images."""
 
     model_spec: ModelSpec
     images: tuple[ImageClasses, ...]
 
 
-class Refusal(_Answer):
+class Refusal(Answer):
     """Any answer with an error status."""
 
     error: str
 
 
-class _TensorInfo(_Answer):
+class _TensorInfo(Answer):
     dtype: str
 
 
-class _SignatureDef(_Answer):
+class _SignatureDef(Answer):
     inputs: dict[str, _TensorInfo]
 
 
-class _SignatureDefMap(_Answer):
+class _SignatureDefMap(Answer):
     signature_def: dict[str, _SignatureDef]
 
 
-class _MetadataMap(_Answer):
+class _MetadataMap(Answer):
     signature_def: _SignatureDefMap
 
 
-class Metadata(_Answer):
+class Metadata(Answer):
     """The answer of `GET /v1/models/NAME/metadata`, as far as an input's name and dtype are in it."""
 
     metadata: _MetadataMap
@@ -147,10 +149,10 @@ class Metadata(_Answer):
         return None if signature is None else {name: info.dtype for name, info in signature.inputs.items()}
 
 
-class InferOutput(_Answer):
+class InferOutput(Answer):
     """One output of an inference; its data is behind the JSON."""
 
-    class Parameters(_Answer):
+    class Parameters(Answer):
         """How many bytes of it."""
 
         binary_data_size: int = Field(ge=0)
@@ -161,7 +163,7 @@ class InferOutput(_Answer):
     parameters: Parameters
 
 
-class InferHeader(_Answer):
+class InferHeader(Answer):
     """The JSON part of an inference's answer."""
 
     model_name: str

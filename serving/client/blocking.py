@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from serving.client.aio import DEFAULT_RETRIES, DEFAULT_TIMEOUT_S, DEFAULT_URL, AsyncClient, Inputs
 from serving.client.answers import Classification, Prediction, ServedModel, VersionStatus
+from serving.client.gateway_status import GatewayStatus
 from serving.client.protocol import ImageSource
 from serving.signatures import DEFAULT_SIGNATURE
 
@@ -94,6 +95,10 @@ class Client:
     def models(self) -> tuple[ServedModel, ...]:
         """As `AsyncClient.models`."""
         return self._wait(self._client.models())
+
+    def status(self) -> GatewayStatus:
+        """As `AsyncClient.status`."""
+        return self._wait(self._client.status())
 
     def versions(self, model: str) -> tuple[VersionStatus, ...]:
         """As `AsyncClient.versions`."""

@@ -8,17 +8,19 @@ from typing import Any
 from serving.exposition import CONTENT_TYPE
 from serving.frontends.health import Health
 from serving.frontends.http import Receive, Scope, Send, send_body, send_json
+from serving.model_states import ModelStates
 from serving.peers import Peers
 from serving.repository.manager import Manager
-from serving.repository.records import ModelStatus
+from serving.repository.records import Model, ModelStatus
 
 
 class GatewayPages:
     """Answers with what the supervisor has added up."""
 
-    def __init__(self, peers: Peers, manager: Manager, health: Health) -> None:
+    def __init__(self, peers: Peers, manager: Manager, states: ModelStates, health: Health) -> None:
         self._peers = peers
         self._manager = manager
+        self._states = states
         self._health = health
 
     async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -34,24 +36,47 @@ class GatewayPages:
         gateway = await self._peers.ask("status")
         reasons = self._health.not_ready()
         figures = gateway.pop("models")
-        models = [_model(model, figures.get(model.name, {})) for model in self._manager.models()]
-        document = {"version": package_version("atelier"), "ready": not reasons, "reasons": reasons, **gateway}
-        await send_json(send, 200, {**document, "models": models})
+        models = [
+            _view(status, self._manager.model(status.name), figures.get(status.name, {}))
+            for status in self._states.models()
+        ]
+        document = {
+            "version": package_version("atelier"),
+            "ready": not reasons,
+            "reasons": reasons,
+            "problems": list(self._manager.problems.values()),
+            **gateway,
+            "models": models,
+        }
+        await send_json(send, 200, document)
 
     async def _send_text(self, send: Send, document: str) -> None:
         text = await self._peers.ask(document)
         await send_body(send, 200, text.encode(), CONTENT_TYPE.encode())
 
 
-def _model(model: ModelStatus, figures: dict[str, Any]) -> dict[str, Any]:
+def _view(status: ModelStatus, model: Model, figures: dict[str, Any]) -> dict[str, Any]:
     of_versions = figures.pop("versions", {})
+    shares = model.shares()
+    shadow = model.shadow_target()
     versions = [
         {
-            "version": str(status.version),
-            "state": status.state.name,
-            "error": status.error or "",
-            **of_versions.get(str(status.version), {}),
+            "version": str(one.version),
+            "state": one.state.name,
+            "error": one.error or "",
+            "labels": sorted(label for label, version in status.labels.items() if version == one.version),
+            "share": shares.get(one.version, 0.0),
+            "is_shadow": shadow is not None and shadow.version == one.version,
+            **of_versions.get(str(one.version), {}),
         }
-        for status in model.versions
+        for one in status.versions
     ]
-    return {"name": model.name, "task": model.task, **figures, "versions": versions}
+    unbound = {label: str(version) for label, version in model.labels.items() if status.labels.get(label) != version}
+    return {
+        "name": status.name,
+        "task": status.task,
+        "problem": model.stored.problem or "",
+        "waiting_labels": unbound,
+        **figures,
+        "versions": versions,
+    }

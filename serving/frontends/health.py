@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from serving.frontends.http import Receive, Scope, Send, send_json
 from serving.peers import Peers
-from serving.readiness import Report, all_answer_for, not_ready
+from serving.readiness import Report, VersionReport, all_answer_for, not_ready
 from serving.repository.manager import Manager
 
 
@@ -37,8 +37,10 @@ class Health:
 
     def report(self) -> Report:
         """What this worker says of itself to the others."""
-        answered = [model.name for model in self._manager.models() if self._manager.answers_for(model.name)]
-        return Report(self._manager.not_ready(), answered)
+        models = self._manager.models()
+        answered = [model.name for model in models if self._manager.answers_for(model.name)]
+        versions = [VersionReport(model.name, *status) for model in models for status in model.versions]
+        return Report(self._manager.not_ready(), answered, versions)
 
     async def live(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """200 as long as the event loop turns."""

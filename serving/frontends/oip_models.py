@@ -15,6 +15,7 @@ from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, ModelNotFoundError, ServingError, UnavailableError
 from serving.frontends.health import Health
 from serving.frontends.http import loop_time
+from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.repository.servable import Servable
@@ -51,9 +52,10 @@ def parse_version(version: str) -> int | None:
 class OipModels:
     """The server and its models, by name and by version as the protocol writes them."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, health: Health) -> None:
+    def __init__(self, plane: DataPlane, manager: Manager, states: ModelStates, health: Health) -> None:
         self._plane = plane
         self._manager = manager
+        self._states = states
         self._health = health
         self._server_version = package_version("atelier")
 
@@ -98,14 +100,17 @@ class OipModels:
             ModelNotFoundError: no such model or version.
         """
         try:
-            self._resolve(name, version)
+            servable = self._resolve(name, version)
         except UnavailableError:
             return False
         except ModelNotFoundError:
             if version or not self._statuses(name):
                 raise
             return False
-        return bool(self._health.answers_for(name))
+        if not version:
+            return bool(self._health.answers_for(name))
+        (status,) = self._states.statuses(name, servable.version)
+        return status.state is State.AVAILABLE and not self._health.draining
 
     def server_metadata(self) -> dict[str, Any]:
         """`ServerMetadataResponse`."""
@@ -115,7 +120,7 @@ class OipModels:
         """`ModelMetadataResponse`; `versions` are those that answer, free sizes are -1."""
         servable = self._resolve(name, version)
         signature = servable.signature(DEFAULT_SIGNATURE)
-        available = [status.version for status in self._manager.statuses(name) if status.state is State.AVAILABLE]
+        available = [status.version for status in self._states.statuses(name) if status.state is State.AVAILABLE]
         return {
             "name": servable.name,
             "versions": [str(number) for number in sorted(available)],
@@ -163,7 +168,7 @@ class OipModels:
                 "state": _STATE_NAMES[status.state],
                 "reason": status.error or "",
             }
-            for model in self._manager.models()
+            for model in self._states.models()
             for status in sorted(model.versions, key=lambda status: status.version)
             if not ready or status.state is State.AVAILABLE
         ]

@@ -16,6 +16,7 @@ from serving.dataplane import DataPlane, Prediction, Target
 from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
+from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.models_config import listed_models
 from serving.repository.records import VersionStatus
@@ -53,9 +54,12 @@ _KNOWN_SIGNATURES = 1024
 class TfsGrpc:
     """The methods by their paths, in `methods`."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, reload: Reload, max_tensor_bytes: int) -> None:
+    def __init__(
+        self, plane: DataPlane, manager: Manager, states: ModelStates, reload: Reload, max_tensor_bytes: int
+    ) -> None:
         self._plane = plane
         self._manager = manager
+        self._states = states
         self._reload = reload
         self._examples = ExampleMethods(plane, api=_API)
         self._max_tensor_bytes = max_tensor_bytes
@@ -148,7 +152,7 @@ class TfsGrpc:
             raise InvalidInputError("Missing ModelSpec")
         target = _target(request.model_spec)
         response = GetModelStatusResponse()
-        for status in self._manager.statuses(target.name, target.version):
+        for status in self._states.statuses(target.name, target.version):
             _encode_status(response, status)
         return response.SerializeToString()
 

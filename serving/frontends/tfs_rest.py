@@ -17,6 +17,7 @@ from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
+from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
@@ -75,9 +76,12 @@ def parse_path(method: str, path: str) -> Address:
 class TfsRest:
     """Answers what `parse_path` understood; images sent to `:classify` go to the front end for people."""
 
-    def __init__(self, plane: DataPlane, manager: Manager, departures: Departures, json_limits: JsonLimits) -> None:
+    def __init__(
+        self, plane: DataPlane, manager: Manager, states: ModelStates, departures: Departures, json_limits: JsonLimits
+    ) -> None:
         self._plane = plane
         self._manager = manager
+        self._states = states
         self._examples = ExampleMethods(plane, api=_API)
         self._departures = departures
         self._json_limits = json_limits
@@ -118,7 +122,7 @@ class TfsRest:
         if address.metadata:
             await send_json(send, 200, self._metadata(address))
         else:
-            statuses = self._manager.statuses(address.name, address.version)
+            statuses = self._states.statuses(address.name, address.version)
             await send_json(send, 200, {"model_version_status": [_status(status) for status in statuses]})
 
     async def list_models(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
@@ -130,7 +134,7 @@ class TfsRest:
                 "model_version_status": [_status(status) for status in model.versions],
                 "version_labels": {label: str(version) for label, version in model.labels.items()},
             }
-            for model in self._manager.models()
+            for model in self._states.models()
         ]
         await send_json(send, 200, {"models": models, "problems": list(self._manager.problems.values())})
 

@@ -170,6 +170,17 @@ class Model:
         version = self.versions.get(number) if number is not None else None
         return version.servable if version is not None and version.answers else None
 
+    def shares(self) -> dict[int, float]:
+        """By version, the part of those requests that name neither a version nor a label."""
+        if self.split is None:
+            return {} if self.current is None else {self.current.version: 1.0}
+        shares: dict[int, float] = {}
+        for target, share in self.split.shares.items():
+            version = version_of(target, self.bound)
+            if version is not None:
+                shares[version] = shares.get(version, 0.0) + share
+        return shares
+
     def statuses(self) -> list[VersionStatus]:
         """The states of its versions, newest first."""
         return [

@@ -94,6 +94,12 @@ class Split(Generic[TargetT]):
         """Who gets most; of equals the first."""
         return self._targets[max(self._weights, key=self._weights.__getitem__)]
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The part of the requests that each target gets."""
+        total = sum(self._weights.values())
+        return {name: weight / total for name, weight in self._weights.items()}
+
     def pick(self, headers: Mapping[bytes, bytes] = NO_HEADERS) -> TargetT:
         """Who answers the request with these headers, by their names in lower case."""
         if self._sticky_header:

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from atelier.cli import app
-from tests.support.bundles import write_bundle, write_regression
+from tests.support.bundles import damage, write_bundle, write_regression
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.onnx_models import write_identity_model, write_node_model
 from tests.support.stranger import stranger
@@ -163,6 +163,17 @@ def test_models_lists_versions_with_their_states(gateway: RunningGateway) -> Non
     assert result.stdout.splitlines()[1].split() == ["brightness", "classification", "1", "AVAILABLE"]
     listed = json.loads(runner.invoke(app, ["models", "--url", gateway.rest_url, "--json"]).stdout)
     assert [model["name"] for model in listed] == ["brightness"]
+
+
+def test_models_says_why_a_version_failed_in_one_line(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    write_bundle(models / "brightness" / "1")
+    damage(write_bundle(models / "brightness" / "2"))
+    with running_gateway(models) as gateway:
+        result = runner.invoke(app, ["models", "--url", gateway.rest_url], env={"COLUMNS": "80"})
+    *table, error = result.stdout.splitlines()
+    assert [line.split()[2:] for line in table[1:]] == [["2", "END"], ["1", "AVAILABLE"]]
+    assert error.startswith("brightness version 2: model.onnx has checksum ")
 
 
 @pytest.fixture(scope="module")

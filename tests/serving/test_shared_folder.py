@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import stat
 import tempfile
@@ -36,11 +35,11 @@ def test_a_socket_fits_however_long_the_name_is(
 def test_a_short_name_is_heeded_and_a_long_one_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as short:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="t") as short:
         temporary_files_go_to(Path(short) / "short", monkeypatch)
         with shared_folder(len(NAME)) as folder:
             assert folder.parent == Path(short) / "short"
         temporary_files_go_to(Path(short) / ("long" * 30), monkeypatch)
         with shared_folder(len(NAME)) as folder:
-            assert folder.parent == Path("/tmp")  # noqa: S108
-        assert os.listdir(Path(short) / ("long" * 30)) == []
+            assert folder.parent == Path("/tmp")
+        assert list((Path(short) / ("long" * 30)).iterdir()) == []
