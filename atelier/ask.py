@@ -65,16 +65,16 @@ def models(url: Url = DEFAULT_URL, as_json: AsJson = False) -> None:
     from rich.table import Table
 
     table = Table("model", "task", "version", "labels", "state", box=None, header_style="bold")
-    errors = []
+    failures = []
     for model in found:
         for status in model.model_version_status:
             labels = ", ".join(label for label, version in model.version_labels.items() if version == status.version)
             table.add_row(model.name, model.task or "unknown", status.version, labels, status.state)
             if status.status.error_message:
-                errors.append(f"{model.name} version {status.version}: {status.status.error_message}")
+                failures.append(f"{model.name} version {status.version}: {status.status.error_message}")
     plain_console().print(table if found else "no model is served")
-    for error in errors:  # too long for a column
-        typer.echo(error)
+    for failure in failures:  # too long for a column
+        typer.echo(failure)
 
 
 def _classify_files(

@@ -17,6 +17,7 @@ import numpy as np
 from serving.batching.terms import DEFAULT_TERMS
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
+from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.reload import Reload
 from serving.signatures import DTYPES, Signature, TensorSpec
@@ -55,7 +56,7 @@ def ours(pixels: np.ndarray, scores: np.ndarray) -> Callable[[bytes], bytes]:
     """The gateway's way from a request's bytes to its answer's."""
     signature = Signature((TensorSpec("pixels", pixels.dtype.name, (None, *pixels.shape[1:])),), (SCORES,))
     plane = cast("DataPlane", InstantPlane(signature, scores))
-    front_end = TfsGrpc(plane, cast("Manager", None), cast("Reload", None), _MAX_BYTES)
+    front_end = TfsGrpc(plane, cast("Manager", None), cast("ModelStates", None), cast("Reload", None), _MAX_BYTES)
 
     def answer(message: bytes) -> bytes:
         try:

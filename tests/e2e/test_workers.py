@@ -7,10 +7,12 @@ import os
 import signal
 from pathlib import Path
 
+import grpc
 import httpx
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from serving.server import StartError
 from tests.support.bundles import write_bundle
@@ -116,6 +118,29 @@ def test_it_is_ready_once_every_worker_has_loaded_a_new_model(models: Path) -> N
         wait_until(lambda: status(gateway)["ready"])
         for _ in range(10):
             assert httpx.get(f"{gateway.rest_url}/v1/models/second/metadata", timeout=30.0).status_code == 200
+
+
+def test_who_waits_for_a_version_to_be_available_may_ask_any_worker_for_it(models: Path) -> None:
+    with running_gateway(models, workers=2) as gateway:
+        for version in range(2, 7):
+            write_bundle(models / "brightness" / str(version))
+            path = f"{gateway.rest_url}/v1/models/brightness/versions/{version}"
+            wait_until(lambda path=path: "AVAILABLE" in httpx.get(path, timeout=30.0).text)  # type: ignore[misc]
+            answers = [httpx.post(f"{path}:predict", json=ROWS, timeout=30.0).status_code for _ in range(6)]
+            assert answers == [200] * 6
+
+
+def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(models: Path) -> None:
+    with running_gateway(models, workers=2) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
+        management = model_service_pb2_grpc.ModelServiceStub(channel)
+        for name in ("first", "next", "last"):
+            request = model_management_pb2.ReloadConfigRequest()
+            request.config.model_config_list.config.add(
+                name=name, base_path=str(models / "brightness"), model_platform="tensorflow"
+            )
+            management.HandleReloadConfigRequest(request, timeout=60.0)
+            path = f"{gateway.rest_url}/v1/models/{name}:predict"
+            assert [httpx.post(path, json=ROWS, timeout=30.0).status_code for _ in range(6)] == [200] * 6
 
 
 def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
