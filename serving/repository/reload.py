@@ -18,6 +18,8 @@ from serving.repository.configuration import Configuration
 from serving.repository.manager import Manager
 
 _LOOK_EVERY_S = 0.2
+_OTHERS_TIMEOUT_S = 60.0
+"""How long after this worker the others may take, which load the same files."""
 
 
 class Reload:
@@ -72,6 +74,8 @@ class Reload:
         await self._manager.look()
 
     async def _wait_for(self, names: Collection[str]) -> None:
+        loop = asyncio.get_running_loop()
+        others_until = None
         while True:
             change = self._manager.changes.next()
             verdicts = {name: self._manager.verdict(name) for name in sorted(names)}
@@ -80,8 +84,12 @@ class Reload:
                 if failed:
                     reasons = "".join(f"{{name: {name}: {reason}}}, " for name, reason in failed.items())
                     raise ModelsUnavailableError(f"Some models did not become available: {{{reasons}}}")
-                if all(map(self._answered_elsewhere, names)):
+                missing = [name for name in sorted(names) if not self._answered_elsewhere(name)]
+                if not missing:
                     return
+                others_until = others_until or loop.time() + _OTHERS_TIMEOUT_S
+                if loop.time() > others_until:
+                    raise ModelsUnavailableError(f"Not every worker answers for {', '.join(missing)} yet")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await change.wait()

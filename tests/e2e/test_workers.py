@@ -163,3 +163,26 @@ async def test_a_stop_under_load_with_long_connections_fails_no_request(models: 
             await tally.goes_on(500)
         assert tally.failures == []
         assert requests_counted(staying) > 0
+
+
+def test_a_reload_counts_for_every_worker_and_for_one_that_is_started_again(models: Path, tmp_path: Path) -> None:
+    others = tmp_path.parent / f"{tmp_path.name}-others"
+    write_bundle(others / "other" / "1")
+    request = model_management_pb2.ReloadConfigRequest()
+    request.config.model_config_list.config.add(name="other", base_path=str(others / "other"))
+
+    def served(model: str) -> set[int]:
+        """The status codes of as many new connections as reach every worker."""
+        return {httpx.get(f"{gateway.rest_url}/v1/models/{model}", timeout=30.0).status_code for _ in range(20)}
+
+    with running_gateway(models, workers=2) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        assert stub.HandleReloadConfigRequest(request, timeout=120.0).status.error_code == 0
+        assert served("other") == {200}
+        wait_until(lambda: served("brightness") == {404})
+        killed = gateway.process.worker_pids[0]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: len(set(gateway.process.worker_pids) - {killed}) == 2)
+        wait_until(lambda: [worker["state"] for worker in workers(gateway)] == ["serving", "serving"])
+        assert served("other") == {200}
+        assert served("brightness") == {404}
