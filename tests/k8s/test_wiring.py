@@ -167,11 +167,11 @@ def test_a_pod_has_the_time_that_its_drain_may_take(
                 assert pod.spec["terminationGracePeriodSeconds"] > stop["sleep"]["seconds"] + MARGIN_S, where
 
 
-def test_a_session_takes_no_more_threads_than_the_container_may_use(manifests: tuple[Manifest, ...]) -> None:
+def test_a_gateway_has_as_many_workers_as_cores(manifests: tuple[Manifest, ...]) -> None:
     for pod in pods(manifests):
         for where, container in pod.containers():
             if _is_gateway(container):
-                (told,) = [each for each in container["env"] if each["name"] == "ATELIER_ONNX_THREADS"]
+                (told,) = [each for each in container["env"] if each["name"] == "ATELIER_WORKERS"]
                 reference = told["valueFrom"]["resourceFieldRef"]
                 assert reference == {"containerName": container["name"], "resource": "limits.cpu"}, where
 
