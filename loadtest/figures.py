@@ -23,6 +23,7 @@ BUSY_CORES = 0.95
 
 _MS_OF_US = 1e-3
 _HALF_A_CORE = 0.5
+_MANY_WINDOWS = 0.1
 _BROKEN_WINDOWS = 3
 
 
@@ -212,8 +213,8 @@ def percentile_ms(histogram: HdrHistogram, percentile: float) -> float:
 
 
 def saturation_sentence(outcome: Outcome) -> str:
-    """What to think of a test whose generator could not keep up; empty where it could."""
-    if not outcome.saturated_windows:
+    """What to think of a test whose generator could not keep up; empty where it could in nine windows of ten."""
+    if outcome.saturated_windows < _MANY_WINDOWS * len(outcome.by_window) or not outcome.saturated_windows:
         return ""
     figures = outcome.figures
     busiest = max((window.cpu for window in figures.windows), default=0.0)

@@ -220,16 +220,17 @@ def _seconds(outcome: Outcome) -> list[float]:
 
 def _bins(latencies: HdrHistogram) -> tuple[np.ndarray, np.ndarray]:
     """Edges in milliseconds, twenty to a decade, and counts."""
-    if not latencies.get_total_count():
+    steps = [
+        (math.floor(20 * math.log10(max(step.value_iterated_to, 1))), step.count_added_in_this_iter_step)
+        for step in latencies.get_recorded_iterator()
+    ]
+    if not steps:
         return np.array([]), np.array([])
-    low = math.floor(20 * math.log10(max(latencies.get_min_value(), 1)))
-    high = math.floor(20 * math.log10(max(latencies.get_max_value(), 1))) + 1
-    edges = 10.0 ** (np.arange(low, high + 1) / 20)
-    counts = np.zeros(len(edges) - 1)
-    for step in latencies.get_recorded_iterator():
-        place = math.floor(20 * math.log10(max(step.value_iterated_to, 1))) - low
-        counts[min(max(place, 0), len(counts) - 1)] += step.count_added_in_this_iter_step
-    return edges / 1e3, counts
+    low, high = steps[0][0], steps[-1][0] + 1
+    counts = np.zeros(high - low)
+    for place, count in steps:
+        counts[place - low] += count
+    return 10.0 ** (np.arange(low, high + 1) / 20) / 1e3, counts
 
 
 def _logarithmic_ms(axes: Axes) -> None:

@@ -13,6 +13,7 @@ from loadtest.figures import Outcome
 from loadtest.limit import Search, Setting
 from loadtest.plan import LoadPlan
 from loadtest.recording import Recorder, write_line
+from loadtest.report import charts
 from loadtest.report.comparison import write_comparison
 from loadtest.report.limits import write_limits
 from loadtest.report.run import RunReport, write_report
@@ -149,3 +150,16 @@ def test_all_settings_curves_are_in_one_picture(tmp_path: Path) -> None:
     assert html.count("<svg") == 1
     assert "small: 100 requests/s" in html
     assert "large: at least 100 requests/s; above, the generator was the limit, not the server" in html
+
+
+def test_the_histogram_begins_where_the_answers_do() -> None:
+    def fill(recorder: Recorder) -> None:
+        steady(recorder, seconds=2, per_s=50)
+        recorder.sent(3.5, 0.0, 1, waits=False)
+        recorder.failed(3.5, "HTTP 503", "busy")  # a second without any latency
+
+    edges, counts = charts._bins(made_up_outcome(fill, duration_s=4).figures.latencies)
+    assert (edges[0], edges[-1]) == (pytest.approx(10, rel=0.13), pytest.approx(10, rel=0.13))
+    assert counts.sum() == 100
+    edges, _ = charts._bins(made_up_outcome(lambda _: None).figures.latencies)
+    assert len(edges) == 0
