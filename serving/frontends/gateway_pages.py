@@ -44,7 +44,7 @@ class GatewayPages:
             "version": package_version("atelier"),
             "ready": not reasons,
             "reasons": reasons,
-            "problems": list(self._manager.problems.values()),
+            "problems": self._manager.all_problems(),
             **gateway,
             "models": models,
         }

@@ -136,7 +136,7 @@ class TfsRest:
             }
             for model in self._states.models()
         ]
-        await send_json(send, 200, {"models": models, "problems": list(self._manager.problems.values())})
+        await send_json(send, 200, {"models": models, "problems": self._manager.all_problems()})
 
     def _metadata(self, address: Address) -> dict[str, Any]:
         servable = self._manager.resolve(address.name, address.version, address.label)

@@ -161,6 +161,11 @@ class Manager(Served):
             if model is not None and stored != model.stored:
                 self._take_stored(name, model, stored)
 
+    def all_problems(self) -> list[str]:
+        """What is wrong with files of configuration, of labels and of traffic, in sentences."""
+        stored = ((name, model.stored.problem) for name, model in sorted(self._models.items()))
+        return [*self.problems.values(), *(f"{name}: {problem}" for name, problem in stored if problem is not None)]
+
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""
         while self._tasks:

@@ -178,6 +178,9 @@ def test_files_that_cannot_be_understood_are_seen_and_not_overwritten(tmp_path: 
         (admin.folder / "labels.json").write_text("{")
         wait_until(lambda: (admin.model()["problem"] or "").startswith("labels.json is not valid"))
         assert admin.labels() == {"stable": 1}
+        for path in ("/v1/models", "/status"):
+            (problem,) = admin.gateway.rest.get(path).json()["problems"]
+            assert problem.startswith("brightness: labels.json is not valid")
         assert 'atelier_stored_problems{model_name="brightness"} 1' in admin.rest.get("/metrics").text
         refused = admin.put_label("stable", 2)
         assert refused.status_code == 409
