@@ -39,6 +39,7 @@ from serving.frontends.http import (
 from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS
 from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message
+from serving.wire.status_details import encode_details
 
 log = logging.getLogger("atelier.grpc")
 
@@ -50,6 +51,9 @@ UNIMPLEMENTED = 12
 INTERNAL = 13
 _FRAME_HEADER_BYTES = 5
 _MAX_STATUS_CHARACTERS = 1024
+_TRUNCATED = "...TRUNCATED"
+_MAX_DETAILED_CHARACTERS = 512
+"""A longer text is not said twice: clients bound the bytes of headers."""
 _MIN_COMPRESSED_BYTES = 1024
 _MAX_COMPRESSED_BYTES = 1024 * 1024
 """Larger answers would keep the event loop from everybody else while they are compressed."""
@@ -69,6 +73,23 @@ CODE_OF_CAUSE = MappingProxyType(
         UnavailableError: 14,
     }
 )
+
+REASON_OF_CAUSE = MappingProxyType(
+    {
+        InvalidInputError: "INVALID_INPUT",
+        DeadlineExceededError: "DEADLINE_EXCEEDED",
+        ModelNotFoundError: "MODEL_NOT_FOUND",
+        OverloadedError: "OVERLOADED",
+        PayloadTooLargeError: "PAYLOAD_TOO_LARGE",
+        SignatureNotFoundError: "SIGNATURE_NOT_FOUND",
+        ConflictError: "CONFLICT",
+        UnsupportedError: "UNSUPPORTED",
+        InferenceError: "INFERENCE_FAILED",
+        UnavailableError: "UNAVAILABLE",
+        ModelsUnavailableError: "MODELS_UNAVAILABLE",
+    }
+)
+"""For programs that have to tell causes of one code apart, such as a full queue and a large body."""
 
 OVERLOAD_CODE = MappingProxyType({"resource-exhausted": 8, "unavailable": 14})
 """What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
@@ -104,12 +125,8 @@ async def serve_unary(
         encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
         answer = await departures.watch(receive, handle(decode_message(body, encoding, max_bytes), terms))
-    except OverloadedError as error:
-        # What a client with a retry policy is asked to wait (gRFC A6); REST says `retry-after`.
-        hint = (b"grpc-retry-pushback-ms", str(math.ceil(error.retry_after_s * 1e3)).encode())
-        await send_status(send, overload_code, str(error), (hint,))
     except ServingError as error:
-        await send_status(send, CODE_OF_CAUSE[type(error)], str(error))
+        await _send_cause(send, error, overload_code)
     except DecodeError:
         await send_status(
             send,
@@ -156,9 +173,28 @@ async def send_status(send: Send, code: int, text: str, more: tuple[tuple[bytes,
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def _send_cause(send: Send, error: ServingError, overload_code: int) -> None:
+    """The status of a cause, and its reason in `grpc-status-details-bin`."""
+    text, code, retry_after_s = _shown(str(error)), CODE_OF_CAUSE[type(error)], None
+    more: list[tuple[bytes, bytes]] = []
+    if isinstance(error, OverloadedError):
+        code, retry_after_s = overload_code, error.retry_after_s
+        # What a client with a retry policy is asked to wait (gRFC A6); REST says `retry-after`.
+        more.append((b"grpc-retry-pushback-ms", str(math.ceil(retry_after_s * 1e3)).encode()))
+    if len(text) <= _MAX_DETAILED_CHARACTERS:
+        more.append(
+            (b"grpc-status-details-bin", encode_details(code, text, REASON_OF_CAUSE[type(error)], retry_after_s))
+        )
+    await send_status(send, code, text, tuple(more))
+
+
 def status_headers(code: int, text: str) -> list[tuple[bytes, bytes]]:
     """A failed call's status as headers or trailers; the text is cut where TensorFlow Serving cuts it."""
+    return [(b"grpc-status", str(code).encode()), (b"grpc-message", encode_status_message(_shown(text)))]
+
+
+def _shown(text: str) -> str:
     shown = printable(text)
-    if len(shown) > _MAX_STATUS_CHARACTERS:
-        shown = shown[:_MAX_STATUS_CHARACTERS] + "...TRUNCATED"
-    return [(b"grpc-status", str(code).encode()), (b"grpc-message", encode_status_message(shown))]
+    if len(shown) <= _MAX_STATUS_CHARACTERS or shown.endswith(_TRUNCATED):
+        return shown
+    return shown[:_MAX_STATUS_CHARACTERS] + _TRUNCATED
