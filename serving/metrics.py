@@ -7,7 +7,7 @@ request, and can neither remove figures nor read them from functions. docs/metri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -72,6 +72,13 @@ class Metrics:
             registry=self.registry,
         )
         self._states: dict[tuple[str, int], str] = {}
+        self._label_version = Gauge(
+            "atelier_label_version",
+            "Workers in which the label names the version.",
+            ["model_name", "label", "version"],
+            registry=self.registry,
+        )
+        self._labels: dict[str, Mapping[str, int]] = {}
         self._loop_lag = Histogram(
             "atelier_event_loop_lag_seconds",
             "How late the event loop did what was due, looked at twice a second.",
@@ -135,6 +142,16 @@ class Metrics:
         self._leave_state(model_name, version)
         self._states[model_name, version] = state.name
         self._version_state.labels(model_name, str(version), state.name).set(1)
+
+    def labels(self, model_name: str, bound: Mapping[str, int]) -> None:
+        """The versions that a model's labels name from now on."""
+        before = self._labels.pop(model_name, {})
+        for label, version in before.items() - bound.items():
+            self._label_version.remove(model_name, label, str(version))
+        for label, version in bound.items() - before.items():
+            self._label_version.labels(model_name, label, str(version)).set(1)
+        if bound:
+            self._labels[model_name] = dict(bound)
 
     def loop_lag(self, seconds: float) -> None:
         """The event loop did that late what was due."""

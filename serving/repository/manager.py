@@ -248,9 +248,10 @@ class Manager(Served):
         self._metrics.stored_problem(name, is_there=stored.problem is not None)
         self._reconcile(name, model)
 
-    def _choose(self, model: Model) -> None:
+    def _choose(self, name: str, model: Model) -> None:
         """Binds labels and traffic anew, and has the shadow follow."""
         model.choose()
+        self._metrics.labels(name, model.bound)
         settings = model.traffic.shadow
         if settings != (model.shadow.settings if model.shadow is not None else None):
             if model.shadow is not None:
@@ -285,7 +286,7 @@ class Manager(Served):
 
     def _reconcile(self, name: str, model: Model) -> None:
         self._forget_ended(name, model)
-        self._choose(model)
+        self._choose(name, model)
         aspired = model.aspired()
         for number in aspired & model.versions.keys():
             if model.versions[number].state is State.END:  # rolled back to a version that was served before
@@ -305,11 +306,12 @@ class Manager(Served):
             self._enter(name, number, model.versions[number], State.UNLOADING)
             self._begin(self._unload_version(name, model, number))
         if steps.unload:
-            self._choose(model)
+            self._choose(name, model)
             self.changes.announce()
         if not model.present and not model.versions:
             self._models.pop(name, None)
             self._metrics.stored_problem(name, is_there=False)
+            self._metrics.labels(name, {})
             self.changes.announce()
 
     def _forget_ended(self, name: str, model: Model) -> None:
@@ -362,7 +364,7 @@ class Manager(Served):
         else:
             version.error, version.tries = None, 0
             self._enter(name, number, version, State.AVAILABLE)
-            self._choose(model)
+            self._choose(name, model)
             log.info("%s version %d is available after %.2f s", name, number, time.perf_counter() - started_at)
         self._reconcile(name, model)
         if replaced is not None and replaced is not version.servable:

@@ -87,3 +87,13 @@ def test_tensorflow_servings_names_hold_the_same_counts_in_its_units() -> None:
     assert float(aliases[f'{start}runtime_latency_sum{{API="Predict",model_name="digits",runtime="ONNX"}}']) == 6000
     assert float(aliases[f'{start}batching_session:queuing_latency_sum{{thread_pool_name="digits"}}']) == 3000
     assert aliases[f"{start}batching_session:wrapped_run_count"] == "3.0"
+
+
+def test_a_label_that_moves_leaves_nothing_behind() -> None:
+    metrics = Metrics()
+    metrics.labels("digits", {"stable": 1, "canary": 2})
+    metrics.labels("digits", {"stable": 2})
+    shown = [name for name in values(metrics.figures()) if name.startswith("atelier_label_version")]
+    assert shown == ['atelier_label_version{label="stable",model_name="digits",version="2"}']
+    metrics.labels("digits", {})
+    assert "atelier_label_version{" not in expose(metrics.figures())
