@@ -32,8 +32,9 @@ class Standing:
         self.is_on_trial = self.failures > 0
 
     def ended(self) -> None:
-        """An RPC ended, however."""
+        """An RPC ended, however; one that was cancelled leaves the trial to another."""
         self.in_flight -= 1
+        self.is_on_trial = False
 
     def answered(self) -> None:
         """It is well."""

@@ -58,6 +58,13 @@ def test_after_its_rest_one_rpc_tries_it_and_an_answer_brings_it_back() -> None:
     assert standing.in_flight == 0
 
 
+def test_a_trial_that_is_cancelled_is_left_to_another() -> None:
+    standing = failed(now=10.0)
+    standing.asked()
+    standing.ended()
+    assert standing.may_be_asked(standing.rests_until)
+
+
 def test_a_failed_trial_doubles_the_rest_up_to_a_bound() -> None:
     rests = []
     standing, now = Standing(), 100.0
