@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from serving.errors import BundleError, ConflictError, InvalidInputError
+from serving.errors import BundleError, ConflictError, InvalidInputError, UnavailableError
 from serving.repository.manager import Manager
 from serving.repository.records import Model
 from serving.repository.stored import StoredFiles
@@ -42,7 +42,7 @@ class Rollout:
 
     async def models(self) -> list[dict[str, Any]]:
         """Every model; see `model`."""
-        samples = list(await self._figures())
+        samples = await self._samples()
         return [_view(status.name, self._manager.model(status.name), samples) for status in self._manager.models()]
 
     async def model(self, name: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Rollout:
         Raises:
             ModelNotFoundError: there is none of that name.
         """
-        return _view(name, self._manager.model(name), list(await self._figures()))
+        return _view(name, self._manager.model(name), await self._samples())
 
     async def changes(self, name: str) -> list[dict[str, Any]]:
         """What was changed, the newest first.
@@ -157,6 +157,14 @@ class Rollout:
             log.info("%s: %s; by %s", name, done, done.by)
         await self._manager.look_at_labels()
         return {"change": done and done.model_dump(mode="json"), "model": await self.model(name)}
+
+    async def _samples(self) -> list[Sample]:
+        """Without the figures of all workers, there is no comparison; labels move all the same."""
+        try:
+            return list(await self._figures())
+        except UnavailableError as error:
+            log.warning("comparisons cannot be told: %s", error)
+            return []
 
     async def _in_thread(self, name: str, work: Callable[[Path], Stored]) -> Stored:
         try:

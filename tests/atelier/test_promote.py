@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from atelier.cli import app
 from tests.support.bundles import damage, write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.waiting import wait_until
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -106,6 +107,24 @@ def test_traffic_shows_labels_comparisons_and_changes(tmp_path: Path) -> None:
         assert run("traffic", "clothes", "--clear", **environment).output.startswith(
             "clothes: requests that name no version go to the newest version\n"
         )
+
+
+def test_traffic_shows_what_the_shadow_has_found_out(tmp_path: Path) -> None:
+    with serving(tmp_path, 2) as gateway:
+        environment = {"ATELIER_URL": gateway.rest_url, "ATELIER_ADMIN_TOKEN": TOKEN}
+        shown = run("traffic", "clothes", "2=1", "--shadow", "1", "--late", **environment)
+        assert shown.output.startswith("clothes: requests that name no version go to 2=1; 100% copied to 1\n")
+
+        def compared() -> bool:
+            gateway.rest.post("/v1/models/clothes:predict", json={"instances": [[[10, 20], [30, 40]]]})
+            return "the same answer for 100.00% of " in run("traffic", "clothes", **environment).output
+
+        wait_until(compared, timeout_s=60.0)
+        lines = run("traffic", "clothes", **environment).output.splitlines()
+        assert lines[1].startswith("shadow, version 1, beside version 2: ")
+        assert lines[1].endswith(" requests compared, 0 failed, 0 dropped")
+        assert " rows; mean distance " in lines[2]
+        assert lines[3].startswith("  mean time ")
 
 
 @pytest.mark.parametrize(
