@@ -79,7 +79,7 @@ k8s-check: $(VENV)/.dev $(VENV)/.kserve ## render every Kubernetes overlay with 
 k8s-e2e: $(VENV)/.dev ## deploy, ask, publish, roll, break and scale on the cluster that kubectl reaches
 	$(PY) -m pytest -m cluster -x tests/k8s/test_e2e.py $(ARGS)
 
-soak: $(VENV)/.dev ## a minute of load at 64 in flight while versions are swapped
+soak: $(VENV)/.dev ## minutes of load while versions are swapped, and memory over 50 reloads
 	$(PY) -m pytest -m soak $(ARGS)
 
 FUZZ_SECONDS ?= 300

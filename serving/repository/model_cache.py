@@ -43,8 +43,12 @@ class ModelCache:
     @classmethod
     def at(cls, folder: Path | None) -> Self:
         """One in that folder, or in the user's own cache."""
-        caches = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        return cls(folder or Path(caches) / "atelier" / "models")
+        if folder is not None:
+            return cls(folder)
+        caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 -- it never raises
+        if caches.startswith("~"):  # a user without a home, as in containers
+            caches = f"{tempfile.gettempdir()}/atelier-{os.getuid()}"
+        return cls(Path(caches) / "atelier" / "models")
 
     def fetch(self, base_path: str, name: str) -> Path:
         """A folder with the files that the version has in the store now. Blocks.

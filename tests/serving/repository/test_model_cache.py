@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -143,3 +145,17 @@ def test_of_many_who_want_a_version_one_fetches_it(stand: Stand) -> None:
 
     assert len(set(folders)) == 1
     assert content(folders[0]) == content(stand.bundles / "3")
+
+
+def test_it_lies_where_it_is_told_or_among_the_users_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(given: Path | None = None) -> Path:
+        return ModelCache.at(given)._folder
+
+    assert folder(tmp_path) == tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert folder() == tmp_path / "atelier" / "models"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert folder() == tmp_path / "home" / ".cache" / "atelier" / "models"
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert folder() == Path(tempfile.gettempdir()) / f"atelier-{os.getuid()}" / "atelier" / "models"
