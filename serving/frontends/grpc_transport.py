@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -54,6 +55,8 @@ _MAX_STATUS_CHARACTERS = 1024
 _TRUNCATED = "...TRUNCATED"
 _MAX_DETAILED_CHARACTERS = 512
 """A longer text is not said twice: clients bound the bytes of headers."""
+_MAX_INFLATED_AT_ONCE = 16 * 1024
+"""Compressed messages that are longer, and may be bombs, are inflated in a thread."""
 _MIN_COMPRESSED_BYTES = 1024
 _MAX_COMPRESSED_BYTES = 1024 * 1024
 """Larger answers would keep the event loop from everybody else while they are compressed."""
@@ -124,7 +127,11 @@ async def serve_unary(
         terms = reader.read(scope, headers)
         encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
-        answer = await departures.watch(receive, handle(decode_message(body, encoding, max_bytes), terms))
+        if encoding and len(body) > _MAX_INFLATED_AT_ONCE:
+            message = await asyncio.to_thread(decode_message, body, encoding, max_bytes)
+        else:
+            message = decode_message(body, encoding, max_bytes)
+        answer = await departures.watch(receive, handle(message, terms))
     except ServingError as error:
         await _send_cause(send, error, overload_code)
     except DecodeError:

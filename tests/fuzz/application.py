@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from serving.control import Channel
 from serving.settings import ServingSettings
 from serving.worker import Worker
 from tests.fuzz.seeds import Request
@@ -26,14 +28,16 @@ class Application:
 
     def __init__(self, models: Path, shared: Path) -> None:
         self._loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self._loop)
         self._errors = _Errors()
         logging.getLogger().addHandler(self._errors)
         self._worker = self._loop.run_until_complete(self._started(models, shared))
 
     async def _started(self, models: Path, shared: Path) -> Worker:
         settings = ServingSettings(models=models, poll_interval_s=0, onnx_threads=1, max_request_bytes=1_000_000)
-        worker = Worker(settings, shared)
+        ours, theirs = socket.socketpair()
+        self._supervisor = ours  # hears the worker's reports and tells it nothing
+        self._channel = await Channel.open(theirs)
+        worker = Worker(settings, 0, self._channel, shared)
         await worker.start()
         return worker
 
@@ -48,9 +52,14 @@ class Application:
     def close(self) -> None:
         """Ends the worker and its loop."""
         logging.getLogger().removeHandler(self._errors)
-        self._loop.run_until_complete(self._worker.stop())
+        self._loop.run_until_complete(self._stop())
         self._loop.close()
-        asyncio.set_event_loop(None)
+
+    async def _stop(self) -> None:
+        await self._worker.stop()
+        self._channel.close()
+        self._supervisor.close()
+        await asyncio.sleep(0)  # the transport closes its socket in the next step of the loop
 
     async def _ask(self, request: Request) -> str:
         raw_path, _, query = request.path.partition("?")

@@ -123,7 +123,7 @@ def rest_requests() -> Iterator[Request]:
     compressed = zlib.compress(json.dumps({"inputs": [flat]}).encode())
     yield Request("/v2/models/echo_float32/infer", compressed, (("content-encoding", "deflate"),))
     yield _json("/v2/repository/index", {"ready": True})
-    for path in ("/v1/models/brightness", "/v1/models/brightness/metadata", "/v2/models/pair/config", "/readyz", "/"):
+    for path in ("/v1/models/brightness", "/v1/models/brightness/metadata", "/v2/models/pair/config", "/healthz", "/"):
         yield Request(path, b"", method="GET")
 
 
