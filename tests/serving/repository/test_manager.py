@@ -31,6 +31,15 @@ async def test_a_version_answers_once_it_is_loaded(stand: RepositoryStand) -> No
     assert stand.manager.not_ready() == []
 
 
+async def test_all_models_of_a_start_are_loaded_side_by_side(stand: RepositoryStand) -> None:
+    for name in ("digits", "fashion", "flowers"):
+        stand.version(f"{name}/1")
+    await stand.step(loads=0)
+
+    assert stand.executor.kept == 3, "as many as the executor has threads for"
+    assert [stand.states(name) for name in stand.names()] == [{1: "LOADING"}] * 3
+
+
 async def test_the_new_version_is_loaded_before_the_old_one_is_unloaded(stand: RepositoryStand) -> None:
     stand.version("digits/1")
     await stand.step()
