@@ -184,14 +184,20 @@ class Outcome:
     @property
     def breaking_second(self) -> float | None:
         """The begin of the first three windows in a row that miss the SLO; None where there are none."""
-        missed = 0
-        for figures in self.by_window:
-            window = figures.windows[0]
-            late = not all(one.met for one in judge(self.latency_conditions, figures)) and window.due > 0
-            missed = missed + 1 if late else 0
-            if missed == _BROKEN_WINDOWS:
-                return float((window.index - _BROKEN_WINDOWS + 1) * self.plan.window_s)
+        indices = [figures.windows[0].index for figures in self.missed_windows]
+        for first, last in zip(indices, indices[_BROKEN_WINDOWS - 1 :], strict=False):
+            if last - first == _BROKEN_WINDOWS - 1:
+                return float(first * self.plan.window_s)
         return None
+
+    @cached_property
+    def missed_windows(self) -> list[Figures]:
+        """The windows with requests that miss the objective, each held against it for itself."""
+        return [
+            figures
+            for figures in self.by_window
+            if figures.requests and not all(one.met for one in judge(self.latency_conditions, figures))
+        ]
 
     @property
     def latency_conditions(self) -> tuple[Condition, ...]:

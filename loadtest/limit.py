@@ -106,7 +106,7 @@ def find_limit(
         LoadTestError: the server could not be started or tested.
     """
     search = Search(setting)
-    with _serving(setting) as url:
+    with _serving(setting) as url, _noting_ctrl_c(search):
         while (rate := next_rate(
             search.trials, first=bounds.first, highest=bounds.highest, precision=bounds.precision
         )) is not None:  # fmt: skip
@@ -127,6 +127,15 @@ def find_limit(
             )
             say(search)
     return search
+
+
+@contextlib.contextmanager
+def _noting_ctrl_c(search: Search) -> Iterator[None]:
+    """Ends a search at Ctrl-C, with the trials that it has."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        search.interrupted = True
 
 
 def keeps_up(outcome: Outcome) -> bool:

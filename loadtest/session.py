@@ -18,6 +18,8 @@ from loadtest.running import Follow, Processes, run_locust
 from loadtest.server_figures import ServerWatch
 from loadtest.slo import Condition
 
+_RECENT_WINDOWS = 8
+
 Generator = Literal["locust", "h2load", "wrk"]
 
 
@@ -62,5 +64,6 @@ class Session:
     def _broken(self, recording: Recording) -> str:
         if self.plan.shape != "ramp" or not self.ends_when_broken or not self.conditions or recording.end:
             return ""
-        outcome = Outcome(recording, self.plan, self.conditions)
+        recent = dict(sorted(recording.windows.items())[-_RECENT_WINDOWS:])
+        outcome = Outcome(Recording(recording.start, recent), self.plan, self.conditions)
         return "broke" if recording.start and outcome.breaking_second is not None else ""

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.figures import PERCENTILES, Outcome, saturation_sentence
+from loadtest.figures import PERCENTILES, Figures, Outcome, saturation_sentence
 from loadtest.report.page import Section, Table, Verdict, page
 from loadtest.server_figures import Sample, batches
-from loadtest.slo import milliseconds
+from loadtest.slo import judge, milliseconds
 
 _APIS = {
     "grpc-predict": "gRPC Predict",
@@ -96,6 +96,10 @@ def verdicts(outcome: Outcome) -> list[Verdict]:
         found.append(Verdict("", "No objective.", "None was given with --slo."))
     if outcome.plan.shape == "ramp":
         found.append(Verdict("", "Breaking point.", breaking_sentence(outcome)))
+    if outcome.plan.shape == "spike":
+        found.append(Verdict("", "Recovery.", recovery_sentence(outcome)))
+    if outcome.plan.shape == "soak":
+        found.append(Verdict("", "Drift.", drift_sentence(outcome)))
     if saturated := saturation_sentence(outcome):
         found.append(Verdict("warn", "Generator saturated.", saturated))
     if remark := outcome.recording.start.get("remark"):
@@ -125,6 +129,36 @@ def breaking_sentence(outcome: Outcome) -> str:
         return f"The objective held in every window, up to {outcome.plan.rate:g} requests/s."
     rate = outcome.plan.rates.at(second)
     return f"The objective was missed in three windows in a row from second {second:g} on, at {rate:,.0f} requests/s."
+
+
+def recovery_sentence(outcome: Outcome) -> str:
+    """How long after a spike's end its objective was missed."""
+    if not outcome.latency_conditions or outcome.plan.rates is None:
+        return "Without an objective there is none to come back to."
+    before, high, _ = outcome.plan.rates.segments
+    end = before.duration_s + high.duration_s
+    begins = [figures.windows[0].index * outcome.plan.window_s for figures in outcome.missed_windows]
+    if not any(begin + outcome.plan.window_s > before.duration_s for begin in begins):
+        return "The objective held in the spike and after it."
+    last = max(begins) + outcome.plan.window_s
+    if last <= end:
+        return "The objective was missed in the spike, and held again from its end on."
+    if last >= outcome.seconds:
+        return f"The objective was still missed at the end, {outcome.seconds - end:g} s after the spike."
+    return f"The objective was missed until {last - end:g} s after the spike's end."
+
+
+def drift_sentence(outcome: Outcome) -> str:
+    """The last tenth of a soak beside its first."""
+    windows = outcome.figures.windows
+    tenth = max(1, len(windows) // 10)
+    first, last = (
+        Figures(part, max(len(part) * outcome.plan.window_s, 1)) for part in (windows[:tenth], windows[-tenth:])
+    )
+    return (
+        f"In the first tenth p99 was {milliseconds(first.percentile_ms(99))} at {first.answered_per_s:,.1f} answers/s, "
+        f"in the last {milliseconds(last.percentile_ms(99))} at {last.answered_per_s:,.1f}/s."
+    )
 
 
 def headline(outcome: Outcome) -> list[tuple[str, str]]:
@@ -168,9 +202,6 @@ def _errors(outcome: Outcome) -> Section:
 
 def _steps(outcome: Outcome) -> Section:
     """The figures of each step for itself, and whether it met the objective."""
-    from loadtest.figures import Figures
-    from loadtest.slo import judge
-
     plan, rows, begin = outcome.plan, [], 0.0
     for segment in plan.rates.segments if plan.rates else ():
         end = begin + segment.duration_s

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
 from loadtest.figures import saturation_sentence
 from loadtest.recording import Recorder
-from loadtest.report.run import breaking_sentence, partial_sentence
+from loadtest.report.run import breaking_sentence, drift_sentence, partial_sentence, recovery_sentence
 from tests.support.recordings import made_up_outcome, steady
 
 
@@ -104,3 +105,34 @@ def test_a_test_without_an_answer_meets_nothing() -> None:
     outcome = made_up_outcome(lambda _: None, "errors<1%")
     assert not outcome.is_met
     assert math.isnan(outcome.figures.percentile_ms(99))
+
+
+@pytest.mark.parametrize(
+    ("slow", "sentence"),
+    [
+        ({}, "The objective held in the spike and after it."),
+        ({4, 5}, "The objective was missed in the spike, and held again from its end on."),
+        ({5, 6, 7}, "The objective was missed until 2 s after the spike's end."),
+        ({5, 9}, "The objective was still missed at the end, 4 s after the spike."),
+    ],
+)
+def test_a_spike_says_when_the_objective_held_again(slow: set[int], sentence: str) -> None:
+    outcome = made_up_outcome(_slow_in(slow), "p99<50ms", shape="spike", rate=1, spike_for_s=2, duration_s=10)
+    assert recovery_sentence(outcome) == sentence
+
+
+def test_a_soak_sets_its_last_tenth_beside_its_first() -> None:
+    outcome = made_up_outcome(_slow_in({18, 19}), shape="soak", rate=1, duration_s=20)
+    assert drift_sentence(outcome) == (
+        "In the first tenth p99 was 10 ms at 1.0 answers/s, in the last 200 ms at 1.0/s."
+    )
+
+
+def _slow_in(seconds: set[int]) -> Callable[[Recorder], None]:
+    def fill(recorder: Recorder) -> None:
+        for second in range(20):
+            recorder.sent(second + 0.5, 0.0, 1, waits=False)
+            latency_s = 0.2 if second in seconds else 0.01
+            recorder.answered(second + 0.5, second + 0.5 + latency_s, labelled=0, right=0)
+
+    return fill
