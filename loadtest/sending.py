@@ -27,6 +27,7 @@ MAX_CHANNELS = 8
 _CHANNEL_OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),  # a retry would hide a failure
+    ("grpc.lb_policy_name", "round_robin"),  # a name may stand for many servers, as that of a headless Service does
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),  # or a server that is back would go unnoticed
     ("grpc.max_receive_message_length", -1),

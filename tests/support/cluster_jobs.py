@@ -12,7 +12,15 @@ LOAD_IMAGE = "atelier/loadtest:0.1.0"
 PART = {"app.kubernetes.io/part-of": "atelier"}
 
 
-def load_job(name: str, *, host: str, model: str, seconds: int, users: int = 8) -> Manifest:
+def load_job(
+    name: str,
+    *,
+    host: str,
+    model: str,
+    seconds: int,
+    users: int = 8,
+    classes: tuple[str, ...] = ("GrpcUser", "RestUser"),
+) -> Manifest:
     """Locust without its page. The Job fails when a single request fails.
 
     Labelled as no part of Atelier: it is a client, and clients are who the network policies let in.
@@ -26,8 +34,7 @@ def load_job(name: str, *, host: str, model: str, seconds: int, users: int = 8) 
         f"--model={model}",
         "--data=random",
         "--exit-code-on-error=1",
-        "GrpcUser",
-        "RestUser",
+        *classes,
     ]
     container: dict[str, Any] = {
         "name": "locust",

@@ -77,7 +77,7 @@ def lose_a_tfserving_pod(cluster: Cluster) -> None:
 
 def scale_out_under_load(cluster: Cluster) -> None:
     """A third gateway gets its part of the load from clients that are connected already."""
-    cluster.apply(load_job("load-scale", host=HEADLESS_HOST, model=MODEL, seconds=240, users=30))
+    cluster.apply(load_job("load-scale", host=HEADLESS_HOST, model=MODEL, seconds=240, users=30, classes=("GrpcUser",)))
     _wait_for_load(cluster, cluster.ready_pods("gateway"))
     cluster.call("scale", "deployment/gateway", "--replicas=3")
     cluster.wait_for_rollout("gateway")
