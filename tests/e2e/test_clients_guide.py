@@ -24,8 +24,11 @@ from tests.support.image_files import file_of, gradient
 
 GUIDE = Path(__file__).parents[2] / "docs" / "clients.md"
 LABELS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+KSERVE = Path(sys.prefix) / "kserve" / "bin" / "python"
+"""KServe's clients have an environment of their own: `make kserve`."""
 COMMANDS = {
     "python": (sys.executable, "-"),
+    "py": (str(KSERVE) if KSERVE.exists() else "", "-"),
     "sh": ("sh", "-eu"),
     "js": (shutil.which("node") or "", "--input-type=module"),
 }
@@ -97,7 +100,7 @@ def test_the_example_prints_what_the_guide_promises(name: str, gateway: RunningG
     example = examples()[name]
     command = COMMANDS[example.language]
     if not command[0]:
-        pytest.skip("needs node: apt-get install nodejs")
+        pytest.skip({"js": "needs node: apt-get install nodejs", "py": "needs make kserve"}[example.language])
     (tmp_path / "shoe.png").write_bytes(file_of(gradient(), "PNG"))
     code = example.code.replace("localhost:8500", gateway.grpc_address)
     code = code.replace("localhost:8501", gateway.rest_url.removeprefix("http://"))
@@ -114,5 +117,15 @@ def test_the_example_prints_what_the_guide_promises(name: str, gateway: RunningG
 
 def test_every_kind_of_client_has_an_example() -> None:
     code = "\n".join(example.code for example in examples().values())
-    clients = ("AsyncClient", "Client(", "curl", "fetch(", "tensorflow_serving", "tritonclient")
+    clients = (
+        "AsyncClient",
+        "Client(",
+        "curl",
+        "fetch(",
+        "tensorflow_serving",
+        "tritonclient.http",
+        "tritonclient.grpc",
+        "kserve",
+        "grpc_reflection",
+    )
     assert [client for client in clients if client not in code] == []
