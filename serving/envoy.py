@@ -12,7 +12,7 @@ from serving.envoy_protection import ConnectionLimits, protect, refusals_in_json
 
 APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
-_GIVE_MEMORY_BACK = {"bytes_to_release": 32 * 1024 * 1024, "memory_release_interval": "1s"}
+_GIVE_MEMORY_BACK = {"bytes_to_release": 8 * 1024 * 1024, "memory_release_interval": "1s"}
 """Envoy's allocator serves the whole process, models too, and would keep what they have freed for ever."""
 _MAX_CONCURRENT_STREAMS = 1024
 _WINDOW_BYTES = 1024 * 1024
