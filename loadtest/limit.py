@@ -49,7 +49,7 @@ class Search:
         """What was found."""
         name, limit = self.setting.name, self.limit
         if self.interrupted:
-            return f"{name}: interrupted after {len(self.trials)} trials"
+            return f"{name}: interrupted after {len(self.trials)} trial{'' if len(self.trials) == 1 else 's'}"
         if limit is None:
             return f"{name}: no rate met the objective, down to {min(one.rate for one in self.trials):,.3g} requests/s"
         if is_generators(self.trials):

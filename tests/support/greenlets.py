@@ -1,7 +1,9 @@
-"""A process like Locust's: greenlets that send at the same time. `python greenlets.py URL GRPC_ADDRESS API COUNT`.
+"""A process like Locust's: greenlets that send at the same time.
+
+    python greenlets.py URL GRPC_ADDRESS API COUNT TIMEOUT_S
 
 Prints one line for each request, an answer's length or what went wrong. Everything is one process with one thread, so
-that a call that blocked would stop the others.
+that a call that blocked would stop the others. It is a process of its own because gRPC cannot be told to forget gevent.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from loadtest.target import Target  # noqa: E402
 from serving.signatures import TensorSpec  # noqa: E402
 
 
-def main(url: str, grpc_address: str, api: str, count: int) -> None:
+def main(url: str, grpc_address: str, api: str, count: int, timeout_s: float) -> None:
     target = Target("m", TensorSpec("x", "uint8", (None, 2, 2)), TensorSpec("y", "float32", (None, 1)))
     plan = plan_of({"url": url, "grpc_address": grpc_address, "api": api, "connections": count})
     (request,) = make_requests(APIS[api], target, random_images(target.input, 0), 1, 1)
@@ -29,7 +31,7 @@ def main(url: str, grpc_address: str, api: str, count: int) -> None:
 
     def send() -> str:
         try:
-            return str(len(sender.send(request, 60.0)))
+            return str(len(sender.send(request, timeout_s)))
         except SendError as error:
             return f"{error.kind}: {error}"
 
@@ -39,4 +41,4 @@ def main(url: str, grpc_address: str, api: str, count: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), float(sys.argv[5]))
