@@ -1,0 +1,45 @@
+"""What a worker loads decides how soon it is ready and how much memory it takes: nothing beside what it needs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from tests.support.bundles import write_bundle
+from tests.support.gateway import running_gateway
+
+NEEDED = {
+    *("PIL", "google", "ml_dtypes", "multipart", "numpy", "orjson", "prometheus_client", "serving"),
+    *("pydantic", "pydantic_core", "pydantic_settings", "annotated_types", "dotenv"),
+    *("typing_extensions", "typing_inspection"),
+}
+SHOW = """
+import sys
+before = set(sys.modules)
+import serving.worker
+loaded = {name.partition(".")[0] for name in sys.modules.keys() - before}
+print(*sorted(name for name in loaded - sys.stdlib_module_names if not name.startswith("_")))
+"""
+HEAVY = ("tensorflow", "keras", "matplotlib", "scipy", "sklearn", "grpc", "h5py", "pandas")
+
+
+def test_a_worker_imports_what_it_needs_and_no_more() -> None:
+    shown = subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True, check=True, timeout=120.0)
+    assert set(shown.stdout.split()) <= NEEDED
+
+
+def test_a_worker_that_has_answered_has_no_heavy_library_in_its_memory(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "brightness" / "1")
+    with running_gateway(tmp_path) as gateway:
+        for path in ("/metrics", "/status", "/openapi.json", "/v1/models/brightness/metadata"):
+            assert httpx.get(f"{gateway.rest_url}{path}", timeout=30.0).status_code == 200
+        rows = {"instances": [[[0, 0], [0, 0]]]}
+        predict = f"{gateway.rest_url}/v1/models/brightness:predict"
+        assert httpx.post(predict, json=rows, timeout=30.0).status_code == 200
+        (pid,) = gateway.process.worker_pids
+        mapped = Path(f"/proc/{pid}/maps").read_text()
+    assert "/onnxruntime/" in mapped
+    assert [library for library in HEAVY if f"site-packages/{library}/" in mapped] == []
