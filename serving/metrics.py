@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving.figures import Family, Sample
 from serving.shadow_metrics import ShadowMetrics
+from serving.upstream_metrics import UpstreamMetrics
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -86,6 +87,7 @@ class Metrics:
             registry=self.registry,
         )
         self.shadow = ShadowMetrics(self.registry)
+        self.upstream = UpstreamMetrics(self.registry)
         self._stored_problems = Gauge(
             "atelier_stored_problems",
             "1 while a model's labels.json or traffic.json cannot be understood, and what it said before goes on.",

@@ -84,7 +84,9 @@ class Worker:
         cache = ModelCache.at(settings.model_cache_dir)
         configuration = Configuration.of(settings, shared, cache)
         stored_files = StoredFiles(settings.state_dir)
-        self._sources = Sources(asyncio.get_running_loop(), cache, settings.store_poll_interval_s)
+        self._sources = Sources(
+            asyncio.get_running_loop(), cache, settings.store_poll_interval_s, self._metrics.upstream
+        )
         self.manager = Manager(
             configuration,
             open_source=self._sources.open,

@@ -13,6 +13,7 @@ from serving.repository.model_cache import ModelCache
 from serving.repository.source import Found, Source
 from serving.repository.store import is_address, local_path
 from serving.repository.store_source import StoreSource
+from serving.upstream_metrics import UpstreamMetrics
 
 if TYPE_CHECKING:
     from serving.backends.tfserving.pools import Pools
@@ -24,8 +25,15 @@ class Sources:
     What asks an upstream is imported only where a model is on one: it brings grpcio.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, cache: ModelCache, store_poll_interval_s: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        cache: ModelCache,
+        store_poll_interval_s: float,
+        metrics: UpstreamMetrics,
+    ) -> None:
         self._loop = loop
+        self._metrics = metrics
         self._cache = cache
         self._store_poll_interval_s = store_poll_interval_s
         self._pools: Pools | None = None
@@ -39,7 +47,7 @@ class Sources:
         if config.upstream is None:
             return NoUpstream()
         if self._pools is None:
-            self._pools = import_module("serving.backends.tfserving.pools").Pools(self._loop)
+            self._pools = import_module("serving.backends.tfserving.pools").Pools(self._loop, self._metrics)
         source: Source = import_module("serving.repository.upstream_source").UpstreamSource(
             self._pools, config.upstream, name
         )

@@ -55,7 +55,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
     (folder / "traffic.json").write_text('{"traffic": {"stable": 1}, "shadow": {"target": "canary", "max_busy": 1.0}}')
     config = models / "models.config"
     config.write_text(CONFIG % folder)
-    with running_gateway(None, model_config_file=config, workers=2, label_poll_interval_s=0.05) as gateway:
+    nowhere = {"tfserving_addresses": ("127.0.0.1:9",), "tfserving_models": ("elsewhere",)}
+    with running_gateway(None, model_config_file=config, workers=2, label_poll_interval_s=0.05, **nowhere) as gateway:
 
         def metrics() -> str:
             return httpx.get(f"{gateway.rest_url}/metrics", timeout=30.0).text

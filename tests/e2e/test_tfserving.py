@@ -190,10 +190,17 @@ async def _kill_in_turn(gateway: RunningGateway, servers: list[TfServing], kills
     )
 
 
+def figures(gateway: RunningGateway, start: str) -> list[float]:
+    lines = gateway.rest.get("/metrics").text.splitlines()
+    return [float(line.rpartition(" ")[2]) for line in lines if line.startswith(start)]
+
+
 async def test_two_servers_killed_in_turn_under_load_fail_no_request(
     gateway: RunningGateway, servers: list[TfServing]
 ) -> None:
     await _kill_in_turn(gateway, servers, kills=2, every_s=0.0)
+    wait_until(lambda: figures(gateway, "atelier_upstream_up{") == [1.0, 1.0])
+    assert sum(figures(gateway, 'atelier_upstream_rpcs_total{outcome="lost"')) > 0
 
 
 @pytest.mark.soak

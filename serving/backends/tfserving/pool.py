@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from serving.backends.tfserving.balance import choose
@@ -21,6 +21,7 @@ from serving.backends.tfserving.messages import (
 from serving.backends.tfserving.server import Server, credentials_of
 from serving.errors import InvalidInputError, ModelNotFoundError
 from serving.upstream import Upstream
+from serving.upstream_metrics import UpstreamMetrics
 
 log = logging.getLogger("atelier.tfserving")
 
@@ -40,12 +41,15 @@ class Wanted(NamedTuple):
 class Pool:
     """The servers of one upstream. Everything happens on the event loop that it was made on."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, metrics: UpstreamMetrics) -> None:
         credentials = credentials_of(upstream.tls)
         name = upstream.tls.server_name if upstream.tls else None
         self._upstream = upstream
         self._servers = [Server(address, credentials, name) for address in upstream.addresses]
         self._standings = [server.standing for server in self._servers]
+        self._counters = [metrics.counter(server.address) for server in self._servers]
+        for server in self._servers:
+            metrics.follow(server.address, server.is_up)
         self._everyone = frozenset(range(len(self._servers)))
         self._having: dict[Wanted, frozenset[int]] = {}
         self._turn = 0
@@ -64,30 +68,23 @@ class Pool:
         now = self._loop.time()
         gives_up_at = now + self._upstream.timeout_s if deadline is None else deadline
         patient_until = min(gives_up_at, now + self._upstream.patience_s)
-        failed: dict[int, int] = {}
+        failed: set[int] = set()
         without: set[int] = set()
         pause_s = _FIRST_PAUSE_S
         while True:
-            now = self._loop.time()
-            suitable = (self._having.get(wanted) or self._everyone if wanted else self._everyone) - without
-            index = choose(self._standings, suitable or self._everyone - without, failed.keys(), self._turn, now)
-            self._turn += 1
-            assert index is not None  # noqa: S101 -- `_ask` ends the loop before every server lacks the version
+            index = self._choose(wanted, failed, without)
+            if index in failed:  # there is no other to try
+                await asyncio.sleep(min(pause_s, max(0.0, patient_until - self._loop.time())))
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
-                return await self._ask(index, method, request, gives_up_at - now)
+                return await self._ask(index, method, request, gives_up_at - self._loop.time())
             except RpcError as error:
                 if error.is_elsewhere and len(without) + 1 < len(self._servers):
                     without.add(index)
-                    continue
-                if not error.is_of_connection:
+                elif not error.is_of_connection or self._loop.time() >= patient_until:
                     raise error.cause() from error
-                log.warning("an RPC failed, %s", error)
-                if self._loop.time() >= patient_until:
-                    raise error.cause() from error
-            failed[index] = failed.get(index, 0) + 1
-            if len(failed) + len(without) >= len(self._servers):
-                await asyncio.sleep(min(pause_s, max(0.0, patient_until - self._loop.time())))
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                else:
+                    failed.add(index)
 
     async def look(self, model: str) -> Mapping[int, VersionState]:
         """Asks every server which versions of the model it has; remembers who has which, and who is well.
@@ -123,6 +120,20 @@ class Pool:
         """Closes all connections."""
         await asyncio.gather(*(server.close() for server in self._servers))
 
+    def _choose(self, wanted: Wanted | None, failed: Collection[int], without: Collection[int]) -> int:
+        """The server to ask: of those that had the version when they were last looked at, and then of all others.
+
+        A look may have found a server down that is back now.
+        """
+        having = self._having.get(wanted) if wanted is not None else None
+        untried = (having or self._everyone).difference(failed, without)
+        self._turn += 1
+        index = choose(
+            self._standings, untried or self._everyone.difference(without), failed, self._turn, self._loop.time()
+        )
+        assert index is not None  # noqa: S101 -- `call` ends before every server lacks the version
+        return index
+
     async def _ask(self, index: int, method: str, request: bytes, timeout_s: float) -> bytes:
         server, standing = self._servers[index], self._standings[index]
         standing.asked()
@@ -130,13 +141,17 @@ class Pool:
             answer = await server.call(method, request, max(0.0, timeout_s))
         except RpcError as error:
             if error.is_of_connection:
+                if standing.failures == 0:
+                    log.warning("a server failed, %s", error)
                 standing.failed(self._loop.time())
             else:
                 standing.answered()
+            self._counters[index]("lost" if error.is_of_connection else "refused")
             raise
         finally:
             standing.ended()
         standing.answered()
+        self._counters[index]("answered")
         return answer
 
     async def _look_at(self, server: Server, model: str) -> Mapping[int, VersionState] | RpcError:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from serving.backends.tfserving.pool import Pool
 from serving.errors import UnavailableError
 from serving.upstream import Upstream
+from serving.upstream_metrics import UpstreamMetrics
 
 T = TypeVar("T")
 _STOPPING = "the gateway is stopping"
@@ -18,8 +19,9 @@ _STOPPING = "the gateway is stopping"
 class Pools:
     """Pools by their settings, on one event loop; `run` is for other threads, which load models and look for them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, metrics: UpstreamMetrics) -> None:
         self._loop = loop
+        self._metrics = metrics
         self._pools: dict[Upstream, Pool] = {}
         self._working: set[asyncio.Future[Any]] = set()
         self._is_closed = False
@@ -55,5 +57,5 @@ class Pools:
 
     def _pool(self, upstream: Upstream) -> Pool:
         if upstream not in self._pools:
-            self._pools[upstream] = Pool(upstream)
+            self._pools[upstream] = Pool(upstream, self._metrics)
         return self._pools[upstream]

@@ -43,6 +43,10 @@ class Server:
         )
         self._methods: dict[str, Any] = {}
 
+    def is_up(self) -> bool:
+        """Whether nothing has failed since it last answered."""
+        return self.standing.failures == 0
+
     async def call(self, method: str, request: bytes, timeout_s: float, *, is_look: bool = False) -> bytes:
         """One RPC; `method` is its path, messages are serialized.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from prometheus_client import CollectorRegistry
 
 from serving.backends.tfserving.backend import TfServingBackend
 from serving.backends.tfserving.pool import Pool
@@ -23,6 +24,7 @@ from serving.errors import (
 )
 from serving.signatures import Signature, TensorSpec
 from serving.upstream import Upstream
+from serving.upstream_metrics import UpstreamMetrics
 from tests.support.onnx_models import expected_scores, write_brightness_model
 from tests.support.stepping import turn
 from tests.support.tfserving import IS_REAL, TfServing, running_tfserving, write_models_config
@@ -33,7 +35,7 @@ PIXELS = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
 
 @contextlib.asynccontextmanager
 async def pool_of(*addresses: str, **settings: float) -> AsyncIterator[Pool]:
-    pool = Pool(Upstream(addresses=addresses, **settings))  # type: ignore[arg-type]
+    pool = Pool(Upstream(addresses=addresses, **settings), UpstreamMetrics(CollectorRegistry()))  # type: ignore[arg-type]
     try:
         yield pool
     finally:
@@ -161,6 +163,30 @@ async def test_a_version_that_one_server_has_is_asked_there(tmp_path: Path, two_
         async with pool_of(two_servers[0].address, newer.address) as pool:  # that has not looked yet
             backend = await TfServingBackend.load(pool, "brightness", 5)
             np.testing.assert_array_equal(await scores(backend), expected_scores(PIXELS, 5))
+
+
+async def test_a_server_that_was_down_at_the_last_look_is_tried_when_the_others_fail(configuration: Path) -> None:
+    with running_tfserving(configuration, count=2) as servers:
+        async with pool_of(*addresses_of(servers), patience_s=60.0) as pool:
+            backend = await TfServingBackend.load(pool, "brightness", 4)
+            await asyncio.to_thread(servers[0].kill)
+            await pool.look("brightness")
+            await asyncio.to_thread(servers[0].start)
+            await asyncio.to_thread(servers[1].kill)
+            np.testing.assert_array_equal(await scores(backend), expected_scores(PIXELS, 4))
+
+
+async def test_who_finds_no_server_does_not_ask_without_a_pause() -> None:
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    registry = CollectorRegistry()
+    pool = Pool(Upstream(addresses=(address, address), patience_s=0.5), UpstreamMetrics(registry))
+    with pytest.raises(UnavailableError):
+        await TfServingBackend.load(pool, "brightness", 4)
+    await pool.close()
+    lost = registry.get_sample_value("atelier_upstream_rpcs_total", {"server": address, "outcome": "lost"})
+    assert lost is not None
+    assert 2 <= lost <= 12
 
 
 async def test_a_server_that_falls_silent_is_given_up_and_its_batches_go_elsewhere(configuration: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import trustme
+from prometheus_client import CollectorRegistry
 
 from serving.backends.tfserving.pool import Pool
 from serving.errors import UnavailableError
 from serving.upstream import Upstream, UpstreamTls
+from serving.upstream_metrics import UpstreamMetrics
 from tests.support.tfserving import IS_REAL, TfServing, running_tfserving
 
 pytestmark = pytest.mark.skipif(IS_REAL, reason="the stand-in's options for TLS are its own")
@@ -48,7 +50,10 @@ def server(keys: Keys, configuration: Path) -> Iterator[TfServing]:
 
 
 async def versions(address: str, tls: UpstreamTls | None) -> set[int]:
-    pool = Pool(Upstream(addresses=(address,), tls=tls, patience_s=0.0, status_timeout_s=20.0))
+    pool = Pool(
+        Upstream(addresses=(address,), tls=tls, patience_s=0.0, status_timeout_s=20.0),
+        UpstreamMetrics(CollectorRegistry()),
+    )
     try:
         return set(await pool.look("brightness"))
     finally:
