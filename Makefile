@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-codec bench-training kserve k8s-check k8s-e2e lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -95,6 +95,9 @@ hostile: $(VENV)/.dev ## attack a gateway for some minutes, and print what a ste
 
 bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request beside TensorFlow's own messages
 	$(PY) -m benchmarks.codec
+
+bench-overload: $(VENV)/.dev ## ask a gateway for up to three times what it can do, and draw what it answers (needs h2load)
+	$(PY) -m benchmarks.overload $(ARGS)
 
 bench: $(VENV)/.dev ## measure the gateway beside reference servers (needs h2load: apt-get install nghttp2-client)
 	$(PY) -m benchmarks.run $(ARGS)

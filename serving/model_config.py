@@ -105,7 +105,14 @@ class ModelConfig(TrafficSettings):
         return ours == theirs
 
 
-_NOT_OF_LOADING = {"base_path", "version_policy", "version_labels", "discovered", *TrafficSettings.model_fields}
+_NOT_OF_LOADING = {
+    "base_path",
+    "version_policy",
+    "version_labels",
+    "discovered",
+    "batching",
+    *TrafficSettings.model_fields,
+}
 """What may change while a loaded version stays as it is; where it lies is for its origin to tell."""
 
 

@@ -17,15 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
 from serving.control import Channel
 from serving.cores import threads_for_each, usable_cores
 from serving.dataplane import DataPlane
-from serving.errors import BundleError
 from serving.figures import Sample
 from serving.frontends.admin import Admin
 from serving.frontends.departures import Departures
@@ -47,7 +44,7 @@ from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.loop_lag import watch_loop
 from serving.metrics import Metrics
-from serving.model_config import ModelConfig, first_problem
+from serving.model_config import ModelConfig
 from serving.model_states import ModelStates
 from serving.peers import Peers
 from serving.repository.configuration import Configuration
@@ -180,10 +177,6 @@ class Worker:
         self._tasks.append(task)
 
     def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
-        try:
-            batching = self._batching.changed_by(config.batching)
-        except ValidationError as error:
-            raise BundleError(f"its batching does not go with the gateway's: {first_problem(error)}") from error
         return Servable(
             name,
             version,
@@ -191,7 +184,8 @@ class Worker:
             labels=loaded.labels,
             image=loaded.image,
             costs=loaded.costs,
-            batching=batching,
+            batching=self._batching,
+            own_batching=config.batching,
             executor=self._run_executor,
             metrics=self._metrics,
             task=loaded.task,

@@ -33,10 +33,11 @@ class Door:
 
     def admits_at_once(self, rows: int, size_bytes: int, batch_size: int) -> bool:
         """Whether a request without a deadline needs no closer look: it fits into the next batch."""
-        queue = self._queue
-        settings = self.settings
-        return queue.rows + rows <= batch_size <= settings.max_queue_rows and (
-            queue.size_bytes + size_bytes <= settings.max_queue_bytes
+        queue, settings = self._queue, self.settings
+        return (
+            queue.rows + rows <= batch_size <= settings.max_queue_rows
+            and queue.size_bytes + size_bytes <= settings.max_queue_bytes
+            and settings.slo_ms is None
         )
 
     def make_room(self, moment: Moment, terms: Terms, rows: int, size_bytes: int) -> list[Entry]:
@@ -96,13 +97,20 @@ class Door:
         raise OverloadedError(f"the queue is full: {text}", self.retry_after_s(moment))
 
     def _check_wait(self, moment: Moment, terms: Terms, rows: int) -> list[Entry]:
-        """What fits into the next batch is let in whatever it takes: a batch that is not full serves nobody."""
+        """What fits into the next batch is let in whatever it takes, unless a promise (`slo_ms`) could not be kept.
+
+        With nothing to wait for, it is let in even then: what is believed of the model's speed may be wrong.
+        """
+        slo_s = self._slo_s(terms.priority)
         limit_s = self._wait_limit_s(moment, terms.priority)
         ahead = self._queue.rows_ahead(terms.priority)
 
         def is_short(rows_ahead: int) -> bool:
             total = rows_ahead + rows
-            return total <= moment.batch_size or self._wait_s(moment, total - rows) <= limit_s
+            if total <= moment.batch_size:
+                wait_s = moment.free_in_s
+                return slo_s is None or wait_s == 0 or wait_s + self._pace.run_s(total) <= slo_s
+            return self._wait_s(moment, rows_ahead) <= limit_s
 
         if is_short(ahead):
             return []
@@ -113,10 +121,15 @@ class Door:
         return leaving
 
     def _wait_limit_s(self, moment: Moment, priority: Priority) -> float:
-        longest_s = self.settings.max_queue_wait_ms / 1e3
-        if self.settings.slo_ms is None or priority is Priority.LOW:
+        longest_s, slo_s = self.settings.max_queue_wait_ms / 1e3, self._slo_s(priority)
+        if slo_s is None:
             return longest_s
-        return max(0.0, min(longest_s, self.settings.slo_ms / 1e3 - self._pace.run_s(moment.batch_size)))
+        return max(0.0, min(longest_s, slo_s - self._pace.run_s(moment.batch_size)))
+
+    def _slo_s(self, priority: Priority) -> float | None:
+        """What HIGH is promised; LOW waits for its share."""
+        slo_ms = self.settings.slo_ms
+        return None if slo_ms is None or priority is Priority.LOW else slo_ms / 1e3
 
     def _wait_s(self, moment: Moment, rows_ahead: int) -> float:
         """How long these rows keep a new request from its batch; the last of them may share it."""

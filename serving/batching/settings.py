@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 Rows = Annotated[int, Field(ge=1)]
 
@@ -60,7 +60,10 @@ class BatchSettings(BaseModel):
             ValueError: together they make no sense.
         """
         changes = other.model_dump(exclude_unset=True) if other is not None else {}
-        return BatchSettings.model_validate({**self.model_dump(), **changes})
+        try:
+            return BatchSettings.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
     def at_most(self, rows: int | None) -> BatchSettings:
         """These for a model that takes no more rows at once; None is no bound."""

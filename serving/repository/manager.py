@@ -219,6 +219,9 @@ class Manager(Served):
                 if config.place != model.config.place:
                     model.source = self._open_source(name, config)
                 model.config, model.present = config, True
+                for version in model.versions.values():
+                    if version.servable is not None:
+                        version.servable.reconfigure(config.batching)
                 self._reconcile(name, model)
         for name, model in list(self._models.items()):
             if name not in configs and model.present:

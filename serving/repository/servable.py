@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
@@ -19,7 +20,7 @@ from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
 from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.bundle import Task
-from serving.errors import InvalidInputError, SignatureNotFoundError
+from serving.errors import BundleError, InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
 from serving.metrics import Metrics
 from serving.repository.derivation import Derivation
@@ -27,6 +28,8 @@ from serving.repository.lease import Lease
 from serving.repository.usage import Usage
 from serving.signatures import Signature
 from serving.traffic.shadow import Shadow
+
+log = logging.getLogger("atelier.repository")
 
 Costs = Mapping[str, CostModel]
 
@@ -46,6 +49,7 @@ class Servable:
         image: ImageSpec | None,
         costs: Costs,
         batching: BatchSettings,
+        own_batching: BatchSettings | None = None,
         executor: Executor,
         metrics: Metrics,
         task: Task | None = None,
@@ -66,7 +70,8 @@ class Servable:
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._batching = batching
+        self._gateway_batching = batching
+        self._batching = _merged(batching, own_batching)
         self.usage = Usage()
         self.shadow: Shadow | None = None
         """Who gets copies of what this version has answered, but of signatures without rows."""
@@ -80,7 +85,7 @@ class Servable:
         self._batchers = {
             signature_name: Batcher(
                 _run_of(backend, signature_name),
-                batching.at_most(_fixed_rows(signature)),
+                self._batching.at_most(_fixed_rows(signature)),
                 executor,
                 observe,
                 costs[signature_name],
@@ -89,6 +94,16 @@ class Servable:
         }
         metrics.in_flight(name, version, lambda: self._in_flight)
         metrics.queue(name, version, lambda: sum(batcher.queued_rows for batcher in self._batchers.values()))
+
+    def reconfigure(self, own_batching: BatchSettings | None) -> None:
+        """Batches by the model's own settings from now on, as far as it has any; senseless ones change nothing."""
+        try:
+            self._batching = _merged(self._gateway_batching, own_batching)
+        except BundleError as error:
+            log.warning("%s version %d is batched as before: %s", self.name, self.version, error)
+            return
+        for signature_name, batcher in self._batchers.items():
+            batcher.reconfigure(self._batching.at_most(_fixed_rows(self.signatures[signature_name])))
 
     def __enter__(self) -> Self:
         self._in_flight += 1
@@ -188,6 +203,16 @@ def _run_of(backend: Backend | RemoteBackend, signature_name: str) -> Callable[.
 def _fixed_rows(signature: Signature) -> int | None:
     """Rows that a run of the model takes, where that is fixed; what has no rows runs alone."""
     return signature.inputs[0].shape[0] if signature.is_batched else 1
+
+
+def _merged(gateway: BatchSettings, own: BatchSettings | None) -> BatchSettings:
+    """Raises:
+    BundleError: the model's own settings and the gateway's make no sense together.
+    """
+    try:
+        return gateway.changed_by(own)
+    except ValueError as error:
+        raise BundleError(f"its batching does not go with the gateway's: {error}") from error
 
 
 def _row_counts(inputs: Mapping[str, np.ndarray]) -> str:

@@ -183,6 +183,7 @@ class RepositoryStand:
             image=loaded.image,
             costs=loaded.costs,
             batching=BatchSettings(),
+            own_batching=config.batching,
             executor=self.executor,
             metrics=self.metrics,
         )

@@ -100,6 +100,17 @@ async def test_an_slo_lets_in_what_can_be_answered_within_it(new_stand: NewStand
     assert isinstance(refused.exception(), OverloadedError)
 
 
+async def test_an_slo_shorter_than_two_runs_lets_in_only_who_finds_the_model_free(new_stand: NewStand) -> None:
+    stand = await busy(new_stand, slo_ms=1500)
+    too_early = await stand.ask(1)
+    await stand.advance(0.6)
+    in_time, low = await stand.ask(2), await stand.ask(3, priority=Priority.LOW)
+
+    assert reason(too_early) == "a request would wait about 1000.0 ms, at most 500.0 ms are allowed"
+    assert not in_time.done()
+    assert not low.done()
+
+
 async def test_a_greedy_clients_newest_requests_give_way_to_others(new_stand: NewStand) -> None:
     stand = await busy(new_stand, max_queue_rows=8)
     greedy = [await stand.ask(value, client="greedy") for value in range(8)]

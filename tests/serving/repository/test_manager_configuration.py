@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.batching.settings import BatchSettings
 from serving.model_config import ModelConfig, Specific
 from tests.support.repository_stand import Configured, RepositoryStand
 
@@ -103,3 +104,36 @@ async def test_a_model_that_is_no_longer_configured_is_unloaded(stand: Repositor
 
     assert stand.names() == ["other"]
     assert stand.served("other") == 3
+
+
+async def test_batching_changes_in_a_version_that_goes_on_answering(
+    stand: RepositoryStand, catalogue: Configured, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stand.step()
+    servable = stand.manager.resolve("digits")
+    begun = len(stand.loads.begun)
+    path = str(stand.root / "digits")
+    catalogue.models["digits"] = ModelConfig(base_path=path, batching=BatchSettings(max_batch_size=7))
+    await stand.step()
+    assert (servable.max_batch_size("serving_default"), len(stand.loads.begun)) == (7, begun)
+
+    catalogue.models["digits"] = ModelConfig(base_path=path)
+    await stand.step()
+    assert servable.max_batch_size("serving_default") == BatchSettings().max_batch_size
+    assert stand.manager.resolve("digits") is servable
+
+
+async def test_batching_that_makes_no_sense_changes_nothing(
+    stand: RepositoryStand, catalogue: Configured, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = str(stand.root / "digits")
+    own = BatchSettings(allowed_batch_sizes=(1, 8))
+    catalogue.models["digits"] = ModelConfig(base_path=path, batching=own)
+    await stand.step()
+    servable = stand.manager.resolve("digits")
+    servable._gateway_batching = BatchSettings(allowed_batch_sizes=(1, 64))
+    catalogue.models["digits"] = ModelConfig(base_path=path, batching=BatchSettings(max_batch_size=16))
+    await stand.step()
+
+    assert servable.max_batch_size("serving_default") == 8
+    assert "version 3 is batched as before: its batching does not go with the gateway's: allowed_batch" in caplog.text
