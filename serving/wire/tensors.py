@@ -38,6 +38,7 @@ _TYPED_FIELD = MappingProxyType(
 _DTYPE_OF_FIELD: Mapping[str, type[np.generic]] = MappingProxyType({"int_val": np.int32, "half_val": np.int32})
 """What the fields hold that hold several dtypes; the others hold their own."""
 _KNOWN_SHAPES = 1024
+_MAX_FILLED_VALUES = 65_536
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.ndarray:
@@ -158,6 +159,8 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
     if not element.is_string:
         numbers = np.array(values, _DTYPE_OF_FIELD.get(field, element.numpy))
         values = _narrow(numbers, spec, field) if field in _DTYPE_OF_FIELD else numbers
+    if given == 1 and count > _MAX_FILLED_VALUES and not element.is_string:
+        return np.broadcast_to(values, count)  # takes no memory until somebody who is let in has it copied
     array = np.empty(count, element.numpy)
     array[:given] = values
     array[given:] = array[given - 1] if given else (b"" if element.is_string else 0)

@@ -82,6 +82,13 @@ def test_one_value_stands_for_all(dtype: DType, stub: Stub) -> None:
     assert same(echo(stub, dtype, typed(dtype, rows, values=1)), expected)
 
 
+def test_one_value_stands_for_a_hundred_thousand(stub: Stub) -> None:
+    tensor = typed(DTYPES["float32"], np.full((1, 1), 2.5, np.float32))
+    tensor.tensor_shape.dim[0].size, tensor.tensor_shape.dim[1].size = 2, 50_000
+    answer = outputs(stub.Predict(predict_request("large", x=tensor), timeout=30.0))["y"]
+    assert same(answer, np.full((2, 50_000), 2.5, np.float32))
+
+
 @EVERY_DTYPE
 def test_the_last_value_fills_up(dtype: DType, stub: Stub) -> None:
     rows = rows_of(dtype)

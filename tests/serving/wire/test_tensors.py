@@ -110,6 +110,20 @@ def test_one_value_stands_for_all(dtype: str) -> None:
     assert decode(message, dtype, (None, 3)).tolist() == [[*one * 3]] * 2
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "int64", "float16", "bool"])
+def test_one_value_for_very_many_takes_no_memory_of_its_own(dtype: str) -> None:
+    message = Tensor()
+    encode_tensor(message, np.array([1], DTYPES[dtype].numpy), DTYPES[dtype])
+    del message.tensor_shape.dim[:]
+    message.tensor_shape.dim.add(size=25_000)
+    message.tensor_shape.dim.add(size=3)
+    array = decode(message, dtype, (None, 3))
+
+    assert array.strides == (0, 0)
+    assert array.dtype == DTYPES[dtype].numpy
+    assert np.array_equal(array, np.ones((25_000, 3), DTYPES[dtype].numpy))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "int64", "float16", "bfloat16", "uint64"])
 def test_a_list_that_is_too_short_is_filled_with_its_last_value(dtype: str) -> None:
     message = Tensor()
