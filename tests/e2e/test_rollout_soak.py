@@ -1,0 +1,148 @@
+"""Five minutes at 70 % load while ten versions are rolled out, two of them broken: `make soak`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from tests.support.bundles import write_bundle
+from tests.support.cli import atelier
+from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.load import steady_load
+from tests.support.tfs import predict_request
+
+DURATION_S = 300.0
+LOAD = 0.7
+BROKEN = (5, 9)
+VERSIONS = range(2, 12)
+SWAP_S = 3.0
+"""How long after a change its effect on latencies is looked for."""
+
+
+@dataclass
+class OpenLoop:
+    """Requests that are sent when they are due, whatever became of the others; latencies count from then."""
+
+    latencies_s: list[tuple[float, float]] = field(default_factory=list)
+    """When each was due, and how long it took."""
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By the label that was asked for, and the version that answered."""
+    failures: list[str] = field(default_factory=list)
+
+
+@contextlib.asynccontextmanager
+async def open_load(address: str, requests: list[predict_pb2.PredictRequest], rate: float) -> AsyncIterator[OpenLoop]:
+    """Sends the requests in turn, `rate` of them a second, until the block ends."""
+    seen = OpenLoop()
+    async with contextlib.AsyncExitStack() as stack:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options)) for _ in range(2)
+        ]
+        stubs = [prediction_service_pb2_grpc.PredictionServiceStub(channel) for channel in channels]
+
+        async def ask(number: int, due: float) -> None:
+            request = requests[number % len(requests)]
+            try:
+                answer = await stubs[number % len(stubs)].Predict(request, timeout=30.0)
+            except grpc.aio.AioRpcError as error:
+                seen.failures.append(f"{error.code()}: {error.details()}")
+            else:
+                seen.answers[request.model_spec.version_label, answer.model_spec.version.value] += 1
+                seen.latencies_s.append((due, time.monotonic() - due))
+
+        async def send() -> None:
+            started_at, number = time.monotonic(), 0
+            async with asyncio.TaskGroup() as calls:
+                while not ending.is_set():
+                    while (due := started_at + number / rate) <= time.monotonic():
+                        calls.create_task(ask(number, due))
+                        number += 1
+                    await asyncio.sleep(0.001)
+
+        ending = asyncio.Event()
+        sender = asyncio.get_running_loop().create_task(send())
+        try:
+            yield seen
+        finally:
+            ending.set()
+            await sender
+
+
+async def capacity(gateway: RunningGateway, request: predict_pb2.PredictRequest) -> float:
+    """Answers a second with 64 in flight."""
+    started_at = time.monotonic()
+    async with steady_load(gateway.grpc_address, request, 64) as tally:
+        await asyncio.sleep(10.0)
+    return sum(tally.answers.values()) / (time.monotonic() - started_at)
+
+
+def broken_bundle(version_dir: Path) -> None:
+    """A version whose model is not what its manifest says."""
+    building = version_dir.parent / f".broken-{version_dir.name}"
+    write_bundle(building)
+    (building / "model.onnx").write_bytes(b"no model")
+    building.rename(version_dir)
+
+
+def percentile_ms(latencies_s: list[float], percent: float) -> float:
+    return 1000 * float(np.percentile(latencies_s, percent)) if latencies_s else float("nan")
+
+
+@pytest.mark.soak
+async def test_ten_versions_are_rolled_out_and_back_under_load_without_a_failed_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "brightness"
+    write_bundle(folder / "1")
+    pixels = np.zeros((1, 2, 2), np.uint8)
+    newest, stable = (predict_request("brightness", pixels=pixels) for _ in range(2))
+    stable.model_spec.version_label = "stable"
+    changes: list[float] = []
+
+    def change(*command: str) -> None:
+        changes.append(time.monotonic())
+        done = atelier(*command, "--models", str(tmp_path))
+        assert done.returncode == 0, done.stderr
+
+    with running_gateway(tmp_path) as gateway:
+        change("promote", "brightness", "stable", "1")
+        rate = LOAD * await capacity(gateway, newest)
+        changes.clear()
+        async with open_load(gateway.grpc_address, [newest, stable], rate) as seen:
+            for version in VERSIONS:
+                await asyncio.sleep(DURATION_S / len(VERSIONS) / 2)
+                changes.append(time.monotonic())
+                (broken_bundle if version in BROKEN else write_bundle)(folder / str(version))
+                await asyncio.sleep(DURATION_S / len(VERSIONS) / 2)
+                if version not in BROKEN:
+                    await asyncio.to_thread(change, "promote", "brightness", "stable", str(version))
+                if version % 4 == 0:
+                    await asyncio.to_thread(change, "rollback", "brightness", "stable")
+        states = {
+            status["version"]: status
+            for status in gateway.rest.get("/v1/models/brightness").json()["model_version_status"]
+        }
+    in_swaps = [took for due, took in seen.latencies_s if any(0 <= due - at < SWAP_S for at in changes)]
+    steady = [took for due, took in seen.latencies_s if not any(0 <= due - at < SWAP_S for at in changes)]
+    with capsys.disabled():
+        print(
+            f"\n{len(seen.latencies_s):,} answers at {rate:,.0f}/s (70 %), {len(seen.failures)} failed; "
+            f"p50/p99 steady {percentile_ms(steady, 50):.1f}/{percentile_ms(steady, 99):.1f} ms, "
+            f"within {SWAP_S:g} s of {len(changes)} changes {percentile_ms(in_swaps, 50):.1f}/"
+            f"{percentile_ms(in_swaps, 99):.1f} ms\nby label and version: {dict(sorted(seen.answers.items()))}"
+            f"\nbroken: {[states[str(version)]['status']['error_message'] for version in BROKEN]}"
+        )
+    assert seen.failures == []
+    assert {version for label, version in seen.answers if not label} == {1, *VERSIONS} - set(BROKEN)
+    assert all(states[str(version)]["status"]["error_message"] for version in BROKEN)
