@@ -16,6 +16,8 @@ from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
 _CAUSES = (400, 404, 413, 429, 500, 501, 503, 504)
 _MAX_WHOLE = 2**63 - 1
 _MAX_ROWS = 2**31 - 1
+_SHORTEST_TIMEOUT_US = 10_000_000
+"""A shorter one is taken too, and may well pass; who reads the document shall be answered."""
 _OF_ENCODED_STRINGS = ("image_bytes", "classify", "regress")
 _TEXT: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer", "minimum": 0, "maximum": _MAX_WHOLE}
@@ -135,7 +137,11 @@ def infer_answer(signatures: Mapping[str, Signature]) -> Schema:
 
 def _request(name: str, signature: Signature) -> Schema:
     named: Schema = {"signature_name": {"const": name}}
-    parameters = {"timeout": _WHOLE, "priority": _WHOLE, "binary_data_output": {"const": False}}
+    parameters = {
+        "timeout": {**_WHOLE, "minimum": _SHORTEST_TIMEOUT_US},
+        "priority": _WHOLE,
+        "binary_data_output": {"const": False},
+    }
     is_default = name == DEFAULT_SIGNATURE
     inputs = [_input(spec) for spec in signature.inputs]
     return object_of(
