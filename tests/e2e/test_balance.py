@@ -19,8 +19,6 @@ from tests.support.tfs import predict_request
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 AGE_S = 0.5
-NO_RETRIES = ("grpc.enable_retries", 0)
-"""Else the client would ask again by itself what a closing connection refuses."""
 
 
 def a_free_port() -> int:
@@ -43,7 +41,7 @@ async def test_a_client_that_is_connected_finds_a_second_gateway_behind_the_name
     write_bundle(tmp_path / "second" / "brightness" / "2")
     request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
     port = a_free_port()
-    options = [NO_RETRIES, ("grpc.lb_policy_name", "round_robin"), ("grpc.dns_min_time_between_resolutions_ms", 50)]
+    options = [("grpc.lb_policy_name", "round_robin"), ("grpc.dns_min_time_between_resolutions_ms", 50)]
     with contextlib.ExitStack() as stack:
         names = stack.enter_context(name_server())
         names.addresses = [FIRST]
@@ -65,7 +63,7 @@ async def test_a_connection_that_grows_old_takes_nothing_with_it(tmp_path: Path)
     request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
     with start(settings(tmp_path, FIRST, a_free_port())) as gateway:
         address = f"{FIRST}:{gateway.addresses.grpc_port}"
-        async with steady_load(address, request, in_flight=16, options=[NO_RETRIES]) as tally:
+        async with steady_load(address, request, in_flight=16) as tally:
             await asyncio.sleep(6 * AGE_S)  # several ages
         assert tally.failures == []
         assert tally.answers[1] > 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -82,9 +84,14 @@ def test_when_the_command_is_killed_the_workers_end_too(models: Path) -> None:
         wait_until(lambda: not any(map(is_alive, serving.worker_pids)))
 
 
-def test_a_second_signal_cuts_the_drain_short_and_leaves_nothing(models: Path, tmp_path: Path) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder with a name that is short enough for a socket in it, wherever pytest's own folders are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_a_second_signal_cuts_the_drain_short_and_leaves_nothing(models: Path, scratch: Path) -> None:
     with atelier_serve(models, "--drain-grace-s", "60", environment={**os.environ, "TMPDIR": str(scratch)}) as serving:
         assert len(list(scratch.iterdir())) == 1
         serving.process.send_signal(signal.SIGTERM)
