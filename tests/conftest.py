@@ -7,10 +7,17 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("atelier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def pytest_configure() -> None:
-    """Undoes that a shell has what it starts in the background ignore Ctrl-C, which many tests send."""
+    """Undoes that a shell has what it starts in the background ignore Ctrl-C, which many tests send.
+
+    Hypothesis never goes by the clock.
+    """
+    settings.load_profile("atelier")
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

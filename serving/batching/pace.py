@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from serving.batching.policy import CostModel
 
+_MOST_GROWTH = 4.0
+"""A turn counts as at most so many times what was expected: one pause of the machine is not the model's pace."""
+
 
 class Pace:
     """Learns from the batches that ended. What is not known yet takes no time, so that nobody is refused for it.
@@ -22,8 +25,8 @@ class Pace:
         run_s = ended_at - started_at
         turn_s = run_s if self._last_end is None else ended_at - self._last_end
         self._last_end = ended_at if more_wait else None
-        self._runs.observe(rows, run_s)
-        self._turns.observe(rows, turn_s)
+        _learn(self._runs, rows, run_s)
+        _learn(self._turns, rows, turn_s)
         return max(run_s, turn_s)
 
     def run_s(self, rows: int) -> float:
@@ -35,6 +38,10 @@ class Pace:
         batches, rest = divmod(rows, batch_size)
         seconds = batches * _known(self._turns.predict_s(batch_size)) if batches else 0.0
         return seconds + _known(self._turns.predict_s(rest)) if rest else seconds
+
+
+def _learn(cost: CostModel, rows: int, seconds: float) -> None:
+    cost.observe(rows, min(seconds, _MOST_GROWTH * (cost.predict_s(rows) or seconds)))
 
 
 def _known(seconds: float) -> float:

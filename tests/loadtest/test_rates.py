@@ -15,7 +15,7 @@ SEGMENTS = st.lists(
 ).map(tuple)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(SEGMENTS)
 def test_so_many_requests_have_arrived_as_the_rate_says(segments: tuple[Segment, ...]) -> None:
     profile = Rates(segments)

@@ -334,7 +334,7 @@ def _with_right_checksums(data: bytearray) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(mutated_files(), st.sampled_from(["rgb", "grayscale"]))
 def test_a_mutated_file_is_pixels_or_invalid_input(data: bytes, colour: Literal["rgb", "grayscale"]) -> None:
     spec = ImageSpec(4, 4, colour)

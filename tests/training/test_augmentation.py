@@ -52,7 +52,7 @@ amounts = st.fixed_dictionaries(
 
 
 @given(images, amounts, st.integers(0, 2**31 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_images_keep_shape_and_type_and_no_pixel_is_brighter_than_the_brightest(
     images: np.ndarray, amounts: dict[str, Any], seed: int
 ) -> None:

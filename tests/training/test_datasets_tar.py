@@ -148,7 +148,7 @@ def test_the_checksum_of_a_compressed_file_is_checked(tmp_path: Path) -> None:
     assert "CRC check failed" in damaged(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
 def test_any_damage_is_refused_or_does_not_matter(
     tmp_path: Path, changes: list[tuple[int, int]], compressed: bool

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.datasets import Dataset, Split
@@ -26,7 +26,6 @@ def dataset_of(train: Split, validation: Split | None = None) -> Dataset:
 
 
 @given(st.integers(2, 200), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_every_image_is_in_exactly_one_part(count: int, fraction: float, seed: int) -> None:
     try:
         rest, held_out = training_and_validation(dataset_of(numbered(count)), fraction, seed)
@@ -66,7 +65,6 @@ def test_a_fraction_that_leaves_nothing_is_refused() -> None:
 
 
 @given(st.lists(st.integers(1, 6), min_size=2, max_size=5), st.floats(0.1, 0.9), st.integers(0, 99))
-@settings(deadline=None)
 def test_small_classes_are_trained_with_first_and_validated_where_they_can_be(
     sizes: list[int], fraction: float, seed: int
 ) -> None:

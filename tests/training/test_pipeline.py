@@ -78,7 +78,7 @@ def test_parts_of_a_mapped_file_are_the_same_as_in_memory_and_stay_out_of_memory
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_every_example_is_met_once_in_an_epoch(count: int, batch_size: int, seed: int) -> None:
     batches = batches_of(numbered(count), batch_size, seed=seed)
 

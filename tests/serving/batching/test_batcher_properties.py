@@ -155,7 +155,7 @@ def check(story: Story) -> None:
     assert sum(rows for rows, _, _ in stand.observed.batches) == len(rows_run)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS, st.booleans(), st.sampled_from([0.0, 1500.0]))
 def test_every_request_is_answered_exactly_once_with_its_own_rows(
     steps: list[Step], threaded: bool, batch_timeout_ms: float
@@ -181,7 +181,7 @@ CROWD = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(CROWD, st.integers(1, 3), st.none() | st.integers(500, 8000), st.sampled_from([5000, 1500]))
 def test_classes_clients_instances_and_an_slo_change_nothing_of_that(
     steps: list[Step], instances: int, slo_ms: int | None, max_queue_wait_ms: int
@@ -192,7 +192,7 @@ def test_classes_clients_instances_and_an_slo_change_nothing_of_that(
     check(story)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(CROWD)
 def test_who_is_let_in_is_answered_within_the_runs_that_the_queue_can_hold(steps: list[Step]) -> None:
     """In bounded time: as many runs as the queue has rows, of which LOW gets one in ten at least."""

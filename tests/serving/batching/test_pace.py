@@ -36,3 +36,15 @@ def test_runs_that_overlap_count_once() -> None:
     pace.ended(8, 0.0, 0.4, more_wait=True)
     assert pace.ended(8, 0.2, 0.6, more_wait=True) == pytest.approx(0.4)
     assert (pace.run_s(8), pace.wait_s(8, 8)) == (pytest.approx(0.4), pytest.approx(0.2))
+
+
+def test_one_long_pause_is_not_taken_for_the_models_pace() -> None:
+    pace = Pace()
+    for _ in range(3):
+        pace.ended(8, 0.0, 0.1, more_wait=False)
+    pace.ended(8, 0.0, 30.0, more_wait=False)
+    assert pace.wait_s(8, 8) == pytest.approx(0.16)
+
+    for _ in range(40):
+        pace.ended(8, 0.0, 30.0, more_wait=False)
+    assert pace.wait_s(8, 8) == pytest.approx(30.0, rel=0.01)
