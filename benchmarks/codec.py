@@ -15,9 +15,9 @@ from typing import Any, cast
 import numpy as np
 
 from serving.batching.terms import DEFAULT_TERMS
+from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
-from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.reload import Reload
 from serving.signatures import DTYPES, Signature, TensorSpec

@@ -20,7 +20,7 @@ from serving.errors import (
 )
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
-from serving.metrics import Metrics
+from serving.observability.metrics import Metrics
 from serving.repository.derivation import Derivation
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable

@@ -1,7 +1,7 @@
 """Starts the gateway, keeps it, and stops it without cutting a request off.
 
 The gateway itself is one or more child processes, the workers: Envoy, with Python and serving/worker.py inside. This
-process holds their ports, watches them (serving/supervisor.py, on an event loop in a thread) and waits for a signal.
+process holds their ports, watches them (serving/supervision/, on an event loop in a thread) and waits for a signal.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import find_libpython
 
 from serving.admin_access import AdminTokenError, read_admin_token
 from serving.errors import InvalidInputError
-from serving.ports import hold, number_of
 from serving.repository.configuration import Configuration
 from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
-from serving.shared_folder import shared_folder
-from serving.supervisor import Supervisor, admin_socket_name
-from serving.worker_process import WorkerEndedError
+from serving.supervision.ports import hold, number_of
+from serving.supervision.shared_folder import shared_folder
+from serving.supervision.supervisor import Supervisor, admin_socket_name
+from serving.supervision.worker_process import WorkerEndedError
 
 _Result = TypeVar("_Result")
 

@@ -1,7 +1,7 @@
 """The composition root inside Envoy: an ASGI application that builds the gateway when its event loop starts.
 
-The supervisor (serving/supervisor.py) hands over the settings in an environment variable (serving/handover.py) and
-holds the other end of a socket (serving/control.py).
+The supervisor (serving/supervision/) hands over the settings in an environment variable and holds the other end of a
+socket (serving/control/).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from typing import Any
 from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
-from serving.control import Channel
+from serving.control.channel import Channel
+from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.control.model_states import ModelStates
+from serving.control.peers import Peers
 from serving.cores import threads_for_each, usable_cores
 from serving.dataplane import DataPlane
-from serving.figures import Sample
 from serving.frontends.admin import Admin
 from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
@@ -39,14 +41,12 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
-from serving.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
-from serving.loop_lag import watch_loop
-from serving.metrics import Metrics
 from serving.model_config import ModelConfig
-from serving.model_states import ModelStates
-from serving.peers import Peers
+from serving.observability.figures import Sample
+from serving.observability.loop_lag import watch_loop
+from serving.observability.metrics import Metrics
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager

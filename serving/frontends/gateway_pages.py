@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version as package_version
 from typing import Any
 
-from serving.exposition import CONTENT_TYPE
+from serving.control.model_states import ModelStates
+from serving.control.peers import Peers
 from serving.frontends.health import Health
 from serving.frontends.http import Receive, Scope, Send, send_body, send_json
-from serving.model_states import ModelStates
-from serving.peers import Peers
+from serving.observability.exposition import CONTENT_TYPE
 from serving.repository.manager import Manager
 from serving.repository.records import Model, ModelStatus
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from serving.control.peers import Peers
+from serving.control.readiness import Report, VersionReport, all_answer_for, not_ready
 from serving.frontends.http import Receive, Scope, Send, send_json
-from serving.peers import Peers
-from serving.readiness import Report, VersionReport, all_answer_for, not_ready
 from serving.repository.manager import Manager
 
 

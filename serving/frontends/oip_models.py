@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from serving.batching.terms import DEFAULT_TERMS, Priority, Terms
+from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, ModelNotFoundError, ServingError, UnavailableError
 from serving.frontends.health import Health
 from serving.frontends.http import loop_time
-from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.repository.servable import Servable

@@ -12,11 +12,11 @@ from types import MappingProxyType
 import numpy as np
 
 from serving.batching.terms import Terms
+from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Prediction, Target
 from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
-from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.models_config import listed_models
 from serving.repository.records import VersionStatus

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from serving.batching.terms import Terms
+from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
-from serving.model_states import ModelStates
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec

@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 
 from serving.errors import BundleError, UnreachableError
-from serving.metrics import Metrics
 from serving.model_config import ModelConfig
+from serving.observability.metrics import Metrics
 from serving.repository.catalogue import Catalogue
 from serving.repository.loader import Loaded
 from serving.repository.looks import fingerprints, look_at, reason_of, unseen

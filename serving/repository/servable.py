@@ -22,7 +22,7 @@ from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.bundle import Task
 from serving.errors import BundleError, InvalidInputError, SignatureNotFoundError
 from serving.images import ImageSpec
-from serving.metrics import Metrics
+from serving.observability.metrics import Metrics
 from serving.repository.derivation import Derivation
 from serving.repository.lease import Lease
 from serving.repository.usage import Usage

@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from serving.model_config import ModelConfig
+from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.repository.local_source import LocalSource
 from serving.repository.model_cache import ModelCache
 from serving.repository.source import Found, Source
 from serving.repository.store import is_address, local_path
 from serving.repository.store_source import StoreSource
-from serving.upstream_metrics import UpstreamMetrics
 
 if TYPE_CHECKING:
     from serving.backends.tfserving.pools import Pools

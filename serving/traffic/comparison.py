@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from serving.shadow_metrics import MAX_DISTANCE, MEAN_DISTANCE, REQUESTS, ROWS, SECONDS
+from serving.observability.shadow_metrics import MAX_DISTANCE, MEAN_DISTANCE, REQUESTS, ROWS, SECONDS
 
 
 class Sample(Protocol):

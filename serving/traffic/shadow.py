@@ -18,7 +18,7 @@ import numpy as np
 
 from serving.batching.terms import Priority, Terms
 from serving.errors import ServingError
-from serving.shadow_metrics import Pair, ShadowMetrics
+from serving.observability.shadow_metrics import Pair, ShadowMetrics
 from serving.signatures import Signature
 from serving.traffic.agreement import IncomparableError, compare, scores_of
 from serving.traffic.settings import ShadowSettings

@@ -110,7 +110,7 @@ def test_a_gateway_that_is_not_ready_says_why_and_fails_the_command(tmp_path: Pa
 
 
 def test_a_worker_that_is_down_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.supervisor.restart_delay_s", lambda *_: 3600.0)
+    monkeypatch.setattr("serving.supervision.supervisor.restart_delay_s", lambda *_: 3600.0)
     write_bundle(tmp_path / "brightness" / "1")
     with running_gateway(tmp_path, workers=2) as gateway:
         killed = gateway.process.worker_pids[1]

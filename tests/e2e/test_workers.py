@@ -89,7 +89,7 @@ async def test_when_a_worker_is_killed_only_its_requests_fail_and_it_comes_back(
 
 
 def test_while_a_worker_is_down_the_others_are_ready_and_answer(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.supervisor.restart_delay_s", lambda *_: 3600.0)
+    monkeypatch.setattr("serving.supervision.supervisor.restart_delay_s", lambda *_: 3600.0)
     with running_gateway(models, workers=2) as gateway:
         os.kill(gateway.process.worker_pids[1], signal.SIGKILL)
         wait_until(lambda: [worker["state"] for worker in workers(gateway)] == ["serving", "restarting"])
@@ -144,7 +144,7 @@ def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(model
 
 
 def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.worker_process.SETTINGS_VARIABLE", "ATELIER_NOBODY_READS_THIS")
+    monkeypatch.setattr("serving.supervision.worker_process.SETTINGS_VARIABLE", "ATELIER_NOBODY_READS_THIS")
     with (
         pytest.raises(StartError, match=r"worker [12] .* before it took connections"),
         running_gateway(models, workers=2),

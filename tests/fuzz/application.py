@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from serving.control import Channel
+from serving.control.channel import Channel
 from serving.settings import ServingSettings
 from serving.worker import Worker
 from tests.fuzz.seeds import Request

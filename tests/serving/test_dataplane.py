@@ -23,8 +23,8 @@ from serving.errors import (
 )
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
-from serving.metrics import Metrics
 from serving.model_config import ModelConfig
+from serving.observability.metrics import Metrics
 from serving.repository.catalogue import ScannedFolder
 from serving.repository.loader import Loaded
 from serving.repository.local_source import LocalSource

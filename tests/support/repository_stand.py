@@ -15,8 +15,8 @@ from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
-from serving.metrics import Metrics
 from serving.model_config import ModelConfig
+from serving.observability.metrics import Metrics
 from serving.repository.catalogue import Catalogue, ScannedFolder
 from serving.repository.loader import Loaded
 from serving.repository.local_source import LocalSource, LocalVersion

@@ -20,8 +20,8 @@ from serving.backends.tfserving.messages import (
 )
 from serving.backends.tfserving.server import Server, credentials_of
 from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.upstream import Upstream
-from serving.upstream_metrics import UpstreamMetrics
 
 log = logging.getLogger("atelier.tfserving")
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from serving.backends.tfserving.pool import Pool
 from serving.errors import UnavailableError
+from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.upstream import Upstream
-from serving.upstream_metrics import UpstreamMetrics
 
 T = TypeVar("T")
 _STOPPING = "the gateway is stopping"

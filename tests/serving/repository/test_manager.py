@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serving.errors import BundleError, InvalidInputError, ModelNotFoundError
-from serving.exposition import expose
+from serving.observability.exposition import expose
 from serving.repository.manager import Manager
 from serving.repository.transition import State
 from tests.support.repository_stand import RepositoryStand

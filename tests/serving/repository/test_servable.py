@@ -11,8 +11,8 @@ import pytest
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
 from serving.errors import InferenceError, InvalidInputError, SignatureNotFoundError
-from serving.exposition import expose
-from serving.metrics import Metrics
+from serving.observability.exposition import expose
+from serving.observability.metrics import Metrics
 from serving.repository.servable import Servable
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tests.support.repository_stand import ECHO, EchoBackend

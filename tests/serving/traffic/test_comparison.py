@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.samples import Sample
 
-from serving.metrics import Metrics
-from serving.shadow_metrics import Pair
+from serving.observability.metrics import Metrics
+from serving.observability.shadow_metrics import Pair
 from serving.traffic.comparison import Comparison, comparisons
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from serving.batching.terms import Priority, Terms
 from serving.errors import InferenceError, OverloadedError
-from serving.metrics import Metrics
+from serving.observability.metrics import Metrics
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.traffic import shadow as shadow_module
 from serving.traffic.settings import ShadowSettings

@@ -22,9 +22,9 @@ from serving.errors import (
     ModelNotFoundError,
     UnavailableError,
 )
+from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.signatures import Signature, TensorSpec
 from serving.upstream import Upstream
-from serving.upstream_metrics import UpstreamMetrics
 from tests.support.onnx_models import expected_scores, write_brightness_model
 from tests.support.stepping import turn
 from tests.support.tfserving import IS_REAL, TfServing, running_tfserving, write_models_config

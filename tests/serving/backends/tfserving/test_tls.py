@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry
 
 from serving.backends.tfserving.pool import Pool
 from serving.errors import UnavailableError
+from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.upstream import Upstream, UpstreamTls
-from serving.upstream_metrics import UpstreamMetrics
 from tests.support.tfserving import IS_REAL, TfServing, running_tfserving
 
 pytestmark = pytest.mark.skipif(IS_REAL, reason="the stand-in's options for TLS are its own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.restarts import CALM_S, FIRST_DELAY_S, LONGEST_DELAY_S, crashes_in_a_row, restart_delay_s
+from serving.supervision.restarts import CALM_S, FIRST_DELAY_S, LONGEST_DELAY_S, crashes_in_a_row, restart_delay_s
 
 
 def test_the_first_restart_comes_at_once_and_each_later_one_after_twice_the_time() -> None:

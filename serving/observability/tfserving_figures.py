@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from serving.figures import Family, Figures, Sample, added_up
+from serving.observability.figures import Family, Figures, Sample, added_up
 
 _PREFIX = ":tensorflow:serving:"
 _MICROSECONDS = 1e6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from serving.model_states import combined
-from serving.readiness import VersionReport
+from serving.control.model_states import combined
+from serving.control.readiness import VersionReport
 from serving.repository.records import VersionStatus
 from serving.repository.transition import State
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from serving.control import COLLECT
-from serving.figures import Family, Figures, added_up, surviving
-from serving.readiness import Report
-from serving.worker_process import WorkerProcess
+from serving.control.messages import COLLECT
+from serving.control.readiness import Report
+from serving.observability.figures import Family, Figures, added_up, surviving
+from serving.supervision.worker_process import WorkerProcess
 
 _COLLECT_TIMEOUT_S = 2.0
 

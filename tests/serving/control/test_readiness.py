@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.readiness import Report, all_answer_for, is_ready, not_ready
+from serving.control.readiness import Report, all_answer_for, is_ready, not_ready
 
 DIGITS = Report([], ["digits"])
 LOADING = Report(["clothes: loading"], ["digits"])

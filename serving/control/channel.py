@@ -1,4 +1,4 @@
-"""The socket between the supervisor and one worker: what they tell each other, and how it is framed.
+"""The socket between the supervisor and one worker: how messages are framed.
 
 Its end is a message too: a worker whose supervisor is gone, however it died, ends itself.
 """
@@ -7,33 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import orjson
 
-DRAIN = "drain"
-"""To a worker: say from now on that you are not ready."""
-PEERS = "peers"
-"""To a worker: the last report of every other worker, by number; see serving/readiness.py."""
-REPORT = "report"
-"""From a worker, when it has loaded what is there, and whenever that changes: a `readiness.Report`."""
-COLLECT = "collect"
-"""To a worker: send your figures."""
-FIGURES = "figures"
-"""From a worker: its figures now, as `figures.Family` tuples. It has heeded everything that it was told before."""
-ASK = "ask"
-"""From a worker, for one of its clients: a number for the answer, and the name of a document of the whole gateway."""
-ANSWER = "answer"
-"""To a worker: that number, and the document."""
+from serving.control.messages import Message
 
 _LENGTH_BYTES = 4
-
-
-class Message(NamedTuple):
-    """One thing told: what it is, and what belongs to it."""
-
-    kind: str
-    content: Any = None
 
 
 class Channel:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from serving.figures import Figures, Sample
+from serving.observability.figures import Figures, Sample
 
 _OF_PROCESS: Mapping[str, str] = {
     "process_resident_memory_bytes": "resident_bytes",

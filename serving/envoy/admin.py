@@ -9,7 +9,7 @@ import http.client
 import socket
 from typing import NamedTuple
 
-from serving.envoy import STAT_PREFIX
+from serving.envoy.config import STAT_PREFIX
 
 _TIMEOUT_S = 5.0
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from serving.ports import hold, number_of
+from serving.supervision.ports import hold, number_of
 
 
 def listening(port: int) -> socket.socket:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serving.figures import Figures, Sample
+from serving.observability.figures import Figures, Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

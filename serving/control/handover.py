@@ -3,7 +3,7 @@
 SETTINGS_VARIABLE = "ATELIER_WORKER_SETTINGS"
 """The settings as JSON."""
 CONTROL_VARIABLE = "ATELIER_WORKER_CONTROL_FD"
-"""The number of the inherited socket; see serving/control.py."""
+"""The number of the inherited socket; see serving/control/channel.py."""
 NUMBER_VARIABLE = "ATELIER_WORKER_NUMBER"
 """Which worker it is, counted from 1; one that is started again keeps its number."""
 SHARED_FOLDER_VARIABLE = "ATELIER_SHARED_FOLDER"

@@ -8,7 +8,7 @@ from typing import Any
 from pyvoy import PyvoyServer
 
 from serving.admin_access import ADMIN_PREFIX
-from serving.envoy_protection import ConnectionLimits, protect, refusals_in_json
+from serving.envoy.protection import ConnectionLimits, protect, refusals_in_json
 
 APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from serving.peers import Peers
-from serving.readiness import VersionReport
+from serving.control.peers import Peers
+from serving.control.readiness import VersionReport
 from serving.repository.manager import Manager
 from serving.repository.records import ModelStatus, VersionStatus
 from serving.repository.transition import State

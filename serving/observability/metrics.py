@@ -1,8 +1,8 @@
 """One worker's figures for Prometheus: per batch where the figure allows, per request where it does not.
 
-The supervisor adds up those of all workers when somebody asks (serving/figures.py), so counting costs no more than in
-one process. prometheus_client's own way with several processes, values in mapped files, took 3.0 instead of 1.2 µs a
-request, and can neither remove figures nor read them from functions. docs/metrics.md lists all figures.
+The supervisor adds up those of all workers when somebody asks (serving/observability/figures.py), so counting costs no
+more than in one process. prometheus_client's own way with several processes, values in mapped files, took 3.0 instead
+of 1.2 µs a request, and can neither remove figures nor read them from functions. docs/metrics.md lists all figures.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from enum import Enum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving.figures import Family, Sample
-from serving.shadow_metrics import ShadowMetrics
-from serving.upstream_metrics import UpstreamMetrics
+from serving.observability.figures import Family, Sample
+from serving.observability.shadow_metrics import ShadowMetrics
+from serving.observability.upstream_metrics import UpstreamMetrics
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)

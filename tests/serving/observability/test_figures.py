@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.exposition import expose
-from serving.figures import Family, Sample, added_up, of_living_versions, surviving
-from serving.metrics import Metrics
+from serving.observability.exposition import expose
+from serving.observability.figures import Family, Sample, added_up, of_living_versions, surviving
+from serving.observability.metrics import Metrics
+from serving.observability.tfserving_figures import as_tfserving
 from serving.repository.transition import State
-from serving.tfserving_figures import as_tfserving
 
 
 def worker(requests: int, version: int = 1) -> list[Family]:

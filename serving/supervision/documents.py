@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version as package_version
 from typing import Any
 
-from serving.exposition import expose
-from serving.figures import Family, Sample, added_up, of_living_versions
-from serving.process_figures import process_figures
-from serving.readiness import Report, is_ready
-from serving.slot import Slot
-from serving.status import models_of, process_of
-from serving.tfserving_figures import as_tfserving
+from serving.control.readiness import Report, is_ready
+from serving.observability.exposition import expose
+from serving.observability.figures import Family, Sample, added_up, of_living_versions
+from serving.observability.process_figures import process_figures
+from serving.observability.status import models_of, process_of
+from serving.observability.tfserving_figures import as_tfserving
+from serving.supervision.slot import Slot
 
 _SUPERVISOR = "supervisor"
 

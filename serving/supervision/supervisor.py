@@ -8,17 +8,17 @@ import os
 import random
 from pathlib import Path
 
-from serving import control
-from serving.control import Message
-from serving.documents import Documents
-from serving.envoy import build_config
-from serving.envoy_protection import ConnectionLimits
-from serving.figures import Family
-from serving.readiness import Report
-from serving.restarts import crashes_in_a_row, restart_delay_s
+from serving.control import messages
+from serving.control.messages import Message
+from serving.control.readiness import Report
+from serving.envoy.config import build_config
+from serving.envoy.protection import ConnectionLimits
+from serving.observability.figures import Family
 from serving.settings import ServingSettings
-from serving.slot import Slot
-from serving.worker_process import WorkerEndedError, WorkerProcess
+from serving.supervision.documents import Documents
+from serving.supervision.restarts import crashes_in_a_row, restart_delay_s
+from serving.supervision.slot import Slot
+from serving.supervision.worker_process import WorkerEndedError, WorkerProcess
 
 _QUIET_S = 0.5
 
@@ -62,7 +62,7 @@ class Supervisor:
         self._documents.draining = True
         serving = self._serving()
         for process in serving:
-            process.channel.send(control.DRAIN)
+            process.channel.send(messages.DRAIN)
         await asyncio.gather(*(process.begin_drain() for process in serving))
         await asyncio.sleep(self._settings.drain_grace_s)
         await asyncio.gather(*(process.stop_listening() for process in serving))
@@ -130,12 +130,12 @@ class Supervisor:
         """Until the process' end, and all that it said before is heard."""
         while (message := await process.channel.receive()) is not None:
             match message:
-                case Message(control.REPORT, content):
+                case Message(messages.REPORT, content):
                     slot.take_report(Report.read(content))
                     self._tell_workers()
-                case Message(control.FIGURES, content):
+                case Message(messages.FIGURES, content):
                     slot.take_figures([Family.read(family) for family in content])
-                case Message(control.ASK, (number, document)):
+                case Message(messages.ASK, (number, document)):
                     answer = asyncio.get_running_loop().create_task(self._answer(process, number, document))
                     self._answers.add(answer)
                     answer.add_done_callback(self._answers.discard)
@@ -143,7 +143,7 @@ class Supervisor:
 
     async def _answer(self, process: WorkerProcess, number: int, document: str) -> None:
         await self._collect()
-        process.channel.send(control.ANSWER, [number, self._documents.make(document)])
+        process.channel.send(messages.ANSWER, [number, self._documents.make(document)])
 
     async def _collect(self) -> None:
         """Renews the figures of all workers; each has heeded by then all that it was told before."""
@@ -155,7 +155,7 @@ class Supervisor:
         for slot in self._slots:
             if slot.process is not None:
                 others = {number: report for number, report in reports.items() if number != slot.number}
-                slot.process.channel.send(control.PEERS, others)
+                slot.process.channel.send(messages.PEERS, others)
 
     def _let_go(self) -> None:
         """Ends all watching: from now on, a worker that ends has ended."""

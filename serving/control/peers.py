@@ -9,11 +9,11 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from serving import control
-from serving.control import Channel
+from serving.control import messages
+from serving.control.channel import Channel
+from serving.control.readiness import Report, all_answer_for
 from serving.errors import UnavailableError
-from serving.figures import Figures
-from serving.readiness import Report, all_answer_for
+from serving.observability.figures import Figures
 from serving.repository.changes import Changes
 
 _ANSWER_TIMEOUT_S = 10.0
@@ -41,19 +41,19 @@ class Peers:
             change = self._changes.next()
             report = own()
             if report != told:
-                self._channel.send(control.REPORT, report)
+                self._channel.send(messages.REPORT, report)
                 told = report
             await change.wait()
 
     async def ask(self, document: str) -> Any:
-        """What the supervisor knows of all workers, by the name of the document; see serving/documents.py.
+        """What the supervisor knows of all workers, by the name of the document; see serving/supervision/documents.py.
 
         Raises:
             UnavailableError: no answer in time.
         """
         number = next(self._numbers)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        self._channel.send(control.ASK, [number, document])
+        self._channel.send(messages.ASK, [number, document])
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 return await answer
@@ -66,14 +66,14 @@ class Peers:
         """Follows what the supervisor says; when that is gone, however it died, this process ends too."""
         while (message := await self._channel.receive()) is not None:
             match message.kind, message.content:
-                case control.DRAIN, _:
+                case messages.DRAIN, _:
                     drain()
-                case control.PEERS, reports:
+                case messages.PEERS, reports:
                     self.reports = {int(number): report and Report.read(report) for number, report in reports.items()}
                     self._changes.announce()
-                case control.COLLECT, _:
-                    self._channel.send(control.FIGURES, figures())
-                case control.ANSWER, (number, document):
+                case messages.COLLECT, _:
+                    self._channel.send(messages.FIGURES, figures())
+                case messages.ANSWER, (number, document):
                     self._take_answer(number, document)
         os.kill(os.getpid(), signal.SIGTERM)
 

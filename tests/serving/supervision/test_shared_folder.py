@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.shared_folder import shared_folder
+from serving.supervision.shared_folder import shared_folder
 
 NAME = "admin-1.sock"
 

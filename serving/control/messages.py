@@ -1,0 +1,27 @@
+"""What the supervisor and one worker tell each other."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+DRAIN = "drain"
+"""To a worker: say from now on that you are not ready."""
+PEERS = "peers"
+"""To a worker: the last report of every other worker, by number; see serving/control/readiness.py."""
+REPORT = "report"
+"""From a worker, when it has loaded what is there, and whenever that changes: a `readiness.Report`."""
+COLLECT = "collect"
+"""To a worker: send your figures."""
+FIGURES = "figures"
+"""From a worker: its figures now, as `figures.Family` tuples. It has heeded everything that it was told before."""
+ASK = "ask"
+"""From a worker, for one of its clients: a number for the answer, and the name of a document of the whole gateway."""
+ANSWER = "answer"
+"""To a worker: that number, and the document."""
+
+
+class Message(NamedTuple):
+    """One thing told: what it is, and what belongs to it."""
+
+    kind: str
+    content: Any = None

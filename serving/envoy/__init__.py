@@ -1,0 +1,1 @@
+"""Envoy, in which a worker runs: its configuration, and its admin interface."""
