@@ -102,6 +102,8 @@ class RepositoryStand:
         self.root = root
         self.loads = loads or Loads()
         self.metrics = Metrics()
+        self.refusal: BundleError | None = None
+        """Raised instead of serving what is loaded, where it is set."""
         self.executor = HandExecutor(holds=lambda function: function is self.loads)
         self.manager = Manager(
             catalogue or ScannedFolder(root),
@@ -175,6 +177,8 @@ class RepositoryStand:
         return LocalSource(Path(config.base_path))
 
     def _serve(self, name: str, version: int, loaded: Loaded, config: ModelConfig) -> Servable:
+        if self.refusal is not None:
+            raise self.refusal
         return Servable(
             name,
             version,
