@@ -60,11 +60,23 @@ def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionL
 
 
 def refusals_in_json() -> dict[str, Any]:
-    """How Envoy's own answers look: as the gateway's; a gRPC client gets the text alone in its status."""
+    """How Envoy's own answers look: as the gateway's; a gRPC client gets the text alone in its status.
+
+    Of gRPC's codes Envoy has none for a request that took too long to arrive: its 408 would be UNKNOWN.
+    """
     is_grpc = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
+    is_late = {
+        "status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 408, "runtime_key": "unused"}}}
+    }
+    late_grpc = {"and_filter": {"filters": [is_grpc, is_late]}}
     text = "the request was refused: %RESPONSE_CODE_DETAILS%"
+    as_text = {"text_format_source": {"inline_string": text}}
+    deadline_exceeded = {"header": {"key": "grpc-status", "value": "4"}}
     return {
-        "mappers": [{"filter": is_grpc, "body_format_override": {"text_format_source": {"inline_string": text}}}],
+        "mappers": [
+            {"filter": late_grpc, "body_format_override": as_text, "headers_to_add": [deadline_exceeded]},
+            {"filter": is_grpc, "body_format_override": as_text},
+        ],
         "body_format": {"json_format": {"error": text}},
     }
 

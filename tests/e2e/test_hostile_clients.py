@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import select
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
+import grpc
 import pytest
 
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.hostile.attacks import ATTACKS
 from tests.support.hostile.forms import FORMS
+from tests.support.hostile.http2 import PREDICT
 from tests.support.hostile.memory import memory_bytes
 from tests.support.hostile.raw import Address, ask, connection
 from tests.support.hostile.steady import steady_client
@@ -66,6 +69,20 @@ def test_a_refusal_of_envoys_is_json_as_any_other(gateway: RunningGateway) -> No
     assert answer.status_code == 431
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {"error": "the request was refused: http1.too_many_headers"}
+
+
+def test_a_grpc_call_that_takes_too_long_to_arrive_is_told_so(gateway: RunningGateway) -> None:
+    is_over = threading.Event()
+
+    def never_ending() -> Iterator[bytes]:
+        yield b"message"
+        is_over.wait(60.0)
+
+    with grpc.insecure_channel(gateway.grpc_address) as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.stream_unary(PREDICT)(never_ending())
+    is_over.set()
+    assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert refused.value.details() == "the request was refused: request_overall_timeout"
 
 
 def test_connections_over_the_limit_are_closed_and_those_below_go_on(gateway: RunningGateway, address: Address) -> None:
