@@ -140,7 +140,7 @@ class App:
             elif address.verb == "classify":
                 await self._images.classify(address, scope, self._read_terms(scope), receive, send)
             else:
-                await self._rest.post(address, self._read_terms(scope), receive, send)
+                await self._rest.post(address, scope, self._read_terms(scope), receive, send)
         elif path == OIP_PREFIX or path.startswith(f"{OIP_PREFIX}/"):
             await self._oip_rest.serve(scope, self._read_terms(scope), receive, send)
         elif path.startswith(ADMIN_PREFIX):

@@ -40,6 +40,7 @@ _UTF8_PATH = "|".join(
     )
 )
 """One character of a path that is percent-encoded UTF-8 (Unicode 16, table 3-7)."""
+_SEVERAL_HOSTS = {"header": {"name": ":authority", "string_match": {"contains": ","}}}
 
 
 def build_config(
@@ -80,17 +81,16 @@ def build_config(
         manager["common_http_protocol_options"] = {"max_connection_duration": f"{max_connection_age_s:.3f}s"}
         manager["http1_safe_max_connection_duration"] = True
     manager["http_filters"] = [
-        _refuse_paths_that_are_no_text(),
+        _refuse_malformed_requests(),
         *([_filter("cors", "Cors")] if cors_origins else []),
         _filter("grpc_web", "GrpcWeb"),
-        _inflate_requests(),
         _compress_large_answers(),
         *manager["http_filters"],
     ]
     if cors_origins:
         _allow_origins(manager["route_config"]["virtual_hosts"][0], cors_origins)
     replies = refusals_in_json()
-    manager["local_reply_config"] = {**replies, "mappers": [_say_which_path_was_refused(), *replies["mappers"]]}
+    manager["local_reply_config"] = {**replies, "mappers": [*_say_what_is_malformed(), *replies["mappers"]]}
     protect(config, manager, limits)
     return config
 
@@ -132,54 +132,40 @@ def _exactly(origins: Sequence[str]) -> list[dict[str, str]]:
     return [{"exact": origin} for origin in origins]
 
 
-def _refuse_paths_that_are_no_text() -> dict[str, Any]:
-    """pyvoy decodes a path as UTF-8 before any Python code of ours runs, and never answers one that is not."""
+def _refuse_malformed_requests() -> dict[str, Any]:
+    """Those whose path is no text, and those with several `host` headers (RFC 9112, section 3.2).
+
+    pyvoy decodes a path as UTF-8 before any Python code of ours runs, and never answers one that is not. Envoy joins
+    several hosts with commas, which no name of a host has.
+    """
     is_text = {"url_path": {"path": {"safe_regex": {"regex": f"(?:{_UTF8_PATH})*"}}}}
-    policy = {"permissions": [{"not_rule": is_text}], "principals": [{"any": True}]}
+    rules = {"path is no text": {"not_rule": is_text}, "several hosts": _SEVERAL_HOSTS}
+    policies = {
+        name: {"permissions": [permission], "principals": [{"any": True}]} for name, permission in rules.items()
+    }
     return {
         "name": "envoy.filters.http.rbac",
         "typed_config": {
             "@type": f"{_TYPES}.extensions.filters.http.rbac.v3.RBAC",
-            "rules": {"action": "DENY", "policies": {"path is no text": policy}},
+            "rules": {"action": "DENY", "policies": policies},
         },
     }
 
 
-def _say_which_path_was_refused() -> dict[str, Any]:
-    """The answer in place of the 403 that the filter above gives."""
-    denied = {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "unused"}}}
-    return {
-        "filter": {"status_code_filter": denied},
-        "status_code": 400,
-        "body_format_override": {
-            "json_format": {"error": "Malformed request: the path is not percent-encoded UTF-8: %REQ(:PATH)%"}
-        },
+def _say_what_is_malformed() -> list[dict[str, Any]]:
+    """The answers in place of the 403 that the filter above gives."""
+    denied = {
+        "status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "unused"}}}
     }
-
-
-def _inflate_requests() -> dict[str, Any]:
-    """Gzip request bodies reach the application inflated; it counts their bytes as they come, so bombs end early."""
-    return {
-        "name": "envoy.filters.http.decompressor",
-        "typed_config": {
-            "@type": f"{_TYPES}.extensions.filters.http.decompressor.v3.Decompressor",
-            "decompressor_library": {
-                "name": "gzip",
-                "typed_config": {
-                    "@type": f"{_TYPES}.extensions.compression.gzip.decompressor.v3.Gzip",
-                    # All that gzip can do: black images are that empty. The size is bounded by the application.
-                    "max_inflate_ratio": 1032,
-                },
-            },
-            "request_direction_config": {
-                "advertise_accept_encoding": False,
-                "common_config": {"ignore_no_transform_header": True},
-            },
-            "response_direction_config": {
-                "common_config": {"enabled": {"default_value": False, "runtime_key": "unused"}}
-            },
-        },
-    }
+    both = {"and_filter": {"filters": [denied, {"header_filter": _SEVERAL_HOSTS}]}}
+    path_text = "the path is not percent-encoded UTF-8: %REQ(:PATH)%"
+    return [
+        {"filter": which, "status_code": 400, "body_format_override": {"json_format": {"error": text}}}
+        for which, text in (
+            (both, "Malformed request: expected one host, received %REQ(:AUTHORITY)%"),
+            (denied, f"Malformed request: {path_text}"),
+        )
+    ]
 
 
 def _compress_large_answers() -> dict[str, Any]:

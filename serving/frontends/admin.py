@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.admin_access import AdminTokenError
 from serving.errors import InvalidInputError
-from serving.frontends.http import Receive, Scope, Send, header_of, read_body, send_body, send_json
+from serving.frontends.http import Receive, Scope, Send, header_of, read_content, send_body, send_json
 from serving.rollout import Rollout
 from serving.traffic.settings import TrafficSettings
 
@@ -114,7 +114,7 @@ class Admin:
         expected = ("POST",) if kind == "rollback" else _METHODS[kind]
         if method not in expected:
             return 405, {"error": f"{path}: expected {' or '.join(expected)}, received {method}"}
-        body = await read_body(receive, _MAX_BODY_BYTES)
+        body = await read_content(scope, receive, _MAX_BODY_BYTES)
         if match["name"] is None:
             return 200, {"models": await self._rollout.models()}
         name = unquote(match["name"])

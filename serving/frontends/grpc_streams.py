@@ -15,11 +15,12 @@ from serving.frontends.grpc_transport import (
     CODE_OF_CAUSE,
     INTERNAL,
     START,
+    message_of,
     send_status,
     status_headers,
 )
 from serving.frontends.http import ClientGoneError, Receive, Scope, Send, header_of, loop_time
-from serving.wire.grpc_framing import FrameSplitter, decode_message, encode_message, parse_timeout
+from serving.wire.grpc_framing import FrameSplitter, encode_message, parse_timeout
 
 log = logging.getLogger("atelier.grpc")
 
@@ -47,10 +48,9 @@ async def serve_stream(scope: Scope, receive: Receive, send: Send, stream: Strea
         deadline = loop_time() + parse_timeout(timeout) if timeout else None
         encoding = header_of(scope, b"grpc-encoding")
         async with _deadline(deadline):
-            reading = asyncio.ensure_future(
-                _read(receive, incoming, encoding, max_message_bytes, takes_one=stream.takes_one)
-            )
-            answering = asyncio.ensure_future(answer.send_all(stream.handle(_messages(incoming))))
+            reading = asyncio.ensure_future(_read(receive, incoming, max_message_bytes, takes_one=stream.takes_one))
+            messages = _messages(incoming, encoding, max_message_bytes)
+            answering = asyncio.ensure_future(answer.send_all(stream.handle(messages)))
             try:
                 # Reading ends by an error only: a client that left, or that sent what is no message.
                 await asyncio.wait({reading, answering}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,9 +107,9 @@ class _Answer:
 
 
 async def _read(
-    receive: Receive, incoming: asyncio.Queue[bytes | None], encoding: str, max_bytes: int, *, takes_one: bool
+    receive: Receive, incoming: asyncio.Queue[bytes | None], max_bytes: int, *, takes_one: bool
 ) -> NoReturn:
-    """Passes messages on, then stays to see whether the client leaves."""
+    """Passes frames on, then stays to see whether the client leaves."""
     splitter = FrameSplitter(max_bytes)
     more, count = True, 0
     while more:
@@ -120,7 +120,7 @@ async def _read(
             count += 1
             if takes_one and count > 1:
                 raise InvalidInputError("expected one message, received more")
-            await incoming.put(decode_message(frame, encoding, max_bytes))
+            await incoming.put(frame)
         more = event.get("more_body", False)
     splitter.close()
     await incoming.put(None)
@@ -130,9 +130,10 @@ async def _read(
         await asyncio.sleep(_LOOK_FOR_DISCONNECT_S)
 
 
-async def _messages(incoming: asyncio.Queue[bytes | None]) -> AsyncIterator[bytes]:
-    while (message := await incoming.get()) is not None:
-        yield message
+async def _messages(incoming: asyncio.Queue[bytes | None], encoding: str, max_bytes: int) -> AsyncIterator[bytes]:
+    """Frames wait as they came: inflated, a few could take all memory."""
+    while (frame := await incoming.get()) is not None:
+        yield await message_of(frame, encoding, max_bytes)
 
 
 @contextlib.asynccontextmanager

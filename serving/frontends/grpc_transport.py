@@ -38,7 +38,7 @@ from serving.frontends.http import (
     send_json,
 )
 from serving.frontends.request_terms import TermsReader
-from serving.wire.compression import ENCODINGS
+from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE
 from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message
 from serving.wire.status_details import encode_details
 
@@ -55,8 +55,6 @@ _MAX_STATUS_CHARACTERS = 1024
 _TRUNCATED = "...TRUNCATED"
 _MAX_DETAILED_CHARACTERS = 512
 """A longer text is not said twice: clients bound the bytes of headers."""
-_MAX_INFLATED_AT_ONCE = 16 * 1024
-"""Compressed messages that are longer, and may be bombs, are inflated in a thread."""
 _MIN_COMPRESSED_BYTES = 1024
 _MAX_COMPRESSED_BYTES = 1024 * 1024
 """Larger answers would keep the event loop from everybody else while they are compressed."""
@@ -127,10 +125,7 @@ async def serve_unary(
         terms = reader.read(scope, headers)
         encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
         body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
-        if encoding and len(body) > _MAX_INFLATED_AT_ONCE:
-            message = await asyncio.to_thread(decode_message, body, encoding, max_bytes)
-        else:
-            message = decode_message(body, encoding, max_bytes)
+        message = await message_of(body, encoding, max_bytes)
         answer = await departures.watch(receive, handle(message, terms))
     except ServingError as error:
         await _send_cause(send, error, overload_code)
@@ -150,6 +145,13 @@ async def serve_unary(
         await send(_start_of(encoding) if encoding else START)
         await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
         await send(_OK_TRAILERS)
+
+
+async def message_of(frame: bytes, encoding: str, max_bytes: int) -> bytes:
+    """See `decode_message`; what may be a bomb is inflated in a thread."""
+    if encoding and len(frame) > MAX_INFLATED_AT_ONCE:
+        return await asyncio.to_thread(decode_message, frame, encoding, max_bytes)
+    return decode_message(frame, encoding, max_bytes)
 
 
 def _answer_encoding(scope: Scope, encoding: str, size: int) -> str:

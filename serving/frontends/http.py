@@ -24,6 +24,7 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE, inflate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -85,6 +86,27 @@ async def read_body(receive: Receive, max_bytes: int) -> bytes:
         if ended:
             return b"".join(chunks)
         message = await receive()
+
+
+async def read_content(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """The whole request body, inflated where it is compressed; other encodings are not looked at.
+
+    Raises:
+        InvalidInputError: it is damaged.
+        PayloadTooLargeError, ClientGoneError: see `read_body`; also where it inflates to more.
+    """
+    body = await read_body(receive, max_bytes)
+    encoding = encoding_of(scope)
+    if encoding not in ENCODINGS:
+        return body
+    if len(body) > MAX_INFLATED_AT_ONCE:
+        return await asyncio.to_thread(inflate, body, encoding, max_bytes, what="request body")
+    return inflate(body, encoding, max_bytes, what="request body")
+
+
+def encoding_of(scope: Scope) -> str:
+    """How the request says that its body is encoded, empty where it says nothing."""
+    return header_of(scope, b"content-encoding").strip().lower()
 
 
 def check_size(size: int, max_bytes: int) -> None:

@@ -18,7 +18,7 @@ from serving.frontends.http import (
     Scope,
     Send,
     header_of,
-    read_body,
+    read_content,
     send_json,
 )
 from serving.frontends.tfs_rest import Address, TfsRest
@@ -72,7 +72,7 @@ class Images:
     async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON."""
         content_type = header_of(scope, b"content-type")
-        body = await read_body(receive, self._max_request_bytes)
+        body = await read_content(scope, receive, self._max_request_bytes)
         is_single = is_image(content_type, body)
         if is_single:
             files = [ImageFile(body)]

@@ -16,10 +16,20 @@ import numpy as np
 from serving.batching.terms import Terms
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
-from serving.frontends.http import Receive, Scope, Send, read_body, refuse_method, send_body, send_json
+from serving.frontends.http import (
+    Receive,
+    Scope,
+    Send,
+    encoding_of,
+    header_of,
+    read_content,
+    refuse_method,
+    send_body,
+    send_json,
+)
 from serving.frontends.oip_models import OipModels
 from serving.signatures import Signature, TensorSpec
-from serving.wire.compression import ENCODINGS, inflate
+from serving.wire.compression import ENCODINGS
 from serving.wire.json_bodies import kind_of, parse_object
 from serving.wire.json_limits import JsonLimits
 from serving.wire.oip_classes import as_classes
@@ -136,18 +146,11 @@ class OipRest:
 
     async def _read(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None]:
         """The body, and how many of its bytes are JSON, where the client says that not all of them are."""
-        encoding = header_length = ""
-        for name, value in scope["headers"]:
-            if name == _HEADER_LENGTH:
-                header_length = value.decode("latin-1")
-            elif name == b"content-encoding":
-                encoding = value.decode("latin-1").strip().lower()
-        limit = self._max_request_bytes if header_length else self._max_json_bytes
-        body = await read_body(receive, limit)
-        if encoding in ENCODINGS:  # what Envoy has inflated does not say so any more
-            body = inflate(body, encoding, limit, what="request body")
-        elif encoding not in {"", "identity"}:
+        header_length, encoding = header_of(scope, _HEADER_LENGTH), encoding_of(scope)
+        if encoding not in {"", "identity", *ENCODINGS}:
             raise InvalidInputError(f"content-encoding: expected gzip or deflate, received {encoding[:20]}")
+        limit = self._max_request_bytes if header_length else self._max_json_bytes
+        body = await read_content(scope, receive, limit)
         if not header_length:
             self._json_limits.check(body)
             return body, None

@@ -15,7 +15,7 @@ from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
-from serving.frontends.http import Receive, Scope, Send, read_body, send_body, send_json
+from serving.frontends.http import Receive, Scope, Send, read_content, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.repository.manager import Manager
@@ -86,9 +86,9 @@ class TfsRest:
         self._departures = departures
         self._json_limits = json_limits
 
-    async def post(self, address: Address, terms: Terms, receive: Receive, send: Send) -> None:
+    async def post(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """`:predict` and `:regress`."""
-        body = await read_body(receive, self._json_limits.max_json_bytes)
+        body = await read_content(scope, receive, self._json_limits.max_json_bytes)
         await self.answer(address, terms, body, receive, send)
 
     async def answer(self, address: Address, terms: Terms, body: bytes, receive: Receive, send: Send) -> None:

@@ -1,14 +1,18 @@
-"""What Envoy does before a request reaches Python."""
+"""What happens to a request before it is read, and to an answer before it leaves."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import zlib
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from tests.support.gateway import RunningGateway
+from tests.support.hostile.raw import Address, connection, read_to_end, send
+from tests.support.image_files import file_of, gradient
 
 PREDICT = "/v1/models/brightness:predict"
 BODY = json.dumps({"instances": [[[10, 20], [30, 40]]]}).encode()
@@ -38,8 +42,34 @@ def test_any_other_path_reaches_the_application(name: str, gateway: RunningGatew
     assert response.json()["error"].startswith("Could not find any versions of model ")
 
 
-def test_a_gzip_body_is_inflated(gateway: RunningGateway) -> None:
-    response = gateway.rest.post(PREDICT, content=gzip.compress(BODY), headers={"content-encoding": "gzip"})
+def test_several_hosts_are_refused_in_a_sentence(gateway: RunningGateway) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nhost: one\r\nhost: two\r\nconnection: close\r\n\r\n"
+    with connection(Address("127.0.0.1", gateway.process.addresses.rest_port)) as opened:
+        send(opened, request)
+        answer = read_to_end(opened)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b'{"error":"Malformed request: expected one host, received one,two"}\n')
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_is_inflated(
+    encoding: str, compress: Callable[[bytes], bytes], gateway: RunningGateway
+) -> None:
+    response = gateway.rest.post(PREDICT, content=compress(BODY), headers={"content-encoding": encoding})
+    assert response.json() == {"predictions": [[100.0, 40.0, 160.0]]}
+
+
+def test_an_image_may_be_compressed(gateway: RunningGateway) -> None:
+    image = file_of(gradient(), "PNG")
+    headers = {"content-type": "image/png", "content-encoding": "gzip"}
+    path = PREDICT.replace("predict", "classify")
+    compressed = gateway.rest.post(path, content=gzip.compress(image), headers=headers)
+    assert compressed.status_code == 200
+    assert compressed.json() == gateway.rest.post(path, content=image).json()
+
+
+def test_what_no_encoding_is_called_after_is_read_as_it_stands(gateway: RunningGateway) -> None:
+    response = gateway.rest.post(PREDICT, content=BODY, headers={"content-encoding": "utf-8"})
     assert response.json() == {"predictions": [[100.0, 40.0, 160.0]]}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import random
 import zlib
 from urllib.parse import unquote
 
@@ -77,6 +78,16 @@ def test_the_limit_is_exact() -> None:
     assert len(decode_message(frame(gzip.compress(b"x" * 1000), 1), "gzip", 1000)) == 1000
     with pytest.raises(PayloadTooLargeError):
         decode_message(frame(gzip.compress(b"x" * 1001), 1), "gzip", 1000)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**16 - 1, 2**16, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])
+@pytest.mark.parametrize("compresses", [True, False], ids=["zeros", "noise"])
+def test_what_comes_in_several_pieces_is_whole(size: int, compresses: bool) -> None:
+    content = bytes(size) if compresses else random.Random(1).randbytes(size)
+    packed = gzip.compress(content, 1)
+    assert decode_message(frame(packed, 1), "gzip", size) == content
+    with pytest.raises(InvalidInputError, match="100000 bytes follow its end"):
+        decode_message(frame(packed + bytes(100_000), 1), "gzip", size)
 
 
 @pytest.mark.parametrize(

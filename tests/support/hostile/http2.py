@@ -64,10 +64,15 @@ def headers(stream: int, fields: Iterable[tuple[str, str]], flags: int = 0) -> I
 
 
 def grpc_call(
-    stream: int, message: bytes, metadata: Iterable[tuple[str, str]] = (), *, framed: bool = False
+    stream: int,
+    message: bytes,
+    metadata: Iterable[tuple[str, str]] = (),
+    *,
+    framed: bool = False,
+    path: str = PREDICT,
 ) -> Iterator[bytes]:
-    """A whole unary call; `framed` where the message already stands behind gRPC's own five bytes."""
-    yield from headers(stream, [*grpc_fields(), *metadata])
+    """A whole call; `framed` where the message, or several, already stand behind gRPC's own five bytes."""
+    yield from headers(stream, [*grpc_fields(path), *metadata])
     body = message if framed else struct.pack(">BI", 0, len(message)) + message
     for start in range(0, len(body), MAX_FRAME_BYTES):
         part = body[start : start + MAX_FRAME_BYTES]
