@@ -106,7 +106,9 @@ def serve(
     ] = None,
     onnx_threads: Annotated[
         int | None,
-        typer.Option(help="Threads of one model's runs; 0: the cores, divided among the workers.", show_default="0"),
+        typer.Option(
+            help="Threads of one model's runs; 0: one if it is quick, else its share of the cores.", show_default="0"
+        ),
     ] = None,
     backend: Annotated[
         str | None,

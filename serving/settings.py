@@ -119,7 +119,7 @@ class ServingSettings(BaseSettings):
     precision: Precision = "float32"
     """Which of a bundle's ONNX models is run, where a model says nothing else."""
     onnx_threads: int = Field(0, ge=0)
-    """Threads of one ONNX Runtime session; 0 shares the cores among the workers."""
+    """Threads of one ONNX Runtime session; 0 is one for a quick model, and the worker's cores for others."""
     tensorflow_threads: int = Field(0, ge=0)
     """Threads of one TensorFlow session; 0 leaves it to TensorFlow, which takes one a core for all sessions."""
     tfserving_addresses: Annotated[tuple[UpstreamAddress, ...], NoDecode, BeforeValidator(_split_at_commas)] = ()

@@ -227,7 +227,8 @@ application = Application()
 
 
 def _load_options(settings: ServingSettings, cores: int) -> LoadOptions:
-    return LoadOptions((1, settings.max_batch_size), settings.onnx_threads or cores, settings.tensorflow_threads)
+    rows = (1, settings.max_batch_size)
+    return LoadOptions(rows, settings.onnx_threads, settings.tensorflow_threads, cores)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -22,6 +22,9 @@ from serving.repository.source import Origin, RemoteOrigin
 from serving.repository.store_source import StoreVersion
 from serving.repository.warm_up import warm_up
 
+_QUICK_S = 1e-3
+"""The processor time of a full batch, below which handing a part of it to another thread takes longer than it saves."""
+
 
 class Loaded(NamedTuple):
     """What loading gives: `costs` holds what the warm-up measured, by signature; without a manifest, no task."""
@@ -42,11 +45,15 @@ class Loaded(NamedTuple):
 
 
 class LoadOptions(NamedTuple):
-    """How models are opened; `warm_up_rows` are the sizes of the batches that they are run with first."""
+    """How models are opened; `warm_up_rows` are the sizes of the batches that they are run with first.
+
+    `onnx_threads` of 0 is one thread for a model that is quick with one, and `cores` for others.
+    """
 
     warm_up_rows: tuple[int, ...]
     onnx_threads: int = 0
     tensorflow_threads: int = 0
+    cores: int = 1
 
 
 def load_origin(origin: Origin, config: ModelConfig, options: LoadOptions, cache: ModelCache) -> Loaded:
@@ -113,14 +120,28 @@ def _load(version_dir: Path, config: ModelConfig, options: LoadOptions) -> Loade
         if manifest is not None:
             verify_files(version_dir, manifest)
         labels = read_labels(version_dir, manifest)
-        backend = _open(version_dir, manifest, config, options)
-        costs = warm_up(backend, version_dir, options.warm_up_rows)
+        backend, costs = _open_warm(version_dir, manifest, config, options)
     except OSError as error:
         raise _unreadable(error) from error
     if manifest is None:
         return Loaded(backend, labels, None, costs)
     derivations = derive(manifest.signatures, backend.signatures, labels, manifest.image)
     return Loaded(backend, labels, manifest.image, costs, manifest.task, derivations)
+
+
+def _open_warm(
+    version_dir: Path, manifest: Manifest | None, config: ModelConfig, options: LoadOptions
+) -> tuple[Backend, dict[str, CostModel]]:
+    """The back end, and what its warm-up cost; ONNX Runtime's threads cost a quick model more than they give."""
+    threads = options.onnx_threads or options.cores
+    backend = _open(version_dir, manifest, config, options._replace(onnx_threads=threads))
+    costs = warm_up(backend, version_dir, options.warm_up_rows)
+    largest = max(options.warm_up_rows)
+    if threads == options.onnx_threads or any(cost.predict_s(largest) > _QUICK_S for cost in costs.values()):
+        return backend, costs
+    backend.close()
+    backend = _open(version_dir, manifest, config, options._replace(onnx_threads=1))
+    return backend, warm_up(backend, version_dir, options.warm_up_rows)
 
 
 def _open(version_dir: Path, manifest: Manifest | None, config: ModelConfig, options: LoadOptions) -> Backend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 from onnx import TensorProto
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.backends.onnx import OnnxBackend
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
@@ -69,6 +71,19 @@ def test_a_fixed_batch_size_is_warmed_up_as_it_is(tmp_path: Path) -> None:
     cost = load(write_brightness_model(tmp_path / "1", batch=4)).costs[DEFAULT_SIGNATURE]
     assert cost.predict_s(4) < math.inf
     assert cost.predict_s(1) == math.inf
+
+
+@pytest.mark.parametrize(("quick_s", "onnx_threads", "expected"), [(1e3, 0, 1), (0.0, 0, 3), (1e3, 2, 2), (0.0, 2, 2)])
+def test_a_quick_model_gets_one_thread_and_others_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_s: float, onnx_threads: int, expected: int
+) -> None:
+    monkeypatch.setattr("serving.repository.loader._QUICK_S", quick_s)
+    monkeypatch.setattr(OnnxBackend, "load", Mock(wraps=OnnxBackend.load))
+    options = LoadOptions((1, 8), onnx_threads=onnx_threads, cores=3)
+    loaded = load_version(write_brightness_model(tmp_path / "1"), ModelConfig(base_path="/"), options)
+
+    assert OnnxBackend.load.call_args.kwargs["threads"] == expected  # type: ignore[attr-defined]
+    assert loaded.backend.run(DEFAULT_SIGNATURE, {"pixels": np.zeros((1, 2, 2), np.uint8)})
 
 
 @pytest.mark.parametrize(
