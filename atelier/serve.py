@@ -35,6 +35,10 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that answer, on the same ports.", show_default="1")
     ] = None,
+    hang_timeout_s: Annotated[
+        float | None,
+        typer.Option(help="Seconds without a sign of life before a worker is killed; 0: never.", show_default="30.0"),
+    ] = None,
     poll_interval_s: Annotated[
         float | None, typer.Option(help="Seconds between looks for new versions; 0 looks once.", show_default="1.0")
     ] = None,

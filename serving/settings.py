@@ -76,6 +76,8 @@ class ServingSettings(BaseSettings):
     rest_port: int = Field(8501, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=256)
     """Processes that answer on the same two ports."""
+    hang_timeout_s: float = Field(30.0, ge=0)
+    """How long a worker may show no sign of life before it is killed and started again; 0 never does that."""
     poll_interval_s: float = Field(1.0, ge=0)
     """How often the models folder is looked at; 0 looks once, at start."""
     store_poll_interval_s: float = Field(10.0, ge=0)

@@ -24,6 +24,7 @@ from serving.control.channel import Channel
 from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
+from serving.control.pulse import LOOKS
 from serving.cores import threads_for_each, usable_cores
 from serving.dataplane import DataPlane
 from serving.frontends.admin import Admin
@@ -154,6 +155,8 @@ class Worker:
         if self._settings.label_poll_interval_s:
             self._go_on(self.manager.follow_labels(self._settings.label_poll_interval_s))
         self._go_on(self._peers.report(self._health.report))
+        if self._settings.hang_timeout_s:
+            self._go_on(self._peers.beat(self._settings.hang_timeout_s / LOOKS))
         self._go_on(watch_loop(self._metrics.loop_lag))
 
     async def stop(self) -> None:

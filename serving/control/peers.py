@@ -45,6 +45,12 @@ class Peers:
                 told = report
             await change.wait()
 
+    async def beat(self, every_s: float) -> None:
+        """Tells the supervisor again and again that this event loop turns, until cancelled."""
+        while True:
+            self._channel.send(messages.BEAT)
+            await asyncio.sleep(every_s)
+
     async def ask(self, document: str) -> Any:
         """What the supervisor knows of all workers, by the name of the document; see serving/supervision/documents.py.
 

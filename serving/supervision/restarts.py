@@ -14,9 +14,12 @@ def crashes_in_a_row(before: int, served_s: float) -> int:
 
 
 def restart_delay_s(crashes: int, chance: float) -> float:
-    """Doubles with every crash in a row, up to `LONGEST_DELAY_S`; `chance`, from 0 to 1, takes up to half of it off.
+    """None after a first crash; then it doubles with every crash in a row, from `FIRST_DELAY_S` to `LONGEST_DELAY_S`.
 
-    Workers that a common cause has killed come back one after the other then.
+    `chance`, from 0 to 1, takes up to half of it off: workers that a common cause kills again and again come back one
+    after the other then.
     """
-    longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(crashes - 1, 16))
+    if crashes <= 1:
+        return 0.0
+    longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(crashes - 2, 16))
     return longest * (1.0 - chance / 2)

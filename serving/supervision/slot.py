@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from serving.control.messages import COLLECT
+from serving.control.pulse import Pulse
 from serving.control.readiness import Report
 from serving.observability.figures import Family, Figures, added_up, surviving
 from serving.supervision.worker_process import WorkerProcess
@@ -22,6 +23,8 @@ class Slot:
         self.report: Report | None = None
         self.heard = asyncio.Event()
         """Its process has reported, or ended."""
+        self.pulse = Pulse()
+        """Its process' signs of life."""
         self.conversation: asyncio.Task[None] | None = None
         """Hears what its process says, until that ends."""
         self.has_served = False
@@ -58,7 +61,7 @@ class Slot:
 
     def take_start(self, process: WorkerProcess, conversation: asyncio.Task[None]) -> None:
         """A process was started."""
-        self.process, self.conversation = process, conversation
+        self.process, self.conversation, self.pulse = process, conversation, Pulse()
         self.heard.clear()
 
     def take_report(self, report: Report) -> None:

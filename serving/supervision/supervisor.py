@@ -10,6 +10,7 @@ from pathlib import Path
 
 from serving.control import messages
 from serving.control.messages import Message
+from serving.control.pulse import LOOKS
 from serving.control.readiness import Report
 from serving.envoy.config import build_config
 from serving.envoy.protection import ConnectionLimits
@@ -55,6 +56,8 @@ class Supervisor:
         await asyncio.gather(*self._keepers)
         await self._collect()
         self._keepers = [loop.create_task(self._keep(slot)) for slot in self._slots]
+        if self._settings.hang_timeout_s:
+            self._keepers.append(loop.create_task(self._end_hung(self._settings.hang_timeout_s)))
 
     async def drain(self) -> None:
         """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight; then all end."""
@@ -126,9 +129,22 @@ class Supervisor:
             except OSError:
                 log.exception("worker %d cannot be started now", slot.number)
 
+    async def _end_hung(self, timeout_s: float) -> None:
+        """Kills workers that have shown no sign of life for so long; whoever keeps them starts them again."""
+        while True:
+            await asyncio.sleep(timeout_s / LOOKS)
+            for slot in self._slots:
+                if slot.process is not None and slot.pulse.is_lost():
+                    log.error(
+                        "worker %d (process %d) hangs: no sign of life for %g s; it is killed",
+                        *(slot.number, slot.process.pid, timeout_s),
+                    )
+                    slot.process.kill_hung()
+
     async def _listen_to(self, slot: Slot, process: WorkerProcess) -> None:
         """Until the process' end, and all that it said before is heard."""
         while (message := await process.channel.receive()) is not None:
+            slot.pulse.heard()
             match message:
                 case Message(messages.REPORT, content):
                     slot.take_report(Report.read(content))

@@ -129,6 +129,11 @@ class WorkerProcess:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 
+    def kill_hung(self) -> None:
+        """Ends a process that does not heed any signal; `ended` tells when it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def kill(self) -> None:
         """Ends the process now."""
         self.channel.close()

@@ -48,13 +48,16 @@ def test_every_quoted_log_line_is_written_by_a_gateway(tmp_path: Path) -> None:
         write_bundle(tmp_path / "brightness" / str(version))
     damage(write_bundle(tmp_path / "brightness" / "3"))
     (tmp_path / "brightness" / "labels.json").write_text('{"stable": 1, "canary": 2}')
-    flags = ("--workers", "2", "--batch-timeout-ms", "60000", "--drain-grace-s", "0.1", "--drain-timeout-s", "1")
+    flags = ("--workers", "2", "--hang-timeout-s", "5", "--batch-timeout-ms", "60000")
+    flags += ("--drain-grace-s", "0.1", "--drain-timeout-s", "1")
     with (
         atelier_serve(tmp_path, *flags) as serving,
         ThreadPoolExecutor(1) as clients,
     ):
         os.kill(serving.worker_pids[0], signal.SIGKILL)
         wait_until(lambda: workers(serving.rest_url) == [("serving", 1), ("serving", 0)])
+        os.kill(serving.worker_pids[1], signal.SIGSTOP)
+        wait_until(lambda: workers(serving.rest_url) == [("serving", 1), ("serving", 1)], timeout_s=60.0)
         predict = f"{serving.rest_url}/v1/models/brightness:predict"
         cut_off = clients.submit(httpx.post, predict, json=ROWS, timeout=60.0)
         wait_until(lambda: queued_rows(serving.rest_url) == 1)

@@ -99,6 +99,17 @@ def test_while_a_worker_is_down_the_others_are_ready_and_answer(models: Path, mo
             assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=30.0).status_code == 200
 
 
+def test_a_worker_that_hangs_is_killed_and_started_again(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with running_gateway(models, workers=2, hang_timeout_s=2.0) as gateway:
+        hung = gateway.process.worker_pids[0]
+        os.kill(hung, signal.SIGSTOP)
+        wait_until(lambda: hung not in gateway.process.worker_pids)
+        wait_until(lambda: len(gateway.process.worker_pids) == 2)
+        ask(gateway, 20)
+        assert f"(process {hung}) hangs: no sign of life for 2 s; it is killed" in caplog.text
+        assert f"(process {hung}) was ended by SIGKILL" in caplog.text
+
+
 def test_counts_never_fall_when_a_worker_is_killed(models: Path) -> None:
     with running_gateway(models, workers=2) as gateway:
         ask(gateway, 20)
