@@ -40,7 +40,16 @@ _UTF8_PATH = "|".join(
     )
 )
 """One character of a path that is percent-encoded UTF-8 (Unicode 16, table 3-7)."""
-_SEVERAL_HOSTS = {"header": {"name": ":authority", "string_match": {"contains": ","}}}
+_SEVERAL_HOSTS = (
+    {"name": ":authority", "string_match": {"contains": ","}},
+    {
+        "name": "content-type",
+        "string_match": {"prefix": "application/grpc"},
+        "invert_match": True,
+        "treat_missing_header_as_empty": True,
+    },
+)
+"""Envoy joins them with commas. A gRPC client of several addresses, `ipv4:A:1,B:2`, calls all that its host."""
 
 
 def build_config(
@@ -135,11 +144,11 @@ def _exactly(origins: Sequence[str]) -> list[dict[str, str]]:
 def _refuse_malformed_requests() -> dict[str, Any]:
     """Those whose path is no text, and those with several `host` headers (RFC 9112, section 3.2).
 
-    pyvoy decodes a path as UTF-8 before any Python code of ours runs, and never answers one that is not. Envoy joins
-    several hosts with commas, which no name of a host has.
+    pyvoy decodes a path as UTF-8 before any Python code of ours runs, and never answers one that is not.
     """
     is_text = {"url_path": {"path": {"safe_regex": {"regex": f"(?:{_UTF8_PATH})*"}}}}
-    rules = {"path is no text": {"not_rule": is_text}, "several hosts": _SEVERAL_HOSTS}
+    several_hosts = {"and_rules": {"rules": [{"header": matcher} for matcher in _SEVERAL_HOSTS]}}
+    rules = {"path is no text": {"not_rule": is_text}, "several hosts": several_hosts}
     policies = {
         name: {"permissions": [permission], "principals": [{"any": True}]} for name, permission in rules.items()
     }
@@ -157,7 +166,8 @@ def _say_what_is_malformed() -> list[dict[str, Any]]:
     denied = {
         "status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 403, "runtime_key": "unused"}}}
     }
-    both = {"and_filter": {"filters": [denied, {"header_filter": _SEVERAL_HOSTS}]}}
+    several_hosts = [{"header_filter": {"header": matcher}} for matcher in _SEVERAL_HOSTS]
+    both = {"and_filter": {"filters": [denied, *several_hosts]}}
     path_text = "the path is not percent-encoded UTF-8: %REQ(:PATH)%"
     return [
         {"filter": which, "status_code": 400, "body_format_override": {"json_format": {"error": text}}}

@@ -7,12 +7,16 @@ import json
 import zlib
 from collections.abc import Callable
 
+import grpc
 import httpx
+import numpy as np
 import pytest
+from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from tests.support.gateway import RunningGateway
 from tests.support.hostile.raw import Address, connection, read_to_end, send
 from tests.support.image_files import file_of, gradient
+from tests.support.tfs import predict_request
 
 PREDICT = "/v1/models/brightness:predict"
 BODY = json.dumps({"instances": [[[10, 20], [30, 40]]]}).encode()
@@ -49,6 +53,14 @@ def test_several_hosts_are_refused_in_a_sentence(gateway: RunningGateway) -> Non
         answer = read_to_end(opened)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.endswith(b'{"error":"Malformed request: expected one host, received one,two"}\n')
+
+
+def test_a_grpc_client_of_several_addresses_is_answered(gateway: RunningGateway) -> None:
+    """It calls its whole list of addresses the host."""
+    with grpc.insecure_channel(f"ipv4:{gateway.grpc_address},{gateway.grpc_address}") as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
+        assert stub.Predict(request, timeout=30.0).model_spec.name == "brightness"
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
