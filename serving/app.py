@@ -13,7 +13,7 @@ from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
-from serving.frontends.grpc_transport import OVERLOAD_CODE, UNIMPLEMENTED, is_grpc, send_status, serve_unary
+from serving.frontends.grpc_transport import OVERLOAD_CODE, UNIMPLEMENTED, UnaryCalls, is_grpc, send_status
 from serving.frontends.health import Health
 from serving.frontends.http import (
     OVERLOAD_STATUS,
@@ -66,10 +66,9 @@ class App:
         self._oip_rest = oip_rest
         self._images = images
         self._admin = admin
-        self._departures = departures
+        self._unary = UnaryCalls(max_request_bytes, departures, terms, OVERLOAD_CODE[overload_status])
         self._terms = terms
         self._max_request_bytes = max_request_bytes
-        self._overload_code = OVERLOAD_CODE[overload_status]
         self._overload_status = OVERLOAD_STATUS[overload_status]
         self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
             "/": send_page,
@@ -83,24 +82,14 @@ class App:
             "/v1/models": rest.list_models,
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one HTTP request; never raises for what a client sent."""
         method = self._methods.get(scope["path"])
         if method is not None:
-            await serve_unary(
-                scope,
-                receive,
-                send,
-                method,
-                self._max_request_bytes,
-                self._departures,
-                self._terms,
-                self._overload_code,
-            )
-        elif is_grpc(scope):
-            await self._serve_other_grpc(scope, receive, send)
-        else:
-            await self._serve_http(scope, receive, send)
+            return self._unary.serve(scope, receive, send, method)
+        if is_grpc(scope):
+            return self._serve_other_grpc(scope, receive, send)
+        return self._serve_http(scope, receive, send)
 
     async def _serve_other_grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

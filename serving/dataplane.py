@@ -80,7 +80,7 @@ class DataPlane:
         self._metrics = metrics
         self._image_decoder = image_decoder
 
-    async def predict(
+    def predict(
         self,
         target: Target,
         decode: Decode,
@@ -88,7 +88,7 @@ class DataPlane:
         api: str,
         output_filter: Sequence[str] = (),
         terms: Terms = DEFAULT_TERMS,
-    ) -> Prediction:
+    ) -> Awaitable[Prediction]:
         """Runs the target on what `decode` makes of the request, once the signature is known.
 
         `api` names the protocol for the metrics.
@@ -107,7 +107,7 @@ class DataPlane:
                 servable.name, servable.version, target.signature_name, signature, outputs, servable.labels
             )
 
-        return await self._ask(target, ask, api, terms)
+        return self._ask(target, ask, api, terms)
 
     async def predict_each(
         self, target: Target, decoders: Mapping[str, Decode], *, api: str, terms: Terms = DEFAULT_TERMS

@@ -45,3 +45,8 @@ def hand_out(batch: Sequence[Entry], outputs: dict[str, np.ndarray]) -> None:
         part = slice(start, start + entry.rows)
         entry.resolve({name: array[part] for name, array in outputs.items()})
         start = part.stop
+
+
+def first_rows(outputs: Arrays, rows: int) -> dict[str, np.ndarray]:
+    """The rows before the padding."""
+    return {name: array[:rows] for name, array in outputs.items()}

@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from serving.batching.batch import hand_out
+from serving.batching.batch import first_rows, hand_out
 from serving.batching.door import Door, Moment
 from serving.batching.entry import Arrays, Entry, bytes_of
 from serving.batching.pace import Pace
@@ -55,6 +55,8 @@ class Batcher:
         """When each batch that runs now is expected to end, by `clock`."""
         self._wake: asyncio.Handle | None = None
         self._wakes_at_once = False
+        self._is_quiet = False
+        """Whether requests come one by one: the last batch had one, and none has been run in this turn of the loop."""
         self._loop = asyncio.get_running_loop()
         self.reconfigure(settings)
 
@@ -88,8 +90,10 @@ class Batcher:
             InferenceError: the model failed.
             UnavailableError: the gateway is stopping.
         """
-        size_bytes = bytes_of(inputs)
         size_limit = self._size_limit.rows
+        if self._may_run_where_it_stands(rows, terms):
+            return self._run_where_it_stands(inputs, rows)
+        size_bytes = bytes_of(inputs)
         if terms.deadline is not None or not self._door.admits_at_once(rows, size_bytes, size_limit):
             for leaving in self._door.make_room(self._moment(), terms, rows, size_bytes):
                 leaving.refuse(OverloadedError("gave way to clients that ask for less", self._retry_after_s()))
@@ -113,6 +117,38 @@ class Batcher:
                 part.answer.cancel()
                 self._abandon(part)
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+    def _may_run_where_it_stands(self, rows: int, terms: Terms) -> bool:
+        """Whether a request needs no queue: nobody else is there, and a short run would keep nobody waiting."""
+        if (
+            not self._is_quiet
+            or self._running
+            or self._queue.rows
+            or self._batch_timeout_s
+            or rows > self._size_limit.rows
+        ):
+            return False
+        if terms.deadline is not None and terms.deadline <= self._loop.time():
+            return False
+        return self._runner.is_short(padded(rows, self._settings.allowed_batch_sizes), self._settings.inline_limit_us)
+
+    def _run_where_it_stands(self, inputs: Arrays, rows: int) -> dict[str, np.ndarray]:
+        """A batch of one, in the request's own task: no queue, no future, no other turn of the loop.
+
+        Those that come in the same turn share the next batch.
+        """
+        self._is_quiet = False
+        self._loop.call_soon(self._turn_ended)
+        run_rows = padded(rows, self._settings.allowed_batch_sizes)
+        started_at = self._clock()
+        outcome = self._runner.run_here([inputs], run_rows, run_rows - rows)
+        self._learn(rows, 1, 0.0, started_at, outcome)
+        if outcome.error is not None:
+            raise outcome.error
+        return first_rows(outcome.outputs, rows) if run_rows > rows else outcome.outputs
+
+    def _turn_ended(self) -> None:
+        self._is_quiet = not self._queue.rows
 
     def admit(self, rows: int, terms: Terms = DEFAULT_TERMS) -> None:
         """Refuses what `submit` would refuse; this is for what takes long to decode first.
@@ -177,8 +213,8 @@ class Batcher:
         if not batch:
             return
         rows = sum([entry.rows for entry in batch])
-        allowed = self._settings.allowed_batch_sizes
-        run_rows = padded(rows, allowed) if allowed else rows
+        run_rows = padded(rows, self._settings.allowed_batch_sizes)
+        self._is_quiet = len(batch) == 1
         waited_s = self._loop.time() - batch[0].queued_at
         started_at = self._clock()
         inputs = [entry.inputs for entry in batch]
@@ -197,11 +233,8 @@ class Batcher:
 
     def _finish(self, batch: Sequence[Entry], rows: int, waited_s: float, started_at: float, outcome: Outcome) -> None:
         error = outcome.error
-        if not isinstance(error, UnavailableError):
-            self._observe(rows=rows, requests=len(batch), oldest_wait_s=waited_s, run_s=outcome.run_s)
+        self._learn(rows, len(batch), waited_s, started_at, outcome)
         if error is None:
-            took_s = self._pace.ended(rows, started_at, self._clock(), more_wait=self._queue.rows > 0)
-            self._size_limit.observe(rows, took_s)
             hand_out(batch, outcome.outputs)
         elif isinstance(error, InvalidInputError) and len(batch) > 1:
             # The model refused somebody's input. Each request runs alone then, so that only the culprit is refused.
@@ -210,6 +243,13 @@ class Batcher:
             for entry in batch:
                 entry.refuse(error)
         self._schedule()
+
+    def _learn(self, rows: int, requests: int, waited_s: float, started_at: float, outcome: Outcome) -> None:
+        if not isinstance(outcome.error, UnavailableError):
+            self._observe(rows=rows, requests=requests, oldest_wait_s=waited_s, run_s=outcome.run_s)
+        if outcome.error is None:
+            took_s = self._pace.ended(rows, started_at, self._clock(), more_wait=self._queue.rows > 0)
+            self._size_limit.observe(rows, took_s)
 
 
 def _last_deadline(batch: Sequence[Entry]) -> float | None:

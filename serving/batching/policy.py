@@ -13,6 +13,8 @@ def split(rows: int, max_batch_size: int) -> Iterator[tuple[int, int]]:
 
 def padded(rows: int, allowed_batch_sizes: Sequence[int]) -> int:
     """The smallest allowed size that `rows` rows fit into; `rows` itself where there is none."""
+    if not allowed_batch_sizes:
+        return rows
     place = bisect_left(allowed_batch_sizes, rows)
     return allowed_batch_sizes[place] if place < len(allowed_batch_sizes) else rows
 

@@ -105,46 +105,49 @@ START = {
 _OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False}
 
 
-async def serve_unary(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    handle: Handler,
-    max_bytes: int,
-    departures: Departures,
-    reader: TermsReader,
-    overload_code: int = 8,
-) -> None:
-    """Reads one message, has it answered, sends the answer or the cause of its failure."""
-    headers = dict(scope["headers"])
-    if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
-        expected = "POST with content-type application/grpc over HTTP/2"
-        await send_json(send, 415, {"error": f"{scope['path']}: expected {expected}"})
-        return
-    try:
-        terms = reader.read(scope, headers)
-        encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
-        body = await read_body(receive, max_bytes + _FRAME_HEADER_BYTES)
-        message = await message_of(body, encoding, max_bytes)
-        answer = await departures.watch(receive, handle(message, terms))
-    except ServingError as error:
-        await _send_cause(send, error, overload_code)
-    except DecodeError:
-        await send_status(
-            send,
-            CODE_OF_CAUSE[InvalidInputError],
-            "the message is not a valid protobuf of the method's request type",
-        )
-    except ClientGoneError:
-        return
-    except Exception:
-        log.exception("a call of %s failed", scope["path"])
-        await send_status(send, INTERNAL, "internal error; the gateway's log has the details")
-    else:
-        encoding = _answer_encoding(scope, encoding, len(answer)) if encoding else ""
-        await send(_start_of(encoding) if encoding else START)
-        await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
-        await send(_OK_TRAILERS)
+class UnaryCalls:
+    """Answers calls of methods with one message in and one out, on one event loop."""
+
+    def __init__(self, max_bytes: int, departures: Departures, reader: TermsReader, overload_code: int) -> None:
+        self._max_bytes = max_bytes
+        self._departures = departures
+        self._reader = reader
+        self._overload_code = overload_code
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, handle: Handler) -> None:
+        """Reads one message, has it answered, sends the answer or the cause of its failure."""
+        headers = dict(scope["headers"])
+        if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
+            expected = "POST with content-type application/grpc over HTTP/2"
+            await send_json(send, 415, {"error": f"{scope['path']}: expected {expected}"})
+            return
+        try:
+            terms = self._reader.read(scope, headers)
+            encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
+            body = await read_body(receive, self._max_bytes + _FRAME_HEADER_BYTES)
+            if encoding:
+                message = await message_of(body, encoding, self._max_bytes)
+            else:
+                message = decode_message(body, "", self._max_bytes)
+            answer = await self._departures.watch(receive, handle(message, terms))
+        except ServingError as error:
+            await _send_cause(send, error, self._overload_code)
+        except DecodeError:
+            await send_status(
+                send,
+                CODE_OF_CAUSE[InvalidInputError],
+                "the message is not a valid protobuf of the method's request type",
+            )
+        except ClientGoneError:
+            return
+        except Exception:
+            log.exception("a call of %s failed", scope["path"])
+            await send_status(send, INTERNAL, "internal error; the gateway's log has the details")
+        else:
+            encoding = _answer_encoding(scope, encoding, len(answer)) if encoding else ""
+            await send(_start_of(encoding) if encoding else START)
+            await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
+            await send(_OK_TRAILERS)
 
 
 async def message_of(frame: bytes, encoding: str, max_bytes: int) -> bytes:

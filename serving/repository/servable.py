@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from types import MappingProxyType
 from typing import Any, Self
@@ -135,9 +135,9 @@ class Servable:
         """
         return self._batching.at_most(_fixed_rows(self.signature(signature_name))).max_batch_size
 
-    async def run(
+    def run(
         self, signature_name: str, inputs: Mapping[str, np.ndarray], terms: Terms = DEFAULT_TERMS
-    ) -> dict[str, np.ndarray]:
+    ) -> Awaitable[dict[str, np.ndarray]]:
         """Answers one of the graph's own signatures through its batcher; inputs fit the signature.
 
         Raises:
@@ -145,14 +145,14 @@ class Servable:
             ServingError: as `Batcher.submit`.
         """
         if signature_name in self._alone:
-            return await self._submit(signature_name, inputs, 1, terms)
+            return self._submit(signature_name, inputs, 1, terms)
         rows = {array.shape[0] if array.ndim else None for array in inputs.values()}
         if len(rows) != 1 or None in rows:
             raise InvalidInputError(f"expected the same number of rows in every input, received {_row_counts(inputs)}")
         (count,) = rows
         if not count:
             raise InvalidInputError(_NO_ROWS)
-        return await self._submit(signature_name, inputs, count, terms)
+        return self._submit(signature_name, inputs, count, terms)
 
     async def _submit(
         self, signature_name: str, inputs: Mapping[str, np.ndarray], count: int, terms: Terms

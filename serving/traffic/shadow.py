@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -41,7 +41,7 @@ class Version(AbstractContextManager[Any], Protocol):
     labels: tuple[str, ...]
     signatures: Mapping[str, Signature]
 
-    async def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> dict[str, np.ndarray]:
+    def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> Awaitable[dict[str, np.ndarray]]:
         """Answers one of the graph's own signatures."""
         ...
 

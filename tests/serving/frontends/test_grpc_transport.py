@@ -11,7 +11,7 @@ import pytest
 from serving.batching.terms import Terms
 from serving.errors import OverloadedError
 from serving.frontends.departures import Departures
-from serving.frontends.grpc_transport import OVERLOAD_CODE, serve_unary
+from serving.frontends.grpc_transport import OVERLOAD_CODE, UnaryCalls
 from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS, deflate
 from serving.wire.grpc_framing import encode_message
@@ -37,7 +37,8 @@ async def call(
     async def send(event: Any) -> None:
         sent.append(event)
 
-    await serve_unary(scope, receive, send, answer, 1_000_000, Departures(), TermsReader(""), overload_code)
+    calls = UnaryCalls(1_000_000, Departures(), TermsReader(""), overload_code)
+    await calls.serve(scope, receive, send, answer)
     return sent
 
 
