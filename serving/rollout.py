@@ -179,7 +179,10 @@ class Rollout:
     def _folder(self, name: str) -> Path:
         folder = self._stored_files.folder(name, self._manager.model(name).config.base_path)
         if folder is None:
-            raise ConflictError(f"{name} is not on this machine's disk: --state-dir names a folder for its labels")
+            raise ConflictError(
+                f"the versions of {name} are not on the gateway's disk, so nothing can be written beside them: start "
+                "the gateway with --state-dir FOLDER (or ATELIER_STATE_DIR), where labels and traffic are kept then"
+            )
         return folder
 
 

@@ -88,7 +88,7 @@ class Worker:
         self.manager = Manager(
             configuration,
             open_source=self._sources.open,
-            load=partial(load_origin, options=_load_options(settings, cores), cache=cache),
+            load=partial(load_origin, options=self._load_options(cores), cache=cache),
             serve=self._serve,
             executor=self._load_executor,
             files_executor=self._files_executor,
@@ -174,6 +174,10 @@ class Worker:
     async def _all_figures(self) -> list[Sample]:
         return [Sample(*sample) for sample in await self._peers.ask("samples")]
 
+    def _load_options(self, cores: int) -> LoadOptions:
+        settings = self._settings
+        return LoadOptions(self._batching, settings.onnx_threads, settings.tensorflow_threads, cores)
+
     def _go_on(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(_log_failure)
@@ -229,11 +233,6 @@ class Application:
 
 
 application = Application()
-
-
-def _load_options(settings: ServingSettings, cores: int) -> LoadOptions:
-    rows = (1, settings.max_batch_size)
-    return LoadOptions(rows, settings.onnx_threads, settings.tensorflow_threads, cores)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from serving.errors import BundleError
+
 Rows = Annotated[int, Field(ge=1)]
 
 
@@ -52,6 +54,22 @@ class BatchSettings(BaseModel):
                 f"received {', '.join(map(str, sizes))}"
             )
         return self
+
+    @property
+    def warm_up_rows(self) -> tuple[int, ...]:
+        """The sizes of batches that a version runs before it answers: all that are padded to, or else both ends."""
+        return self.allowed_batch_sizes or tuple(sorted({1, self.max_batch_size}))
+
+    def of_model(self, own: BatchSettings | None) -> BatchSettings:
+        """These of the gateway, but as a model says wherever it says something.
+
+        Raises:
+            BundleError: together they make no sense.
+        """
+        try:
+            return self.changed_by(own)
+        except ValueError as error:
+            raise BundleError(f"its batching does not go with the gateway's: {error}") from error
 
     def changed_by(self, other: BatchSettings | None) -> BatchSettings:
         """These, but as `other` says wherever it says something: a model's own settings over the gateway's.

@@ -60,6 +60,12 @@ class Metrics:
         self._queue_rows = Gauge(
             "atelier_queue_rows", "Rows that wait now.", ["model_name", "version"], registry=self.registry
         )
+        self._batch_size_limit = Gauge(
+            "atelier_batch_size_limit_rows",
+            "Rows that the next batches of all workers may have together.",
+            ["model_name", "version", "signature"],
+            registry=self.registry,
+        )
         self._in_flight = Gauge(
             "atelier_requests_in_flight",
             "Requests that are being answered now.",
@@ -135,6 +141,10 @@ class Metrics:
         """Has the queue's length read whenever the figures are."""
         self._queue_rows.labels(model_name, str(version)).set_function(rows)
 
+    def batch_size_limit(self, model_name: str, version: int, signature: str, rows: Callable[[], int]) -> None:
+        """Has the size that the next batch may have read whenever the figures are."""
+        self._batch_size_limit.labels(model_name, str(version), signature).set_function(rows)
+
     def in_flight(self, model_name: str, version: int, requests: Callable[[], int]) -> None:
         """Has the number of requests that are being answered read whenever the figures are."""
         self._in_flight.labels(model_name, str(version)).set_function(requests)
@@ -179,6 +189,7 @@ class Metrics:
         """A version is unloaded: it has no queue and runs no batches any more."""
         for figure in (self._queue_rows, self._in_flight, self._batch_rows, self._batch_run, self._batch_wait):
             figure.remove(model_name, str(version))
+        self._batch_size_limit.remove_by_labels({"model_name": model_name, "version": str(version)})
 
     def forget_version(self, model_name: str, version: int) -> None:
         """A version is gone from the disk too: its figures would only pile up."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from serving.backends.base import Backend, RemoteBackend
 from serving.batching.policy import CostModel
+from serving.batching.settings import BatchSettings
 from serving.bundle import Manifest, Task, read_labels, read_manifest, verify_files
 from serving.errors import BundleError, ServingError
 from serving.images import ImageSpec
@@ -45,12 +46,12 @@ class Loaded(NamedTuple):
 
 
 class LoadOptions(NamedTuple):
-    """How models are opened; `warm_up_rows` are the sizes of the batches that they are run with first.
+    """How models are opened; `batching` is the gateway's, as far as a model does not say otherwise.
 
     `onnx_threads` of 0 is one thread for a model that is quick with one, and `cores` for others.
     """
 
-    warm_up_rows: tuple[int, ...]
+    batching: BatchSettings = BatchSettings()
     onnx_threads: int = 0
     tensorflow_threads: int = 0
     cores: int = 1
@@ -74,7 +75,7 @@ def load_origin(origin: Origin, config: ModelConfig, options: LoadOptions, cache
 def load_version(version_dir: Path, config: ModelConfig, options: LoadOptions) -> Loaded:
     """Loads one version and runs it, so that no client pays for the first run.
 
-    It is run once for each of `warm_up_rows`, and with the requests that its own warm-up file holds.
+    It is run in batches of its `BatchSettings.warm_up_rows`, and with the requests that its own warm-up file holds.
 
     Raises:
         BundleError: the files are damaged or being removed, no back end reads them, or the model fails to run.
@@ -133,15 +134,17 @@ def _open_warm(
     version_dir: Path, manifest: Manifest | None, config: ModelConfig, options: LoadOptions
 ) -> tuple[Backend, dict[str, CostModel]]:
     """The back end, and what its warm-up cost; ONNX Runtime's threads cost a quick model more than they give."""
+    rows = options.batching.of_model(config.batching).warm_up_rows
     threads = options.onnx_threads or options.cores
     backend = _open(version_dir, manifest, config, options._replace(onnx_threads=threads))
-    costs = warm_up(backend, version_dir, options.warm_up_rows)
-    largest = max(options.warm_up_rows)
-    if threads == options.onnx_threads or any(cost.predict_s(largest) > _QUICK_S for cost in costs.values()):
+    costs = warm_up(backend, version_dir, rows)
+    largest = max(rows)
+    is_quick = all(cost.predict_s(largest) <= _QUICK_S for cost in costs.values())
+    if config.backend != "onnx" or threads == options.onnx_threads or not is_quick:
         return backend, costs
     backend.close()
     backend = _open(version_dir, manifest, config, options._replace(onnx_threads=1))
-    return backend, warm_up(backend, version_dir, options.warm_up_rows)
+    return backend, warm_up(backend, version_dir, rows)
 
 
 def _open(version_dir: Path, manifest: Manifest | None, config: ModelConfig, options: LoadOptions) -> Backend:

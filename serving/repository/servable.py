@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -71,7 +71,7 @@ class Servable:
         self._idle = asyncio.Event()
         self._idle.set()
         self._gateway_batching = batching
-        self._batching = _merged(batching, own_batching)
+        self._batching = batching.of_model(own_batching)
         self.usage = Usage()
         self.shadow: Shadow | None = None
         """Who gets copies of what this version has answered, but of signatures without rows."""
@@ -92,13 +92,15 @@ class Servable:
             )
             for signature_name, signature in backend.signatures.items()
         }
+        for signature_name, batcher in self._batchers.items():
+            metrics.batch_size_limit(name, version, signature_name, partial(getattr, batcher, "batch_size_limit"))
         metrics.in_flight(name, version, lambda: self._in_flight)
         metrics.queue(name, version, lambda: sum(batcher.queued_rows for batcher in self._batchers.values()))
 
     def reconfigure(self, own_batching: BatchSettings | None) -> None:
         """Batches by the model's own settings from now on, as far as it has any; senseless ones change nothing."""
         try:
-            self._batching = _merged(self._gateway_batching, own_batching)
+            self._batching = self._gateway_batching.of_model(own_batching)
         except BundleError as error:
             log.warning("%s version %d is batched as before: %s", self.name, self.version, error)
             return
@@ -196,23 +198,13 @@ class Servable:
 
 
 def _run_of(backend: Backend | RemoteBackend, signature_name: str) -> Callable[..., Any]:
-    run: Callable[..., Any] = functools.partial(backend.run, signature_name)
+    run: Callable[..., Any] = partial(backend.run, signature_name)
     return run if backend.signatures[signature_name].is_batched else alone(run)
 
 
 def _fixed_rows(signature: Signature) -> int | None:
     """Rows that a run of the model takes, where that is fixed; what has no rows runs alone."""
     return signature.inputs[0].shape[0] if signature.is_batched else 1
-
-
-def _merged(gateway: BatchSettings, own: BatchSettings | None) -> BatchSettings:
-    """Raises:
-    BundleError: the model's own settings and the gateway's make no sense together.
-    """
-    try:
-        return gateway.changed_by(own)
-    except ValueError as error:
-        raise BundleError(f"its batching does not go with the gateway's: {error}") from error
 
 
 def _row_counts(inputs: Mapping[str, np.ndarray]) -> str:

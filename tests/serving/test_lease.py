@@ -30,7 +30,7 @@ def is_held(version_dir: Path) -> bool:
 
 def test_a_version_is_held_from_its_loading_until_it_is_closed(tmp_path: Path) -> None:
     version_dir = write_bundle(tmp_path / "1")
-    loaded = load_version(version_dir, CONFIG, LoadOptions((1,), onnx_threads=1))
+    loaded = load_version(version_dir, CONFIG, LoadOptions(onnx_threads=1))
     other = Lease.take(version_dir)
     assert loaded.lease is not None
 
@@ -48,7 +48,7 @@ def test_a_version_that_cannot_be_loaded_is_not_held(tmp_path: Path) -> None:
     (version_dir / "model.onnx").write_bytes(b"damaged")
 
     with pytest.raises(BundleError, match="has 7 bytes"):
-        load_version(version_dir, CONFIG, LoadOptions((1,), onnx_threads=1))
+        load_version(version_dir, CONFIG, LoadOptions(onnx_threads=1))
     assert not is_held(version_dir)
 
 
@@ -58,10 +58,10 @@ def test_a_version_that_is_being_removed_is_not_loaded(tmp_path: Path) -> None:
     fcntl.flock(remover, fcntl.LOCK_EX)
 
     with pytest.raises(BundleError, match="the version is being removed"):
-        load_version(version_dir, CONFIG, LoadOptions((1,), onnx_threads=1))
+        load_version(version_dir, CONFIG, LoadOptions(onnx_threads=1))
     os.close(remover)
     with pytest.raises(BundleError, match="cannot be read: No such file or directory"):
-        load_version(tmp_path / "2", CONFIG, LoadOptions((1,), onnx_threads=1))
+        load_version(tmp_path / "2", CONFIG, LoadOptions(onnx_threads=1))
 
 
 def test_where_folders_cannot_be_locked_versions_are_served_all_the_same(

@@ -12,7 +12,9 @@ import tensorflow as tf
 from onnx import TensorProto
 from tensorflow_serving.apis import prediction_log_pb2
 
+from serving.backends.base import Tensors
 from serving.backends.onnx import OnnxBackend
+from serving.batching.settings import BatchSettings
 from serving.bundle import MANIFEST
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
@@ -30,8 +32,9 @@ from tests.support.onnx_models import (
 )
 
 
-def load(version_dir: Path, rows: tuple[int, ...] = (1, 8)) -> Loaded:
-    return load_version(version_dir, ModelConfig(base_path="/"), LoadOptions(rows, onnx_threads=1))
+def load(version_dir: Path, gateway: BatchSettings | None = None, own: BatchSettings | None = None) -> Loaded:
+    options = LoadOptions(gateway or BatchSettings(max_batch_size=8), onnx_threads=1)
+    return load_version(version_dir, ModelConfig(base_path="/", batching=own), options)
 
 
 def refusal(version_dir: Path) -> str:
@@ -59,12 +62,40 @@ def test_a_bare_onnx_model_is_a_version_too(tmp_path: Path) -> None:
     assert loaded.backend.signatures[DEFAULT_SIGNATURE].inputs[0].shape == (None, 2, 2)
 
 
-def test_warming_up_measures_every_batch_size_it_is_asked_for(tmp_path: Path) -> None:
-    cost = load(write_brightness_model(tmp_path / "1"), (4, 64)).costs[DEFAULT_SIGNATURE]
+@pytest.mark.parametrize(
+    ("gateway", "own", "expected"),
+    [
+        (BatchSettings(max_batch_size=64), None, {1, 64}),
+        (BatchSettings(max_batch_size=1), None, {1}),
+        (BatchSettings(max_batch_size=64), BatchSettings(max_batch_size=16), {1, 16}),
+        (BatchSettings(max_batch_size=64), BatchSettings(allowed_batch_sizes=(4, 8, 32)), {4, 8, 32}),
+    ],
+    ids=["of the gateway", "single rows", "of the model", "that are padded to"],
+)
+def test_a_version_is_warmed_up_with_the_batches_that_it_will_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gateway: BatchSettings,
+    own: BatchSettings | None,
+    expected: set[int],
+) -> None:
+    seen: list[int] = []
+    run = OnnxBackend.run
 
-    assert cost.predict_s(4) < math.inf
-    assert cost.predict_s(64) < math.inf
-    assert cost.predict_s(1) == math.inf
+    def watched(self: OnnxBackend, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
+        seen.append(len(inputs["pixels"]))
+        return run(self, signature_name, inputs)
+
+    monkeypatch.setattr(OnnxBackend, "run", watched)
+    costs = load(write_brightness_model(tmp_path / "1"), gateway, own).costs[DEFAULT_SIGNATURE]
+    assert set(seen) == expected
+    assert all(costs.predict_s(rows) < math.inf for rows in expected)
+
+
+def test_batching_that_does_not_go_with_the_gateways_is_a_reason(tmp_path: Path) -> None:
+    gateway, own = BatchSettings(allowed_batch_sizes=(4, 8)), BatchSettings(max_batch_size=2)
+    with pytest.raises(BundleError, match=r"^its batching does not go with the gateway's: allowed_batch_sizes"):
+        load(write_brightness_model(tmp_path / "1"), gateway, own)
 
 
 def test_a_fixed_batch_size_is_warmed_up_as_it_is(tmp_path: Path) -> None:
@@ -79,7 +110,7 @@ def test_a_quick_model_gets_one_thread_and_others_the_cores(
 ) -> None:
     monkeypatch.setattr("serving.repository.loader._QUICK_S", quick_s)
     monkeypatch.setattr(OnnxBackend, "load", Mock(wraps=OnnxBackend.load))
-    options = LoadOptions((1, 8), onnx_threads=onnx_threads, cores=3)
+    options = LoadOptions(BatchSettings(max_batch_size=8), onnx_threads=onnx_threads, cores=3)
     loaded = load_version(write_brightness_model(tmp_path / "1"), ModelConfig(base_path="/"), options)
 
     assert OnnxBackend.load.call_args.kwargs["threads"] == expected  # type: ignore[attr-defined]
@@ -161,7 +192,7 @@ def test_a_saved_model_without_a_manifest_is_a_version_of_the_tensorflow_back_en
     folder = write_echo(tmp_path / "1")
     (folder / "assets").mkdir(exist_ok=True)
     (folder / "assets" / "labels.txt").write_text("a\nb\n")
-    loaded = load_version(folder, ModelConfig(base_path="/", backend="tensorflow"), LoadOptions((1,)))
+    loaded = load_version(folder, ModelConfig(base_path="/", backend="tensorflow"), LoadOptions())
 
     assert (loaded.labels, loaded.image, loaded.task) == (("a", "b"), None, None)
     assert loaded.backend.platform == "tensorflow_savedmodel"
@@ -171,7 +202,7 @@ def test_a_saved_model_without_a_manifest_is_a_version_of_the_tensorflow_back_en
 
 def test_a_model_that_takes_no_zeros_is_not_warmed_up_with_them(tmp_path: Path) -> None:
     folder = write_unbatched(tmp_path / "1")
-    loaded = load_version(folder, ModelConfig(base_path="/", backend="tensorflow"), LoadOptions((1,)))
+    loaded = load_version(folder, ModelConfig(base_path="/", backend="tensorflow"), LoadOptions())
     assert loaded.costs["three"].predict_s(1) == math.inf
 
 
@@ -179,4 +210,4 @@ def test_the_precision_is_the_models_own(tmp_path: Path) -> None:
     folder = write_brightness_model(tmp_path / "1")
     config = ModelConfig(base_path="/", precision="int8")
     with pytest.raises(BundleError, match=r"expects model\.int8\.onnx, the version has model\.onnx only"):
-        load_version(folder, config, LoadOptions((1,)))
+        load_version(folder, config, LoadOptions())

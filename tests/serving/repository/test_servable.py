@@ -115,6 +115,19 @@ async def test_the_queue_is_shown_by_model_and_version() -> None:
     assert "atelier_queue_rows{" not in expose(metrics.figures())
 
 
+async def test_the_size_that_batches_may_have_now_is_shown_by_signature() -> None:
+    metrics = Metrics()
+    made, _ = servable(metrics=metrics)
+    line = 'atelier_batch_size_limit_rows{model_name="digits",signature="serving_default",version="3"}'
+    assert f"{line} 8.0" in expose(metrics.figures())
+    made.reconfigure(BatchSettings(slo_ms=1e6))
+    assert f"{line} 1.0" in expose(metrics.figures()), "an SLO begins with one row"
+    await made.run(DEFAULT_SIGNATURE, {"x": np.float32([1])})
+    assert f"{line} 2.0" in expose(metrics.figures())
+    metrics.end_batches("digits", 3)
+    assert line not in expose(metrics.figures())
+
+
 async def test_requests_from_a_real_pool_keep_their_rows() -> None:
     backend = EchoBackend()
     with ThreadPoolExecutor(2) as executor:

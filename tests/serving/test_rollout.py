@@ -1,0 +1,30 @@
+"""Changes of labels and traffic, as far as they need no running gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from serving.errors import ConflictError
+from serving.model_config import ModelConfig
+from serving.repository.stored import StoredFiles
+from serving.rollout import Rollout
+from tests.support.repository_stand import Configured, RepositoryStand
+
+
+async def test_labels_of_a_model_in_a_store_need_a_folder_of_the_gateways_own_and_say_so(tmp_path: Path) -> None:
+    stand = RepositoryStand(tmp_path, Configured({"digits": ModelConfig(base_path="memory://models/digits")}))
+    await stand.step()
+
+    async def no_figures() -> list[object]:
+        return []
+
+    rollout = Rollout(stand.manager, StoredFiles(), stand.executor, no_figures)  # type: ignore[arg-type]
+    with pytest.raises(
+        ConflictError, match=r"^the versions of digits are not on .* start the gateway with --state-dir"
+    ):
+        await rollout.move_label("digits", "stable", 1, by="somebody", force=True)
+    kept = Rollout(stand.manager, StoredFiles(tmp_path / "state"), stand.executor, no_figures)  # type: ignore[arg-type]
+    await kept.move_label("digits", "stable", 1, by="somebody", force=True)
+    assert (tmp_path / "state" / "digits" / "labels.json").exists()
