@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -99,7 +99,7 @@ bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request 
 bench-overload: $(VENV)/.dev ## ask a gateway for up to three times what it can do, and draw what it answers (needs h2load)
 	$(PY) -m benchmarks.overload $(ARGS)
 
-bench: $(VENV)/.dev ## measure the gateway beside reference servers (needs h2load: apt-get install nghttp2-client)
+bench: $(VENV)/.dev ## measure the gateway beside reference servers and, by ARGS="--peers all", others (needs h2load: nghttp2-client)
 	$(PY) -m benchmarks.run $(ARGS)
 
 # --- locked requirements -------------------------------------------------------------------------------------------
@@ -115,6 +115,12 @@ lock: $(VENV)/.uv ## write requirements/*.txt, hashed
 	done
 	echo uv | $(LOCK) - --output-file requirements/uv.txt $(ARGS)
 	printf '%s\n' kserve kubeflow-training | $(LOCK) - --output-file requirements/kserve.txt $(ARGS)
+
+# Peers of `make bench`, each in an environment of its own, with the gateway's ONNX Runtime.
+lock-peers: $(VENV)/.uv ## write benchmarks/peers/requirements/*.txt, hashed
+	for peer in benchmarks/peers/requirements/*.in; do \
+	  $(LOCK:make lock=make lock-peers) $$peer --constraint <(grep -o '^onnxruntime==[0-9.]*' requirements/dev.txt) --output-file $${peer%in}txt $(ARGS); \
+	done
 
 # --- set-up, one stamp per step --------------------------------------------------------------------------------------
 

