@@ -119,7 +119,7 @@ lock: $(VENV)/.uv ## write requirements/*.txt, hashed
 # Peers of `make bench`, each in an environment of its own, with the gateway's ONNX Runtime.
 lock-peers: $(VENV)/.uv ## write benchmarks/peers/requirements/*.txt, hashed
 	for peer in benchmarks/peers/requirements/*.in; do \
-	  $(LOCK:make lock=make lock-peers) $$peer --constraint <(grep -o '^onnxruntime==[0-9.]*' requirements/dev.txt) --output-file $${peer%in}txt $(ARGS); \
+	  $(subst make lock,make lock-peers,$(LOCK)) $$peer --constraint <(grep -o '^onnxruntime==[0-9.]*' requirements/dev.txt) --output-file $${peer%in}txt $(ARGS); \
 	done
 
 # --- set-up, one stamp per step --------------------------------------------------------------------------------------

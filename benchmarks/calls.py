@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from benchmarks.clients import (
     OIP_PATH,
     check_grpc,
     check_image,
+    check_json,
     check_oip,
     check_raw,
     check_rest,
@@ -68,6 +70,13 @@ def raw_http(address: str, model: Model, rows: int = 1, *, path: str) -> Call:
     inputs = model.inputs(rows)
     url = f"http://{address}{path}"
     return Call("raw bytes over HTTP", url, inputs.tobytes(), BYTES, partial(check_raw, url, model, inputs))
+
+
+def json_http(address: str, model: Model, rows: int = 1, *, path: str) -> Call:
+    """The rows in an object of inputs as JSON over HTTP/1.1; the answer is the scores alone."""
+    inputs, url = model.inputs(rows), f"http://{address}{path}"
+    body = json.dumps({model.input_name: inputs.tolist()}, separators=(",", ":")).encode()
+    return Call("JSON over HTTP", url, body, JSON, partial(check_json, url, body, model, inputs))
 
 
 def image_upload(address: str, model: Model, file: bytes, content_type: str, best: int) -> Call:

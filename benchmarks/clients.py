@@ -120,6 +120,11 @@ def check_raw(url: str, model: Model, inputs: np.ndarray) -> None:
     _compare(np.frombuffer(content, np.float32).reshape(expected.shape), expected)
 
 
+def check_json(url: str, body: bytes, model: Model, inputs: np.ndarray) -> None:
+    """The same with an answer of scores alone, as JSON; raises as `check_rest`."""
+    _compare(np.asarray(_post(url, body, "application/json").json(), np.float32), model.expected(inputs))
+
+
 def check_image(url: str, file: bytes, content_type: str, best: int) -> None:
     """Sends an image file; raises as `check_rest`."""
     found = _post(url, file, content_type).json()["classes"][0]["index"]

@@ -18,6 +18,7 @@ def draw(found: Sequence[Row], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator
 
     compared = [row for row in found if row.server != GATEWAY and row.gateway_ratio]
     groups = list(dict.fromkeys((row.case, row.title, row.server) for row in compared))
@@ -47,6 +48,7 @@ def draw(found: Sequence[Row], path: Path) -> None:
             )
     axes.axvline(1, color=_FAINT, linewidth=0.8)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}×")
     axes.xaxis.set_minor_formatter("")
     smallest, largest = (pick([row.gateway_ratio or 1 for row in compared] or [1]) for pick in (min, max))

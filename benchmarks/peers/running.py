@@ -48,7 +48,7 @@ def version(peer: Peer) -> str:
 
 
 def fastest(peer: Peer, model: Model, in_flight: int) -> tuple[str, ...]:
-    """Those of the peer's settings that answered most requests in a second, asked so many at a time.
+    """Those of the peer's settings that answered most requests well in a second, asked so many at a time.
 
     Raises:
         StartError: none started.
@@ -58,7 +58,8 @@ def fastest(peer: Peer, model: Model, in_flight: int) -> tuple[str, ...]:
     for setting in peer.settings:
         try:
             with opened(peer, setting, model) as entrant:
-                speeds[setting] = entrant.load(in_flight, 1).per_second
+                load = entrant.load(in_flight, 1)
+            speeds[setting] = load.per_second * (1 - load.failed / load.requests)
         except (StartError, LoadError) as error:
             trouble = error
             continue

@@ -23,6 +23,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--wait-ms", type=float, default=0.0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--fast-queue", action="store_true")
     options, _ = parser.parse_known_args()
     return options
 
