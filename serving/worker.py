@@ -42,8 +42,10 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
+from serving.helper_process import HelperProcess
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
+from serving.json_reader import JsonReader
 from serving.model_config import ModelConfig
 from serving.observability.figures import Sample
 from serving.observability.loop_lag import watch_loop
@@ -111,20 +113,22 @@ class Worker:
         limit = settings.max_request_bytes
         departures = Departures()
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
-        rest = TfsRest(plane, self.manager, states, departures, json_limits)
+        self._helper = HelperProcess()
+        reader = JsonReader(json_limits, self._helper)
+        rest = TfsRest(plane, self.manager, states, departures, reader)
         reload = Reload(configuration, self.manager, self._files_executor, self._peers.answer_for)
         self.app = App(
             TfsGrpc(plane, self.manager, states, reload, limit),
             rest,
             OipGrpc(oip),
-            OipRest(oip, departures, limit, json_limits),
+            OipRest(oip, departures, limit, reader),
             Images(
                 plane,
                 rest,
                 departures,
                 self._image_executor,
                 limit,
-                json_limits,
+                reader,
                 settings.max_request_images,
             ),
             OpenApi(self.manager, settings.max_request_images),
@@ -166,6 +170,7 @@ class Worker:
         await self.manager.settle()
         self._slow_executor.shutdown(wait=False, cancel_futures=True)
         await self._sources.close()
+        await self._helper.close()
         await asyncio.to_thread(self._load_executor.shutdown)  # its threads may wait for this loop
         for executor in (self._files_executor, self._run_executor, self._image_executor):
             executor.shutdown(wait=True)

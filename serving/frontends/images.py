@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs
 
 from serving.batching.terms import Terms
@@ -23,14 +22,12 @@ from serving.frontends.http import (
 )
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
+from serving.json_reader import JsonReader
 from serving.wire.image_bodies import has_images, is_image, is_multipart, parse_json, parse_multipart
-from serving.wire.json_limits import JsonLimits
 
 DEFAULT_TOP_K = 5
 _API = "image"
 _MAX_DIGITS = 9
-
-ResultT = TypeVar("ResultT")
 
 
 def parse_top_k(query: bytes) -> int:
@@ -58,7 +55,7 @@ class Images:
         departures: Departures,
         executor: Executor,
         max_request_bytes: int,
-        json_limits: JsonLimits,
+        reader: JsonReader,
         max_images: int,
     ) -> None:
         self._plane = plane
@@ -66,7 +63,7 @@ class Images:
         self._departures = departures
         self._executor = executor
         self._max_request_bytes = max_request_bytes
-        self._json_limits = json_limits
+        self._reader = reader
         self._max_images = max_images
 
     async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
@@ -77,13 +74,15 @@ class Images:
         if is_single:
             files = [ImageFile(body)]
         elif is_multipart(content_type):
-            files = await self._apart(partial(parse_multipart, content_type, body, self._max_images))
-        elif has_images(body):
-            self._json_limits.check(body)
-            files, is_single = await self._apart(partial(parse_json, body, self._max_images))
+            parse = partial(parse_multipart, content_type, body, self._max_images)
+            # In a thread: a body of many megabytes takes longer than others should wait.
+            files = await asyncio.get_running_loop().run_in_executor(self._executor, parse)
         else:
-            await self._rest.answer(address, terms, body, receive, send)
-            return
+            self._reader.limits.check_size(len(body))
+            if not has_images(body):
+                await self._rest.answer(address, terms, body, receive, send)
+                return
+            files, is_single = await self._reader.read(parse_json, body, self._max_images, deadline=terms.deadline)
         answer = self._answer(address, files, parse_top_k(scope["query_string"]), terms, is_single=is_single)
         await send_json(send, 200, await self._departures.watch(receive, answer))
 
@@ -99,7 +98,3 @@ class Images:
         else:
             document["images"] = [{"classes": classes} for classes in answer.classes]
         return document
-
-    async def _apart(self, parse: Callable[[], ResultT]) -> ResultT:
-        """In a thread: a body of many megabytes takes longer than others should wait."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, parse)

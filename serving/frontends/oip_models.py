@@ -12,7 +12,7 @@ from typing import Any
 
 from serving.batching.terms import DEFAULT_TERMS, Priority, Terms
 from serving.control.model_states import ModelStates
-from serving.dataplane import DataPlane, Decode, Prediction, Target
+from serving.dataplane import DataPlane, LateDecode, Prediction, Target
 from serving.errors import InvalidInputError, ModelNotFoundError, ServingError, UnavailableError
 from serving.frontends.health import Health
 from serving.frontends.http import loop_time
@@ -63,7 +63,7 @@ class OipModels:
         self,
         name: str,
         version: str,
-        decode: Decode,
+        decode: LateDecode,
         parameters: Parameters,
         *,
         api: str,

@@ -7,13 +7,13 @@ tensor data", "model configuration", "statistics" and "model repository" (its in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
-
 from serving.batching.terms import Terms
+from serving.dataplane import Inputs, LateDecode
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
 from serving.frontends.http import (
@@ -28,18 +28,26 @@ from serving.frontends.http import (
     send_json,
 )
 from serving.frontends.oip_models import OipModels
+from serving.json_reader import Form, JsonReader
 from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS
 from serving.wire.json_bodies import kind_of, parse_object
-from serving.wire.json_limits import JsonLimits
 from serving.wire.oip_classes import as_classes
-from serving.wire.oip_json import RAW_BODY, decode_inputs, decode_raw_body, encode_response, parse_infer_body
+from serving.wire.oip_json import (
+    RAW_BODY,
+    decode_inputs,
+    decode_raw_body,
+    encode_response,
+    parse_infer_body,
+    without_data,
+)
 from serving.wire.oip_tensors import find_outputs
 
 PREFIX = "/v2"
 _API = "oip_rest"
 _HEADER_LENGTH = b"inference-header-content-length"
 _BINARY = b"application/octet-stream"
+_TENSORS = Form(parse_infer_body, decode_inputs, without_data)
 _MAX_DIGITS = 12
 _MODEL_PATH = re.compile(
     r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>infer|ready|config|stats))?"
@@ -53,14 +61,12 @@ _PATHS = (
 class OipRest:
     """Answers every path under /v2."""
 
-    def __init__(
-        self, models: OipModels, departures: Departures, max_request_bytes: int, json_limits: JsonLimits
-    ) -> None:
+    def __init__(self, models: OipModels, departures: Departures, max_request_bytes: int, reader: JsonReader) -> None:
         self._models = models
         self._departures = departures
         self._max_request_bytes = max_request_bytes
-        self._json_limits = json_limits
-        self._max_json_bytes = min(json_limits.max_json_bytes, max_request_bytes)
+        self._reader = reader
+        self._max_json_bytes = min(reader.limits.max_json_bytes, max_request_bytes)
         self._pages: Mapping[str, Callable[[], tuple[int, Any]]] = {
             "/v2": lambda: (200, models.server_metadata()),
             "/v2/health/live": lambda: (200, {"live": True}),
@@ -125,12 +131,17 @@ class OipRest:
     ) -> tuple[bytes, int | None]:
         """The answer's body, and how many of its bytes are JSON where binary data follows."""
         is_raw = json_bytes == 0
-        request = RAW_BODY if is_raw else parse_infer_body(body, len(body) if json_bytes is None else json_bytes)
+        decode_body: LateDecode
+        if is_raw:
+            request, decode_body = RAW_BODY, partial(decode_raw_body, body)
+        else:
+            size = len(body) if json_bytes is None else json_bytes
+            request, decode_body = await self._reader.open(_TENSORS, body, json_bytes=size, deadline=terms.deadline)
         wanted: list[TensorSpec] = []
 
-        def decode(signature: Signature) -> dict[str, np.ndarray]:
-            wanted.extend(find_outputs(request.outputs or (), signature, name))
-            return decode_raw_body(body, signature) if is_raw else decode_inputs(request, signature)
+        def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
+            wanted[:] = find_outputs(request.outputs or (), signature, name)
+            return decode_body(signature)
 
         prediction = await self._models.predict(name, version, decode, request.parameters, api=_API, terms=terms)
         as_binary = request.outputs or dict.fromkeys((spec.name for spec in wanted), request.binary_outputs)
@@ -152,7 +163,6 @@ class OipRest:
         limit = self._max_request_bytes if header_length else self._max_json_bytes
         body = await read_content(scope, receive, limit)
         if not header_length:
-            self._json_limits.check(body)
             return body, None
         if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= _MAX_DIGITS):
             raise InvalidInputError(
@@ -163,12 +173,12 @@ class OipRest:
             raise InvalidInputError(
                 f"Inference-Header-Content-Length: expected at most the body's {len(body)} bytes, received {json_bytes}"
             )
-        self._json_limits.check(body[:json_bytes])
         return body, json_bytes
 
     async def _index(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, _ = await self._read(scope, receive)
-        ready = parse_object(body).get("ready", False) if body.strip() else False
+        document = await self._reader.read(parse_object, body) if body.strip() else {}
+        ready = document.get("ready", False)
         if not isinstance(ready, bool):
             raise InvalidInputError(f"ready: expected true or false, received {kind_of(ready)}")
         await send_json(send, 200, self._models.index(ready=ready))

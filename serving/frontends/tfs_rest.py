@@ -18,12 +18,13 @@ from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, read_content, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
+from serving.json_reader import Form, JsonReader
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
+from serving.wire.atelier_tfs_pb2 import Input
 from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
-from serving.wire.json_limits import JsonLimits
-from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body
+from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body, without_data
 
 PREFIX = "/v1/"
 _API = "tfs_rest"
@@ -33,6 +34,7 @@ _NAME = "/(?P<name>[^/:]+)"
 _CHOICE = "(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _GET_PATH = re.compile(f"/v1/models(?:{_NAME})?{_CHOICE}(?P<metadata>/metadata)?", re.IGNORECASE)
 _POST_PATH = re.compile(f"/v1/models{_NAME}{_CHOICE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
+_ROWS_OR_COLUMNS = Form(parse_predict_body, decode_inputs, without_data)
 _MAX_VERSION = 2**63 - 1
 _MAX_DIGITS = 40
 """More are not looked at: turning them into a number would take its time."""
@@ -77,42 +79,41 @@ class TfsRest:
     """Answers what `parse_path` understood; images sent to `:classify` go to the front end for people."""
 
     def __init__(
-        self, plane: DataPlane, manager: Manager, states: ModelStates, departures: Departures, json_limits: JsonLimits
+        self, plane: DataPlane, manager: Manager, states: ModelStates, departures: Departures, reader: JsonReader
     ) -> None:
         self._plane = plane
         self._manager = manager
         self._states = states
         self._examples = ExampleMethods(plane, api=_API)
         self._departures = departures
-        self._json_limits = json_limits
+        self._reader = reader
 
     async def post(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """`:predict` and `:regress`."""
-        body = await read_content(scope, receive, self._json_limits.max_json_bytes)
+        body = await read_content(scope, receive, self._reader.limits.max_json_bytes)
         await self.answer(address, terms, body, receive, send)
 
     async def answer(self, address: Address, terms: Terms, body: bytes, receive: Receive, send: Send) -> None:
         """`:predict`, and `:classify` and `:regress` of JSON examples, whose body has been read."""
-        self._json_limits.check(body)
         answer = self._predict if address.verb == "predict" else self._run_examples
         content, version = await self._departures.watch(receive, answer(address, terms, body))
         await send_body(send, 200, content, headers=((_VERSION_HEADER, str(version).encode()),))
 
     async def _predict(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
-        request = parse_predict_body(body)
+        request, decode = await self._reader.open(_ROWS_OR_COLUMNS, body, deadline=terms.deadline)
         prediction = await self._plane.predict(
             Target(address.name, address.version, address.label, request.signature_name),
-            lambda signature: decode_inputs(request, signature),
+            decode,
             api=_API,
             terms=terms,
         )
         return encode_outputs(prediction.outputs, request.form), prediction.version
 
     async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
-        request = parse_examples_body(body)
+        request = await self._reader.read(parse_examples_body, body, deadline=terms.deadline)
         target = Target(address.name, address.version, address.label, request.signature_name)
         method = REGRESS_METHOD if address.verb == "regress" else CLASSIFY_METHOD
-        prediction = await self._examples.run(target, method, request.input, terms)
+        prediction = await self._examples.run(target, method, Input.FromString(request.input), terms)
         if method == REGRESS_METHOD:
             return encode_regression(values(prediction)), prediction.version
         return encode_classification(*labels_and_scores(prediction)), prediction.version

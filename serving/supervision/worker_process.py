@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from pyvoy._server import get_envoy_environ
 from serving.control.channel import Channel
 from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.envoy.admin import EnvoyAdmin
+from serving.helper_process import PYTHON_VARIABLE
 from serving.settings import ServingSettings
 
 _Answer = TypeVar("_Answer")
@@ -159,5 +161,6 @@ def _environment(number: int, settings: ServingSettings, control: socket.socket,
         SETTINGS_VARIABLE: settings.model_dump_json(),
         CONTROL_VARIABLE: str(control.fileno()),
         NUMBER_VARIABLE: str(number),
+        PYTHON_VARIABLE: sys.executable,
         "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks at it once, when it is imported
     }

@@ -26,10 +26,10 @@ _KIND_OF_TYPE: Mapping[type, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ExamplesBody:
-    """A parsed `:classify` or `:regress` body."""
+    """A parsed `:classify` or `:regress` body; `input` is a serialized message of that name."""
 
     signature_name: str
-    input: Input
+    input: bytes
 
 
 def parse_examples_body(body: bytes) -> ExamplesBody:
@@ -54,7 +54,7 @@ def parse_examples_body(body: bytes) -> ExamplesBody:
         message.example_list_with_context.examples.extend(serialized)
     else:
         message.example_list.examples.extend(serialized)
-    return ExamplesBody(signature_name, message)
+    return ExamplesBody(signature_name, message.SerializeToString())
 
 
 def encode_classification(labels: Sequence[Sequence[str]], scores: np.ndarray) -> bytes:

@@ -24,12 +24,18 @@ class JsonLimits:
         PayloadTooLargeError: the body has more bytes, lists or objects.
         """
         size = len(body)
-        if size > self.max_json_bytes:
-            raise PayloadTooLargeError(f"JSON: expected at most {self.max_json_bytes:,} bytes, received more")
+        self.check_size(size)
         if size > self.max_json_objects:
             _check_count(body, b"{", "objects", self.max_json_objects)
             if size > self.max_json_lists:
                 _check_count(body, b"[", "lists", self.max_json_lists)
+
+    def check_size(self, size: int) -> None:
+        """Raises:
+        PayloadTooLargeError: a body of `size` bytes has too many.
+        """
+        if size > self.max_json_bytes:
+            raise PayloadTooLargeError(f"JSON: expected at most {self.max_json_bytes:,} bytes, received more")
 
 
 def _check_count(body: bytes, opening: bytes, what: str, most: int) -> None:

@@ -9,7 +9,7 @@ import base64
 import itertools
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -69,6 +69,11 @@ def parse_predict_body(body: bytes) -> PredictBody:
         received = "an empty list" if isinstance(rows, list) else kind_of(rows)
         raise InvalidInputError(f"'instances': expected a list of at least one row, received {received}")
     return PredictBody(signature_name, "rows", rows)
+
+
+def without_data(body: PredictBody) -> PredictBody:
+    """What has to be known of it before its signature is."""
+    return replace(body, data=None)
 
 
 def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarray]:

@@ -85,6 +85,11 @@ def parse_infer_body(body: bytes, json_bytes: int) -> InferBody:
     return parsed._replace(outputs=outputs, class_counts=class_counts)
 
 
+def without_data(body: InferBody) -> InferBody:
+    """What has to be known of it before its signature is."""
+    return body._replace(inputs=[])
+
+
 def decode_inputs(body: InferBody, signature: Signature) -> dict[str, np.ndarray]:
     """The inputs as arrays of the signature's dtypes and shapes.
 

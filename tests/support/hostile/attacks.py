@@ -39,7 +39,7 @@ def odd_forms(address: Address, count: int) -> Counter[str]:
 ATTACKS = {
     "slow bodies, a byte a second": Attack(connections.trickle_bodies, 20, 500, frozenset({f"408 {CLOSED}"})),
     "slow headers, a byte a second": Attack(connections.trickle_headers, 20, 500, frozenset({f"408 {CLOSED}"})),
-    "answers that nobody reads": Attack(connections.never_read, 3, 100),
+    "answers that nobody reads": Attack(connections.never_read, 3, 100, frozenset({"not read"})),
     "aborted uploads": Attack(connections.abort_uploads, 50, 2_000),
     "connections opened and dropped": Attack(connections.open_and_drop, 300, 10_000),
     "odd forms of HTTP/1.1": Attack(odd_forms, 1, 20, frozenset({"as expected"})),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from tests.support.hostile.raw import CLOSED, Address, connection, post, read_to_end, reset, send, statuses
+from tests.support.hostile.raw import CLOSED, TIMEOUT_S, Address, connection, post, read_to_end, reset, send, statuses
 
 PATH = "/v1/models/brightness:predict"
 _HEAD = post(PATH, bytes(10_000_000))[:-10_000_000]
@@ -54,16 +54,19 @@ def trickle_headers(address: Address, count: int) -> Counter[str]:
 
 
 def never_read(address: Address, count: int) -> Counter[str]:
-    """Asks for as much as is answered at once, and reads nothing of it until the gateway gives up."""
-    rows = b'{"instances":[' + b",".join([b"[[1,2],[3,4]]"] * 50_000) + b"]}"
+    """Asks for answers of eight megabytes, more than any socket holds, and reads nothing but their first bytes."""
+    rows = b'{"instances":[' + b",".join([b'"' + b"a" * 2000 + b'"'] * 4000) + b"]}"
+    found: Counter[str] = Counter()
     with ExitStack() as stack:
         for _ in range(count):
             opened = socket.socket()
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stack.enter_context(opened)
             opened.connect(address)
-            send(opened, post(PATH, rows))
-        return Counter({"not read": count})
+            opened.settimeout(TIMEOUT_S)
+            send(opened, post("/v1/models/text:predict", rows))
+            found["not read"] += opened.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 200"
+        return found
 
 
 def _trickle(address: Address, count: int, head: bytes) -> Counter[str]:

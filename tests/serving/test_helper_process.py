@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving import helper_process
+from serving.errors import InvalidInputError, OverloadedError, UnavailableError
+from serving.helper_process import PYTHON_VARIABLE, HelperProcess
+from tests.support.waiting import wait_until
+
+MEGABYTE = 1_000_000
+
+
+@asynccontextmanager
+async def helper(**options: Any) -> AsyncIterator[HelperProcess]:
+    process = HelperProcess(**options)
+    try:
+        yield process
+    finally:
+        await process.close()
+
+
+def is_there(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def test_functions_run_in_one_other_process_that_is_started_with_the_first() -> None:
+    async with helper() as process:
+        assert process.pid is None
+        pids = [await process.call(0, os.getpid) for _ in range(2)]
+        assert pids == [process.pid] * 2
+        assert pids[0] != os.getpid()
+    assert not is_there(pids[0])
+
+
+@pytest.mark.parametrize("size", [0, 1, 3 * MEGABYTE])
+async def test_arrays_and_bytes_come_back_as_they_were_sent(size: int) -> None:
+    async with helper() as process:
+        array = np.arange(size, dtype=np.float64).reshape(1, -1)
+        back = await process.call(array.nbytes, np.negative, array)
+        assert back.dtype == array.dtype
+        assert np.array_equal(back, -array)
+        assert await process.call(size, bytes.swapcase, b"a" * size) == b"A" * size
+
+
+async def test_what_a_function_refuses_is_refused_here() -> None:
+    from serving.wire.json_bodies import parse_object
+
+    async with helper() as process:
+        with pytest.raises(InvalidInputError, match="JSON body: expected an object, received a list"):
+            await process.call(2, parse_object, b"[]")
+        assert await process.call(2, parse_object, b"{}") == {}
+
+
+async def test_a_function_that_fails_by_its_own_fault_fails_here_and_the_process_goes_on(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    async with helper() as process:
+        with pytest.raises(RuntimeError, match="ValueError"):
+            await process.call(0, int, "no number")
+        pid = process.pid
+        assert await process.call(0, os.getpid) == pid
+    assert "ValueError: invalid literal" in capfd.readouterr().err
+
+
+async def test_a_process_that_dies_is_told_of_and_started_anew() -> None:
+    async with helper() as process:
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="try again"):
+                await process.call(0, os._exit, 1)
+        pid = await process.call(0, os.getpid)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_there(pid))
+        assert await process.call(0, os.getpid) != pid
+
+
+async def test_it_ends_when_nothing_is_asked_of_it_and_not_before() -> None:
+    async with helper(idle_s=0.0) as process:
+        asked = [process.call(1, time.sleep, 0.01) for _ in range(3)]
+        await asyncio.gather(*asked)
+        await asyncio.to_thread(wait_until, lambda: process.pid is None)
+        assert await process.call(0, os.getpid) > 0
+
+
+async def test_more_than_may_wait_is_refused_and_let_in_later() -> None:
+    async with helper(max_waiting_bytes=10) as process:
+        first = asyncio.create_task(process.call(8, time.sleep, 0.2))
+        await asyncio.sleep(0)
+        with pytest.raises(OverloadedError, match=r"^8 bytes wait to be read, 3 more were sent$"):
+            await process.call(3, os.getpid)
+        second = asyncio.create_task(process.call(2, os.getpid))
+        await first
+        assert await second == process.pid
+        assert await process.call(99, os.getpid) == process.pid, "alone, anything is let in"
+
+
+async def test_who_gives_up_waiting_leaves_the_others_their_answers() -> None:
+    async with helper() as process:
+        first = asyncio.create_task(process.call(1, time.sleep, 0.1))
+        second = asyncio.create_task(process.call(1, os.getpid))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await second == process.pid
+        assert first.cancelled()
+
+
+async def test_it_can_be_closed_in_the_middle_of_a_call() -> None:
+    async with helper() as process:
+        pid = await process.call(0, os.getpid)
+        calls = [asyncio.create_task(process.call(0, time.sleep, 600.0)) for _ in range(2)]
+        await asyncio.sleep(0)
+        await process.close()
+        assert [type(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == [UnavailableError] * 2
+        assert not is_there(pid)
+        assert process.pid is None
+
+
+async def test_it_sees_nothing_of_the_gateways_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_ADMIN_TOKEN", "secret")
+    monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
+    async with helper() as process:
+        pid = await process.call(0, os.getpid)
+        environment = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)
+    assert b"PYTHONPATH=" in environment
+    assert b"secret" not in environment
+
+
+def test_it_ends_with_the_process_that_has_started_it() -> None:
+    code = (
+        "import asyncio, os, time\n"
+        "from serving.helper_process import HelperProcess\n"
+        "print(asyncio.run(HelperProcess().call(0, os.getpid)), flush=True)\n"
+        "time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert is_there(pid)
+        parent.kill()
+    wait_until(lambda: not is_there(pid))
+
+
+def test_its_loop_answers_until_the_other_side_has_gone() -> None:
+    requests, answers = io.BytesIO(), io.BytesIO()
+    helper_process._send(requests, (int, ("7",), {"base": 8}))
+    helper_process._send(requests, (int, ("8",), {"base": 8}))
+    requests.seek(0)
+    helper_process.serve(requests, answers)
+    answers.seek(0)
+    assert helper_process._receive(answers) == (True, 7)
+    succeeded, error = helper_process._receive(answers)
+    assert (succeeded, type(error)) == (False, RuntimeError)
+    with pytest.raises(EOFError):
+        helper_process._receive(answers)
