@@ -32,6 +32,9 @@ from serving.errors import DeadlineExceededError, InvalidInputError, OverloadedE
 _SHARE_OF_SLO = 0.5
 """What one batch may take of it: a request waits for the batch that runs when it comes, and runs in the next."""
 
+_CLOCK_TICK_S = 0.001
+"""What the event loop's clock does not see: deadlines as close as that are left to its timers."""
+
 
 class Batcher:
     """Batches the requests of one signature; `run` answers one batch, see `Run`."""
@@ -129,7 +132,7 @@ class Batcher:
             or rows > self._size_limit.rows
         ):
             return False
-        if terms.deadline is not None and terms.deadline <= self._loop.time():
+        if terms.deadline is not None and terms.deadline <= self._loop.time() + _CLOCK_TICK_S:
             return False
         return self._runner.is_short(padded(rows, self._settings.allowed_batch_sizes), self._settings.inline_limit_us)
 

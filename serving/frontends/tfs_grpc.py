@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,15 +41,22 @@ from serving.wire.atelier_tfs_pb2 import (
     ReloadConfigRequest,
     ReloadConfigResponse,
     SignatureDefMap,
-    Tensor,
 )
-from serving.wire.tensors import decode_tensor, encode_tensor, encode_tensor_info
+from serving.wire.predict_messages import SeenRequests, encode_outputs
+from serving.wire.tensors import decode_tensor, encode_tensor_info
 
 SIGNATURE_DEF = "signature_def"
 UNKNOWN_ERROR = 2
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _API = "tfs_grpc"
 _KNOWN_SIGNATURES = 1024
+
+
+class _Asked(NamedTuple):
+    """What a Predict request says besides its tensors."""
+
+    target: Target
+    output_filter: tuple[str, ...]
 
 
 class TfsGrpc:
@@ -63,6 +71,7 @@ class TfsGrpc:
         self._reload = reload
         self._examples = ExampleMethods(plane, api=_API)
         self._max_tensor_bytes = max_tensor_bytes
+        self._seen: SeenRequests[_Asked] = SeenRequests()
         self.methods: Mapping[str, Handler] = MappingProxyType(
             {
                 "/tensorflow.serving.PredictionService/Predict": self.predict,
@@ -77,23 +86,22 @@ class TfsGrpc:
 
     async def predict(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Predict`."""
-        request = PredictRequest.FromString(message)
-        if not request.HasField("model_spec"):
-            raise InvalidInputError("Missing ModelSpec")
+        seen = self._seen.find(message)
+        if seen is None:
+            request = PredictRequest.FromString(message)
+            asked = _asked(request)
+        else:
+            request, asked = None, seen.meaning
+
+        def decode(signature: Signature) -> dict[str, np.ndarray]:
+            known = None if seen is None else seen.decode(message, signature.inputs)
+            return self._decode(message, request, asked, signature) if known is None else known
+
         prediction = await self._plane.predict(
-            _target(request.model_spec),
-            lambda signature: self._decode(request.inputs, signature),
-            api=_API,
-            output_filter=request.output_filter,
-            terms=terms,
+            asked.target, decode, api=_API, output_filter=asked.output_filter, terms=terms
         )
-        response = PredictResponse()
-        outputs = response.outputs
-        for output in prediction.signature.outputs:
-            array = prediction.outputs.get(output.name)
-            if array is not None:
-                encode_tensor(outputs[output.name], array, output.element)
-        return response.SerializeToString() + _served_by(prediction.name, prediction.version, prediction.signature_name)
+        outputs = encode_outputs(prediction.signature.outputs, prediction.outputs)
+        return outputs + _served_by(prediction.name, prediction.version, prediction.signature_name)
 
     async def classify(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Classify`."""
@@ -175,14 +183,26 @@ class TfsGrpc:
             raise InvalidInputError("Missing ModelSpec")
         return await self._examples.run(_target(request.model_spec), method, request.input, terms)
 
-    def _decode(self, tensors: Mapping[str, Tensor], signature: Signature) -> dict[str, np.ndarray]:
+    def _decode(
+        self, message: bytes, request: PredictRequest | None, asked: _Asked, signature: Signature
+    ) -> dict[str, np.ndarray]:
+        request = PredictRequest.FromString(message) if request is None else request
+        tensors = request.inputs
         # Comparing `tensors.keys()` would take longer than decoding does.
         if len(tensors) != len(signature.inputs) or not all(spec.name in tensors for spec in signature.inputs):
             raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
-        return {
+        arrays = {
             spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=self._max_tensor_bytes)
             for spec in signature.inputs
         }
+        self._seen.remember(message, request, arrays, asked)
+        return arrays
+
+
+def _asked(request: PredictRequest) -> _Asked:
+    if not request.HasField("model_spec"):
+        raise InvalidInputError("Missing ModelSpec")
+    return _Asked(_target(request.model_spec), tuple(request.output_filter))
 
 
 def _target(spec: ModelSpec) -> Target:

@@ -1,0 +1,140 @@
+"""Predict messages whose every byte but the numbers is known from earlier ones, which is what clients send all day.
+
+A message of one tensor ends with its numbers, where fields stand in the order of their numbers, as every protobuf
+library writes them. What stands before them, the prefix, holds all tags and lengths: a message of the same length that
+begins with the same prefix is parsed the same way, so its numbers are its rest. Answers are written alike.
+Sources: https://protobuf.dev/programming-guides/encoding/ and tensorflow_serving/apis/predict.proto.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from serving.signatures import TensorSpec
+from serving.wire.atelier_tfs_pb2 import PredictRequest, PredictResponse, Tensor
+from serving.wire.tensors import encode_tensor
+
+_MAX_MESSAGE_BYTES = 1024 * 1024
+_MAX_PREFIX_BYTES = 512
+_MAX_OF_ONE_SIZE = 4
+_MAX_SIZES = 256
+_KNOWN_HEADS = 1024
+_RAW_FIELDS: Mapping[str, str] = {"float32": "float_val", "float64": "double_val"}
+"""The fields whose numbers travel as they lie in memory."""
+
+MeaningT = TypeVar("MeaningT")
+
+
+class Seen(NamedTuple, Generic[MeaningT]):
+    """A request but for its numbers: what it means to whoever had it remembered, its input's name and shape."""
+
+    prefix: bytes
+    meaning: MeaningT
+    name: str
+    shape: tuple[int, ...]
+    dtype_number: int
+
+    def decode(self, message: bytes, specs: Sequence[TensorSpec]) -> dict[str, np.ndarray] | None:
+        """The inputs of another request with this prefix, read-only; None where they do not fit the signature's."""
+        spec = specs[0]
+        if len(specs) > 1 or spec.name != self.name or spec.element.tensorflow != self.dtype_number:
+            return None
+        if not spec.accepts(self.shape):
+            return None
+        return {self.name: np.frombuffer(message[len(self.prefix) :], spec.element.numpy).reshape(self.shape)}
+
+
+class SeenRequests(Generic[MeaningT]):
+    """Prefixes of requests by the lengths of their messages; a bounded number of each."""
+
+    def __init__(self) -> None:
+        self._of_size: dict[int, list[Seen[MeaningT]]] = {}
+
+    def find(self, message: bytes) -> Seen[MeaningT] | None:
+        """What is known of a request like this one."""
+        for seen in self._of_size.get(len(message), ()):
+            if message.startswith(seen.prefix):
+                return seen
+        return None
+
+    def remember(
+        self, message: bytes, request: PredictRequest, arrays: Mapping[str, np.ndarray], meaning: MeaningT
+    ) -> None:
+        """Has requests like this one found, where they can be; `arrays` are its tensors, decoded."""
+        known = self._of_size.get(len(message), [])
+        if len(arrays) != 1 or len(known) >= _MAX_OF_ONE_SIZE or len(message) > _MAX_MESSAGE_BYTES:
+            return
+        ((name, array),) = arrays.items()
+        tensor = request.inputs[name]
+        numbers = _numbers_of(tensor)
+        prefix = message[: len(message) - len(numbers)]
+        if not numbers or len(numbers) != array.nbytes or len(prefix) > _MAX_PREFIX_BYTES:
+            return
+        if not _is_prefix(prefix, numbers, request, name):
+            return
+        if len(self._of_size) >= _MAX_SIZES:
+            self._of_size.clear()
+        self._of_size[len(message)] = [*known, Seen(prefix, meaning, name, array.shape, tensor.dtype)]
+
+
+def encode_outputs(specs: Sequence[TensorSpec], outputs: Mapping[str, np.ndarray]) -> bytes:
+    """The `outputs` of a PredictResponse, serialized: those of `specs` that there are."""
+    parts: list[bytes] = []
+    for spec in specs:
+        array = outputs.get(spec.name)
+        if array is None:
+            continue
+        if spec.dtype in _RAW_FIELDS:
+            parts += (_head(spec, array.shape), array.tobytes())
+        else:
+            response = PredictResponse()
+            encode_tensor(response.outputs[spec.name], array, spec.element)
+            parts.append(response.SerializeToString())
+    return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=_KNOWN_HEADS)
+def _head(spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
+    """What stands before the numbers of an output of this shape."""
+    response = PredictResponse()
+    zeros = np.zeros(shape, spec.element.numpy)
+    encode_tensor(response.outputs[spec.name], zeros, spec.element)
+    message = response.SerializeToString()
+    return message[: len(message) - math.prod(shape) * zeros.itemsize]
+
+
+def _numbers_of(tensor: Tensor) -> bytes:
+    """The tensor's numbers as they travel; empty where that is not in one piece."""
+    if tensor.tensor_content:
+        return tensor.tensor_content
+    pieces = [*tensor.float_val, *tensor.double_val]
+    return pieces[0] if len(pieces) == 1 else b""
+
+
+def _is_prefix(prefix: bytes, numbers: bytes, request: PredictRequest, name: str) -> bool:
+    """Whether only numbers come after it: with all their bits turned over, they and nothing else differ."""
+    turned = np.invert(np.frombuffer(numbers, np.uint8)).tobytes()
+    try:
+        other = PredictRequest.FromString(prefix + turned)
+    except DecodeError:
+        return False
+    return (
+        name in other.inputs
+        and _numbers_of(other.inputs[name]) == turned
+        and _rest(other, name) == _rest(request, name)
+    )
+
+
+def _rest(request: PredictRequest, name: str) -> bytes:
+    """The request without the numbers of its input."""
+    copy = PredictRequest()
+    copy.CopyFrom(request)
+    for field in ("tensor_content", "float_val", "double_val"):
+        copy.inputs[name].ClearField(field)
+    return copy.SerializeToString(deterministic=True)
