@@ -116,7 +116,13 @@ class Worker:
         self._helper = HelperProcess()
         reader = JsonReader(json_limits, self._helper)
         rest = TfsRest(plane, self.manager, states, departures, reader)
-        reload = Reload(configuration, self.manager, self._files_executor, self._peers.answer_for)
+        reload = Reload(
+            configuration,
+            self.manager,
+            self._files_executor,
+            answered_elsewhere=self._peers.answer_for,
+            have_others_look=self._peers.have_others_look,
+        )
         self.app = App(
             TfsGrpc(plane, self.manager, states, reload, limit),
             rest,
@@ -150,7 +156,7 @@ class Worker:
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
-        self._go_on(self._peers.listen(self._health.drain, self._metrics.figures))
+        self._go_on(self._peers.listen(self._health.drain, self._metrics.figures, self.manager.look_soon))
         self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()

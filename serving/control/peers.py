@@ -45,6 +45,10 @@ class Peers:
                 told = report
             await change.wait()
 
+    def have_others_look(self) -> None:
+        """Has all other workers look for models now, however seldom they do so by themselves."""
+        self._channel.send(messages.LOOK)
+
     async def beat(self, every_s: float) -> None:
         """Tells the supervisor again and again that this event loop turns, until cancelled."""
         while True:
@@ -68,7 +72,9 @@ class Peers:
         finally:
             del self._asked[number]
 
-    async def listen(self, drain: Callable[[], None], figures: Callable[[], Figures]) -> None:
+    async def listen(
+        self, drain: Callable[[], None], figures: Callable[[], Figures], look: Callable[[], object]
+    ) -> None:
         """Follows what the supervisor says; when that is gone, however it died, this process ends too."""
         while (message := await self._channel.receive()) is not None:
             match message.kind, message.content:
@@ -77,6 +83,8 @@ class Peers:
                 case messages.PEERS, reports:
                     self.reports = {int(number): report and Report.read(report) for number, report in reports.items()}
                     self._changes.announce()
+                case messages.LOOK, _:
+                    look()
                 case messages.COLLECT, _:
                     self._channel.send(messages.FIGURES, figures())
                 case messages.ANSWER, (number, document):

@@ -124,6 +124,18 @@ class Manager(Served):
                 look = asyncio.get_running_loop().create_task(self._look_slowly(name, model.source))
                 self._slow_looks[model.source] = look
 
+    def look_soon(self) -> asyncio.Task[None]:
+        """Has a look begun that does not wait for the next one of `watch`; it is shared by all who want one."""
+        if self._early_look is None or self._early_look.done():
+            self._early_look = asyncio.get_running_loop().create_task(self._look_early())
+        return self._early_look
+
+    async def _look_early(self) -> None:
+        try:
+            await self.look()
+        except Exception:
+            log.exception("looking for models failed")
+
     async def look_until(self, condition: Callable[[], bool], timeout_s: float) -> None:
         """Looks again and again, and at once, until the condition holds: for who knows that something has changed.
 
@@ -135,9 +147,7 @@ class Manager(Served):
         async with asyncio.timeout(timeout_s):
             while not condition():
                 change = self.changes.next()
-                if self._early_look is None or self._early_look.done():
-                    self._early_look = asyncio.get_running_loop().create_task(self.look())
-                await asyncio.wait([self._early_look])
+                await asyncio.wait([self.look_soon()])
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(change.wait(), _LOOK_AGAIN_S)
 

@@ -23,19 +23,26 @@ _OTHERS_TIMEOUT_S = 60.0
 
 
 class Reload:
-    """One reload at a time. `answered_elsewhere` says whether the gateway's other workers answer for a model, too."""
+    """One reload at a time.
+
+    `answered_elsewhere` says whether the gateway's other workers answer for a model, too; `have_others_look` has them
+    look at what is configured now.
+    """
 
     def __init__(
         self,
         configuration: Configuration,
         manager: Manager,
         executor: Executor,
+        *,
         answered_elsewhere: Callable[[str], bool] = lambda _: True,
+        have_others_look: Callable[[], object] = lambda: None,
     ) -> None:
         self._configuration = configuration
         self._manager = manager
         self._executor = executor
         self._answered_elsewhere = answered_elsewhere
+        self._have_others_look = have_others_look
         self._one_at_a_time = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -71,7 +78,7 @@ class Reload:
     async def _install(self, models: Mapping[str, ModelConfig]) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self._configuration.replace, models)
-        await self._manager.look()
+        await self._look()
 
     async def _wait_for(self, names: Collection[str]) -> None:
         loop = asyncio.get_running_loop()
@@ -93,7 +100,11 @@ class Reload:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await change.wait()
-            await self._manager.look()  # what is copied without a manifest has to look the same twice
+            await self._look()  # what is copied without a manifest has to look the same twice
+
+    async def _look(self) -> None:
+        self._have_others_look()
+        await self._manager.look()
 
 
 def _take_notice(work: asyncio.Task[None]) -> None:

@@ -151,6 +151,10 @@ class Supervisor:
                     self._tell_workers()
                 case Message(messages.FIGURES, content):
                     slot.take_figures([Family.read(family) for family in content])
+                case Message(messages.LOOK):
+                    for other in self._slots:
+                        if other is not slot and other.process is not None:
+                            other.process.channel.send(messages.LOOK)
                 case Message(messages.ASK, (number, document)):
                     answer = asyncio.get_running_loop().create_task(self._answer(process, number, document))
                     self._answers.add(answer)

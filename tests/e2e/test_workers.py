@@ -141,8 +141,12 @@ def test_who_waits_for_a_version_to_be_available_may_ask_any_worker_for_it(model
             assert answers == [200] * 6
 
 
-def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(models: Path) -> None:
-    with running_gateway(models, workers=2) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
+@pytest.mark.parametrize("poll_interval_s", [0.05, 0.0], ids=["they look", "they look once"])
+def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(
+    models: Path, poll_interval_s: float
+) -> None:
+    settings = {"workers": 2, "poll_interval_s": poll_interval_s}
+    with running_gateway(models, **settings) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
         management = model_service_pb2_grpc.ModelServiceStub(channel)
         for name in ("first", "next", "last"):
             request = model_management_pb2.ReloadConfigRequest()

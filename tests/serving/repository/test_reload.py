@@ -145,7 +145,9 @@ async def test_reloads_come_one_after_the_other(stand: Stand) -> None:
 
 async def test_other_workers_that_never_answer_fail_the_reload(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.repository.reload._OTHERS_TIMEOUT_S", 0.0)
-    stand.reload = Reload(stand.reload._configuration, stand.manager, stand.executor, lambda _: False)
+    stand.reload = Reload(
+        stand.reload._configuration, stand.manager, stand.executor, answered_elsewhere=lambda _: False
+    )
     stand.version("models/fashion/1")
     reload = stand.begin("fashion")
     await loaded(stand)
@@ -156,7 +158,9 @@ async def test_other_workers_that_never_answer_fail_the_reload(stand: Stand, mon
 
 async def test_a_reload_waits_for_the_other_workers(stand: Stand) -> None:
     others: set[str] = set()
-    stand.reload = Reload(stand.reload._configuration, stand.manager, stand.executor, others.__contains__)
+    stand.reload = Reload(
+        stand.reload._configuration, stand.manager, stand.executor, answered_elsewhere=others.__contains__
+    )
     stand.version("models/fashion/1")
     reload = stand.begin("fashion")
     await loaded(stand)
