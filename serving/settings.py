@@ -85,7 +85,7 @@ class ServingSettings(BaseSettings):
     model_cache_dir: Path | None = None
     """Where versions are fetched to from stores; by default `atelier/models` in `$XDG_CACHE_HOME` or `~/.cache`."""
     max_parallel_loads: int = Field(4, ge=1)
-    """Versions that are loaded at once."""
+    """Versions that are loaded at once, and as many that come from stores and other servers."""
     label_poll_interval_s: float = Field(0.25, ge=0)
     """How often the files of labels and traffic are looked at; 0 looks as often as at the models folder."""
     max_batch_size: int = Field(64, ge=1)

@@ -77,7 +77,8 @@ class Worker:
         # Loads get threads of their own, so that no request waits for a model that is being opened.
         self._load_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="load")
         self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="files")
-        # What waits for a network, which may be gone.
+        # What waits for a network, which may be gone: versions that come over it, and looks at what there is.
+        self._fetch_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="fetch")
         self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
         self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run")
         self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image")
@@ -93,6 +94,7 @@ class Worker:
             load=partial(load_origin, options=self._load_options(cores), cache=cache),
             serve=self._serve,
             executor=self._load_executor,
+            fetch_executor=self._fetch_executor,
             files_executor=self._files_executor,
             slow_executor=self._slow_executor,
             stored_files=stored_files,
@@ -177,7 +179,8 @@ class Worker:
         self._slow_executor.shutdown(wait=False, cancel_futures=True)
         await self._sources.close()
         await self._helper.close()
-        await asyncio.to_thread(self._load_executor.shutdown)  # its threads may wait for this loop
+        for executor in (self._load_executor, self._fetch_executor):  # whose threads may wait for this loop
+            await asyncio.to_thread(executor.shutdown)
         for executor in (self._files_executor, self._run_executor, self._image_executor):
             executor.shutdown(wait=True)
         self.manager.close()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from serving.bundle import MANIFEST
 from serving.model_config import MAX_VERSION
@@ -27,6 +27,8 @@ class LocalVersion:
     """A version's folder."""
 
     folder: Path
+
+    is_elsewhere: ClassVar[bool] = False
 
     def fingerprint(self) -> Fingerprint:
         """Names, sizes and change times of its files, to notice that somebody mended them.

@@ -29,7 +29,7 @@ OpenSource = Callable[[str, ModelConfig], Source]
 class Manager(Served):
     """Looks at what is configured, at the models' versions and at their labels, and has each model follow.
 
-    `open_source` gives what to look at for a model's versions; for `load`, `serve` and `executor` see `Reconciler`.
+    `open_source` gives what to look at for a model's versions; for loading and serving see `Reconciler`.
     `stored_files` are read in `files_executor`, which waits for no load.
     """
 
@@ -41,6 +41,7 @@ class Manager(Served):
         load: Load,
         serve: Serve,
         executor: Executor,
+        fetch_executor: Executor,
         files_executor: Executor,
         slow_executor: Executor,
         stored_files: StoredFiles,
@@ -54,7 +55,13 @@ class Manager(Served):
         self._stored_files = stored_files
         self._metrics = metrics
         self._reconciler = Reconciler(
-            self._models, self.changes, load=load, serve=serve, executor=executor, metrics=metrics
+            self._models,
+            self.changes,
+            load=load,
+            serve=serve,
+            executor=executor,
+            fetch_executor=fetch_executor,
+            metrics=metrics,
         )
         self._is_first_look = True
         self._looking = asyncio.Lock()

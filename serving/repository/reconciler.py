@@ -30,7 +30,8 @@ Serve = Callable[[str, int, Loaded, ModelConfig], Servable]
 class Reconciler:
     """Owns every version's life: START → LOADING → AVAILABLE → UNLOADING → END.
 
-    `load` opens a version and is called in `executor`; `serve` makes the result answer and is called on the event loop.
+    `load` opens a version and is called in `executor`, or in `fetch_executor` where it comes over a network, for which
+    no version of this machine waits; `serve` makes the result answer and is called on the event loop.
     A model that is not present any more is taken out of `models` once its last version is unloaded.
     """
 
@@ -42,6 +43,7 @@ class Reconciler:
         load: Load,
         serve: Serve,
         executor: Executor,
+        fetch_executor: Executor,
         metrics: Metrics,
     ) -> None:
         self._models = models
@@ -49,6 +51,7 @@ class Reconciler:
         self._load = load
         self._serve = serve
         self._executor = executor
+        self._fetch_executor = fetch_executor
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -137,9 +140,10 @@ class Reconciler:
         version.retry_at = None
         started_at = time.perf_counter()
         loop = asyncio.get_running_loop()
-        version.files = await loop.run_in_executor(self._executor, version.origin.fingerprint)
+        executor = self._fetch_executor if version.origin.is_elsewhere else self._executor
+        version.files = await loop.run_in_executor(executor, version.origin.fingerprint)
         try:
-            loaded = await loop.run_in_executor(self._executor, self._load, version.origin, version.config)
+            loaded = await loop.run_in_executor(executor, self._load, version.origin, version.config)
             version.servable = self._served(name, number, loaded, version.config)
         except Exception as error:
             reason = str(error) if isinstance(error, BundleError) else f"loading failed: {type(error).__name__}"

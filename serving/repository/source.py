@@ -24,6 +24,11 @@ NOTHING_SEEN = Fingerprint()
 class Origin(Protocol):
     """The place of one version; two that are equal are one place. Only the loader knows what is there."""
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is reached over a network, which may take long: no version of this machine waits for it."""
+        ...
+
     def fingerprint(self) -> Fingerprint:
         """What the version looks like now; what cannot be looked at is left out. Called in a thread."""
         ...

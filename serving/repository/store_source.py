@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from serving.bundle import MANIFEST
 from serving.errors import BundleError, UnreachableError
@@ -27,6 +28,8 @@ class StoreVersion:
 
     base_path: str
     name: str
+
+    is_elsewhere: ClassVar[bool] = True
 
     def fingerprint(self) -> Fingerprint:
         """Names, sizes and tags of its objects."""

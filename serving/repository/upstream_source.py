@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from serving.backends.tfserving.backend import TfServingBackend
 from serving.backends.tfserving.messages import VersionState
@@ -24,6 +25,8 @@ class UpstreamVersion:
     model: str
     version: int
     failures: Counter[int] = field(compare=False)
+
+    is_elsewhere: ClassVar[bool] = True
 
     def fingerprint(self) -> Fingerprint:
         """The server vouches for the version and never changes it; one that could not be asked is asked again."""

@@ -98,6 +98,7 @@ class RepositoryStand:
         catalogue: Catalogue | None = None,
         loads: Loads | None = None,
         state_dir: Path | None = None,
+        fetch_executor: HandExecutor | None = None,
     ) -> None:
         self.root = root
         self.loads = loads or Loads()
@@ -111,6 +112,7 @@ class RepositoryStand:
             load=self.loads,
             serve=self._serve,
             executor=self.executor,
+            fetch_executor=fetch_executor or self.executor,
             files_executor=self.executor,
             slow_executor=self.executor,
             stored_files=StoredFiles(state_dir),

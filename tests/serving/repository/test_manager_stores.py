@@ -15,7 +15,7 @@ from serving.repository.store_source import StoreVersion
 from tests.support.bundles import write_bundle
 from tests.support.memory_store import MemoryStore, UnreachableStore
 from tests.support.repository_stand import Configured, Loads, RepositoryStand
-from tests.support.stepping import HandClock
+from tests.support.stepping import HandClock, HandExecutor, turn
 
 
 class FetchingLoads(Loads):
@@ -26,7 +26,8 @@ class FetchingLoads(Loads):
         self._cache = cache
 
     def __call__(self, origin: Origin, config: ModelConfig) -> Loaded:
-        assert isinstance(origin, StoreVersion)
+        if not isinstance(origin, StoreVersion):
+            return super().__call__(origin, config)
         folder = self._cache.fetch(origin.base_path, origin.name)
         self.begun.append(folder)
         return self.echo(folder)
@@ -104,6 +105,23 @@ async def test_a_start_without_the_store_serves_what_was_fetched_before(
     with UnreachableStore(monkeypatch):
         await again.step()
         assert again.served() == 1
+
+
+async def test_no_version_of_this_disk_waits_for_one_that_is_fetched(stand: Stand) -> None:
+    stand.publish(1)
+    fetches = HandExecutor()
+    models = {
+        "digits": ModelConfig(base_path=f"{stand.store.address}/digits"),
+        "fashion": ModelConfig(base_path=str(stand.root / "fashion")),
+    }
+    both = RepositoryStand(stand.root, Configured(models), FetchingLoads(stand.cache), fetch_executor=fetches)
+    both.version("fashion/1")
+    await both.step()
+    assert (both.served("fashion"), both.states("digits")) == (1, {1: "LOADING"})
+    while fetches.kept:
+        fetches.run_next()
+        await turn()
+    assert both.served("digits") == 1
 
 
 async def test_a_store_that_was_never_reached_is_the_reason(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
