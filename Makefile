@@ -27,7 +27,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
+.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-growth bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -98,6 +98,9 @@ bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request 
 
 bench-overload: $(VENV)/.dev ## ask a gateway for up to three times what it can do, and draw what it answers (needs h2load)
 	$(PY) -m benchmarks.overload $(ARGS)
+
+bench-growth: $(VENV)/.dev ## the gateway's curves over connections, models, workers, image size and batch size (needs h2load)
+	$(PY) -m benchmarks.growth $(ARGS)
 
 bench: $(VENV)/.dev ## measure the gateway beside reference servers and, by ARGS="--peers all", others (needs h2load: nghttp2-client)
 	$(PY) -m benchmarks.run $(ARGS)

@@ -31,7 +31,9 @@ JSON, BYTES = "application/json", "application/octet-stream"
 class Call:
     """One request, over and over; `by` is how a table names it.
 
-    `check` raises WrongAnswerError, or what its client raises when there is no answer.
+    `check` raises WrongAnswerError, or what its client raises when there is no answer. `others` are more addresses on
+    the same port that take the same body: they are asked in turn. gRPC has one connection, or one for each `streams`
+    in flight; HTTP has one for each request in flight.
     """
 
     by: str
@@ -40,6 +42,8 @@ class Call:
     content_type: str
     check: Callable[[], None]
     is_grpc: bool = False
+    others: tuple[str, ...] = ()
+    streams: int | None = None
 
 
 def tfs_grpc(address: str, model: Model, rows: int = 1) -> Call:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,9 +13,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmarks.calls import Call
 
+_IN_TURN = """function request()
+  n = n % #paths + 1
+  return wrk.format(nil, paths[n])
+end
+"""
 _MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3}
 
 
@@ -41,10 +48,8 @@ def tool_for(*, is_grpc: bool) -> str | None:
     return next((tool for tool in wanted if shutil.which(tool)), None)
 
 
-def run_load(call: Call, in_flight: int, seconds: int, *, connections: int = 1) -> Load:
+def run_load(call: Call, in_flight: int, seconds: int) -> Load:
     """Sends the call for `seconds`, `in_flight` at a time.
-
-    gRPC shares them out as streams among `connections`, HTTP has that many connections as are in flight.
 
     Raises:
         LoadError: no load generator, or it failed.
@@ -56,6 +61,7 @@ def run_load(call: Call, in_flight: int, seconds: int, *, connections: int = 1) 
             case "wrk":
                 return _wrk(folder, call, in_flight, seconds)
             case "h2load" if call.is_grpc:
+                connections = -(-in_flight // (call.streams or in_flight))
                 shape = ["-c", str(connections), "-m", str(in_flight // connections), "-H", "te: trailers"]
                 return _h2load(folder, call, [*shape, "-D", str(seconds)])
             case "h2load":
@@ -67,7 +73,8 @@ def run_load(call: Call, in_flight: int, seconds: int, *, connections: int = 1) 
 def _h2load(folder: Path, call: Call, shape: list[str]) -> Load:
     log = folder / "log"
     files = ["-d", str(folder / "body"), f"--log-file={log}", "-H", f"content-type: {call.content_type}"]
-    output = _run(["h2load", "-t", "1", *shape, *files, call.url])
+    (folder / "urls").write_text("\n".join((call.url, *call.others)) + "\n")
+    output = _run(["h2load", "-t", "1", *shape, *files, "-i", str(folder / "urls")])
     return read_h2load(output, [int(line.rpartition("\t")[2]) for line in log.read_text().splitlines()])
 
 
@@ -93,7 +100,9 @@ def read_h2load(output: str, durations_us: Sequence[int]) -> Load:
 def _wrk(folder: Path, call: Call, in_flight: int, seconds: int) -> Load:
     script = folder / "post.lua"
     body = f'wrk.method = "POST"\nwrk.body = io.open("{folder / "body"}", "rb"):read("*a")\n'
-    script.write_text(f'{body}wrk.headers["content-type"] = "{call.content_type}"\n')
+    paths = ", ".join(json.dumps(urlsplit(url).path) for url in (call.url, *call.others))
+    in_turn = f"local paths, n = {{{paths}}}, 0\n{_IN_TURN}" if call.others else ""
+    script.write_text(f'{body}wrk.headers["content-type"] = "{call.content_type}"\n{in_turn}')
     shape = ["-t", "1", "-c", str(in_flight), "-d", str(seconds)]
     return read_wrk(_run(["wrk", *shape, "--latency", "-s", str(script), call.url]))
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.calls import tfs_grpc
@@ -18,6 +18,7 @@ from benchmarks.clients import WrongAnswerError
 from benchmarks.machine import describe_machine
 from benchmarks.measure import Plan, measure, measure_starts
 from benchmarks.model import Model, find_model
+from benchmarks.options import names_of
 from benchmarks.peers.comparison import measure_peer
 from benchmarks.peers.registry import PEERS
 from benchmarks.random_models import WRITERS
@@ -65,18 +66,6 @@ def _model(options: argparse.Namespace, folder: Path) -> Model:
     return WRITERS[options.model or "mlp"](folder)
 
 
-def _names_of(known: Collection[str]) -> Callable[[str], list[str]]:
-    """Reads `a,b` or `all`, or nothing: names out of those that are known."""
-
-    def read(text: str) -> list[str]:
-        names = list(known) if text == "all" else [name for name in text.split(",") if name]
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"expected some of {','.join(known)}, received {unknown[0]}")
-        return names
-
-    return read
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     known = [*cases(), COLD]
@@ -85,10 +74,10 @@ def _options() -> argparse.Namespace:
         "--model", help=f"the model's name (default: the first), or, without a folder, {' or '.join(WRITERS)}"
     )
     parser.add_argument(
-        "--cases", type=_names_of(known), default=known, help=f"some of {','.join(known)} (default: all)"
+        "--cases", type=names_of(known), default=known, help=f"some of {','.join(known)} (default: all)"
     )
     parser.add_argument(
-        "--peers", type=_names_of(PEERS), default=[], help=f"some of {','.join(PEERS)}, or all (default: none)"
+        "--peers", type=names_of(PEERS), default=[], help=f"some of {','.join(PEERS)}, or all (default: none)"
     )
     parser.add_argument("--in-flight", type=int, nargs="+", default=[1, 16, 64], help="requests at a time")
     parser.add_argument("--rounds", type=int, default=3, help="rounds per setting (default: 3)")

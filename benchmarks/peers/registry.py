@@ -34,8 +34,11 @@ def _batching(*sizes_and_waits_ms: tuple[int, int]) -> Sequence[tuple[str, ...]]
 _OWN_LIBPYTHON = {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
 """Triton's Python back end takes the libpython that it finds, and needs the one of the environment's Python."""
 
+_MOSEC = (*_batching((8, 1), (16, 1), (32, 1), (64, 1)), ("--workers", "2", "--batch", "16", "--wait-ms", "1"))
+"""With as many in flight as a batch takes nobody waits; with fewer a batch waits its millisecond."""
+
 _PEERS = (
-    Peer("mosec", "Mosec", "mosec", partial(raw_http, path="/inference"), _batching((8, 1), (16, 1), (32, 1), (64, 1))),
+    Peer("mosec", "Mosec", "mosec", partial(raw_http, path="/inference"), _MOSEC),
     Peer("pytriton", "PyTriton", "nvidia-pytriton", oip_grpc, _batching((16, 0), (64, 0)), _OWN_LIBPYTHON),
     Peer(
         "mlserver",
