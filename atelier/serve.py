@@ -243,10 +243,11 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
         first = error.errors()[0]
         if not first["loc"]:
             fail(first["msg"].removeprefix("Value error, "), WRONG_USE)
-        setting = "_".join(str(part) for part in first["loc"])
+        setting = "_".join(part for part in first["loc"] if isinstance(part, str))
+        reason = first["msg"].removeprefix("Value error, ")
         if setting == "admin_token":  # never to be seen
-            fail(f"setting {setting}: {first['msg'].removeprefix('Value error, ')}", WRONG_USE)
-        fail(f"setting {setting}: {first['msg']}, received {first['input']!r}", WRONG_USE)
+            fail(f"setting {setting}: {reason}", WRONG_USE)
+        fail(f"setting {setting}: {reason}, received {first['input']!r}", WRONG_USE)
     except ParametersFileError as error:
         fail(str(error), WRONG_USE)
     except (ValueError, OSError) as error:  # not TOML, not UTF-8, no table, not readable

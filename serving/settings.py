@@ -179,7 +179,7 @@ class ServingSettings(BaseSettings):
     def _end_at_largest_size(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Who lists the batch sizes has said which is the largest."""
         sizes = _split_at_commas(values.get("allowed_batch_sizes"))
-        if isinstance(sizes, (tuple, list)) and sizes and "max_batch_size" not in values:
+        if isinstance(sizes, (tuple, list)) and sizes and str(sizes[-1]).isdecimal() and "max_batch_size" not in values:
             return {**values, "max_batch_size": sizes[-1]}
         return values
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-UpstreamAddress = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+):[0-9]{1,5}$")]
+_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:\[\]]+):([0-9]{1,5})")
+_HIGHEST_PORT = 65535
+
+
+def _check_address(text: str) -> str:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or not 1 <= int(found[2]) <= _HIGHEST_PORT:
+        raise ValueError("expected HOST:PORT or [IPV6]:PORT")
+    return text
+
+
+UpstreamAddress = Annotated[str, AfterValidator(_check_address)]
 """HOST:PORT or [IPV6]:PORT; a name that resolves to several addresses stands for all of them."""
 
 

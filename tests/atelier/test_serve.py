@@ -59,6 +59,22 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.stderr.startswith("atelier: setting grpc_port: Input should be a valid integer")
 
 
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        (
+            ("--tfserving-address", "somewhere", "--backend", "tfserving"),
+            "setting tfserving_addresses: expected HOST:PORT or [IPV6]:PORT, received 'somewhere'",
+        ),
+        (("--allowed-batch-sizes", "8,many"), "setting allowed_batch_sizes: Input should be a valid integer"),
+    ],
+)
+def test_what_is_wrong_in_a_list_is_said_of_its_setting(flags: tuple[str, ...], reason: str) -> None:
+    result = runner.invoke(app, ["serve", *flags])
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"atelier: {reason}")
+
+
 def test_a_folder_that_is_not_there_is_wrong_use() -> None:
     result = runner.invoke(app, ["serve"])
     assert (result.exit_code, result.stderr) == (
