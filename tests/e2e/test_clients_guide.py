@@ -11,19 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from serving.bundle import Manifest, record_files
-from serving.images import ImageSpec
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tests.support.boots import write_boots
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import file_of, gradient
 
 GUIDE = Path(__file__).parents[2] / "docs" / "clients.md"
-LABELS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 KSERVE = Path(sys.prefix) / "kserve" / "bin" / "python"
 """KServe's clients have an environment of their own: `make kserve`."""
 COMMANDS = {
@@ -57,42 +51,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     write_boots(models / "fashion-mnist" / "1")
     with running_gateway(models) as running:
         yield running
-
-
-def write_boots(version_dir: Path) -> None:
-    version_dir.mkdir(parents=True)
-    pixels, scores = TensorSpec("pixels", "uint8", (None, 28, 28)), TensorSpec("scores", "float32", (None, 10))
-    weights, bias = np.zeros((784, 10), np.float32), np.float32([0] * 9 + [3])
-    graph = helper.make_graph(
-        [
-            helper.make_node("Reshape", ["pixels", "flat"], ["row"]),
-            helper.make_node("Cast", ["row"], ["values"], to=TensorProto.FLOAT),
-            helper.make_node("Gemm", ["values", "weights", "bias"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], ["scores"]),
-        ],
-        "boots",
-        [helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 28, 28])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 10])],
-        [
-            numpy_helper.from_array(np.array([-1, 784]), "flat"),
-            numpy_helper.from_array(weights, "weights"),
-            numpy_helper.from_array(bias, "bias"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, version_dir / "model.onnx")
-    Manifest(
-        name="fashion-mnist",
-        task="classification",
-        labels=LABELS,
-        signatures={DEFAULT_SIGNATURE: Signature((pixels,), (scores,))},
-        image=ImageSpec(28, 28, "grayscale"),
-        training=None,
-        metrics={},
-        parity=(),
-        created_at="2026-01-01T00:00:00+00:00",
-        files=record_files(version_dir),
-    ).write(version_dir)
 
 
 @pytest.mark.parametrize("name", examples())
