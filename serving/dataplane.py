@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -160,22 +160,43 @@ class DataPlane:
         return await self._ask(target, ask, api, terms)
 
     async def _ask(self, target: Target, ask: Callable[[Servable], Awaitable[T]], api: str, terms: Terms) -> T:
-        """Asks the version that the target means, or the one it means by then, where an upstream has replaced it."""
-        with _Figures(self._metrics, api) as figures:
+        """Asks the version that the target means, or the one it means by then, where an upstream has replaced it.
+
+        Counts the request by how it ends, a cancelled one too, under the name of a served model or of none: clients
+        must not be able to fill the memory with names.
+        """
+        started_at = time.perf_counter()
+        served, outcome = "", "ok"
+        try:
             try:
                 with self._resolve(target, terms) as servable:
-                    figures.served = servable.name
+                    served = servable.name
                     return await ask(servable)
             except VersionGoneError as error:
                 gone = error
-            try:
-                if target.version is None:
-                    await self._manager.look_until(lambda: self._resolve(target, terms) is not servable, _LOOK_FOR_S)
-                    with self._resolve(target, terms) as successor:
-                        return await ask(successor)
-            except (VersionGoneError, TimeoutError):
-                pass
-            raise ModelNotFoundError(str(gone)) from gone
+            return await self._ask_successor(servable, target, ask, terms, gone)
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self._metrics.request(served, api, outcome, time.perf_counter() - started_at)
+
+    async def _ask_successor(
+        self,
+        gone: Servable,
+        target: Target,
+        ask: Callable[[Servable], Awaitable[T]],
+        terms: Terms,
+        cause: VersionGoneError,
+    ) -> T:
+        try:
+            if target.version is None:
+                await self._manager.look_until(lambda: self._resolve(target, terms) is not gone, _LOOK_FOR_S)
+                with self._resolve(target, terms) as successor:
+                    return await ask(successor)
+        except (VersionGoneError, TimeoutError):
+            pass
+        raise ModelNotFoundError(str(cause)) from cause
 
     def _run(
         self, servable: Servable, signature_name: str, inputs: Mapping[str, np.ndarray], terms: Terms
@@ -207,28 +228,6 @@ class DataPlane:
         if target.version is None and target.label is None:
             return self._manager.route(target.name, terms.headers)
         return self._manager.resolve(target.name, target.version, target.label)
-
-
-class _Figures:
-    """Counts one request by how it ends; a cancelled one is none that went well.
-
-    `served` stays empty for unknown names: clients must not be able to fill the memory with label values.
-    """
-
-    __slots__ = ("_api", "_metrics", "_started_at", "served")
-
-    def __init__(self, metrics: Metrics, api: str) -> None:
-        self._metrics = metrics
-        self._api = api
-        self._started_at = time.perf_counter()
-        self.served = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        outcome = "ok" if kind is None else kind.__name__
-        self._metrics.request(self.served, self._api, outcome, time.perf_counter() - self._started_at)
 
 
 async def _in_time(decoded: Awaitable[T], terms: Terms) -> T:

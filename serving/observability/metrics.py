@@ -1,8 +1,8 @@
 """One worker's figures for Prometheus: per batch where the figure allows, per request where it does not.
 
 The supervisor adds up those of all workers when somebody asks (serving/observability/figures.py), so counting costs no
-more than in one process. prometheus_client's own way with several processes, values in mapped files, took 3.0 instead
-of 1.2 µs a request, and can neither remove figures nor read them from functions. docs/metrics.md lists all figures.
+more than in one process. prometheus_client's own way with several processes, values in mapped files, is slower, and
+can neither remove figures nor read them from functions. docs/metrics.md lists all figures.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving.observability.figures import Family, Sample
+from serving.observability.request_figures import RequestFigures
 from serving.observability.shadow_metrics import ShadowMetrics
 from serving.observability.upstream_metrics import UpstreamMetrics
 
@@ -25,17 +26,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "atelier_requests", "Requests answered.", ["model_name", "api", "outcome"], registry=self.registry
-        )
-        self._of_request: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
-        self._latency = Histogram(
-            "atelier_request_latency_seconds",
-            "From the request's body received to its answer encoded.",
-            ["model_name", "api"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+        self._request_figures = RequestFigures(_SECONDS)
+        self.registry.register(self._request_figures)
+        self.request = self._request_figures.ended
+        """One request ended. Its model must be one that is served, so that clients cannot invent label values."""
         self._batch_rows = Histogram(
             "atelier_batch_rows",
             "Rows in a batch.",
@@ -113,16 +107,6 @@ class Metrics:
             ["file"],
             registry=self.registry,
         )
-
-    def request(self, model_name: str, api: str, outcome: str, seconds: float) -> None:
-        """One request ended. `model_name` must be a served model's, so that clients cannot invent label values."""
-        key = (model_name, api, outcome)
-        found = self._of_request.get(key)
-        if found is None:  # finding a figure by its labels takes longer than counting
-            found = self._of_request[key] = (self._requests.labels(*key), self._latency.labels(model_name, api))
-        count, latency = found
-        count.inc()
-        latency.observe(seconds)
 
     def batch_observer(self, model_name: str, version: int) -> Callable[..., None]:
         """Takes the figures of finished batches of one version; see `batching.batcher.BatchObserver`."""
