@@ -80,6 +80,7 @@ class Stand:
             executor=self.executor,
             files_executor=self.executor,
             slow_executor=self.executor,
+            fetch_executor=self.executor,
             stored_files=StoredFiles(),
             metrics=self.metrics,
         )
