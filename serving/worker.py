@@ -22,6 +22,7 @@ from serving.app import App
 from serving.batching.parameters_file import gateway_batching
 from serving.control.channel import Channel
 from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.control.lifeline import end_with_parent
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
 from serving.control.pulse import LOOKS
@@ -232,6 +233,7 @@ class Application:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        end_with_parent()
         settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
         number = int(os.environ[NUMBER_VARIABLE])
         _begin_logging(number if settings.workers > 1 else None)

@@ -78,8 +78,9 @@ def test_while_it_drains_it_is_not_ready_but_answers(models: Path) -> None:
         assert serving.process.wait(timeout=30.0) == 0
 
 
-def test_when_the_command_is_killed_the_workers_end_too(models: Path) -> None:
+def test_when_the_command_is_killed_the_workers_end_too_even_one_that_hangs(models: Path) -> None:
     with atelier_serve(models, "--workers", "2") as serving:
+        os.kill(serving.worker_pids[0], signal.SIGSTOP)
         serving.process.kill()
         wait_until(lambda: not any(map(is_alive, serving.worker_pids)))
 
