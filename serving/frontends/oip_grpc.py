@@ -32,6 +32,7 @@ from serving.wire.atelier_oip_pb2 import (
     ServerMetadataResponse,
     ServerReadyResponse,
 )
+from serving.wire.field_limits import check_fields
 from serving.wire.oip_classes import as_classes, class_count
 from serving.wire.oip_parameters import parameters_of, refuse_unsupported
 from serving.wire.oip_tensors import (
@@ -47,6 +48,8 @@ from serving.wire.oip_tensors import (
 
 SERVICE = "inference.GRPCInferenceService"
 _API = "oip_grpc"
+_TENSORS = (5, 6)
+"""The numbers of `inputs` and `outputs`, which have maps in them."""
 
 
 class OipGrpc:
@@ -73,6 +76,7 @@ class OipGrpc:
 
     async def model_infer(self, message: bytes, terms: Terms) -> bytes:
         """`ModelInfer`: answers raw when asked raw, and where an output is FP16 or BF16, which have no typed list."""
+        check_fields(message, _TENSORS)
         request = ModelInferRequest.FromString(message)
         name = request.model_name
         if not name:

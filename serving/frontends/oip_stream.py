@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from google.protobuf.message import DecodeError
 
 from serving.batching.terms import DEFAULT_TERMS
-from serving.errors import ServingError
+from serving.errors import PayloadTooLargeError, ServingError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.http import printable
 from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -58,6 +58,8 @@ class InferStream:
         try:
             response = ModelInferResponse.FromString(await self._infer(message, DEFAULT_TERMS))
             answer = ModelStreamInferResponse(infer_response=response)
+        except PayloadTooLargeError as error:  # reading even its `id` would take too long
+            answer = _failure(b"", str(error))
         except ServingError as error:
             answer = _failure(message, str(error))
         except DecodeError:

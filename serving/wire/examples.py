@@ -16,7 +16,9 @@ from google.protobuf.message import DecodeError
 from serving.errors import InvalidInputError
 from serving.signatures import TensorSpec
 from serving.wire.atelier_tfs_pb2 import Example, Feature, FloatList, Input, UnpackedFloatList
+from serving.wire.field_limits import check_fields
 
+_FEATURES = 1
 _LIST_OF_KIND: Mapping[str, str] = MappingProxyType(
     {"f": "float_list", "i": "int64_list", "u": "int64_list", "b": "int64_list", "O": "bytes_list"}
 )
@@ -44,7 +46,9 @@ def decode_example(serialized: bytes, spec: TensorSpec) -> np.ndarray:
 
     Raises:
         InvalidInputError: no tf.Example, no such feature, or one of another kind, number or range of values.
+        PayloadTooLargeError: it has thousands of features.
     """
+    check_fields(serialized, {_FEATURES})
     try:
         features = Example.FromString(serialized).features.feature
     except DecodeError as error:

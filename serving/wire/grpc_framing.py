@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from serving.errors import InvalidInputError, PayloadTooLargeError, UnsupportedError
 from serving.wire.compression import ENCODINGS, deflate, inflate
+from serving.wire.field_limits import check_fields
 
 _HEADER = struct.Struct(">BI")
 _SECONDS_OF_UNIT = MappingProxyType({"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9})
@@ -23,7 +24,7 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
     Raises:
         InvalidInputError: no frame, more than one, or a damaged one.
         UnsupportedError: compressed in a way that is not gzip or deflate.
-        PayloadTooLargeError: inflates to more than `max_bytes`.
+        PayloadTooLargeError: inflates to more than `max_bytes`, or has thousands of fields.
     """
     if len(body) < _HEADER.size:
         raise InvalidInputError(
@@ -34,13 +35,17 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
         raise InvalidInputError(
             f"expected one gRPC message: its frame announces {length} bytes, received {len(body) - _HEADER.size}"
         )
+    message = body[_HEADER.size :]
     if not compressed:
-        return body[_HEADER.size :]
+        check_fields(message)
+        return message
     if compressed != 1 or encoding not in ENCODINGS:
         raise UnsupportedError(
             f"expected gRPC message encoding identity, gzip or deflate, received {encoding or 'none'}"
         )
-    return inflate(body[_HEADER.size :], encoding, max_bytes, what="gRPC message")
+    message = inflate(message, encoding, max_bytes, what="gRPC message")
+    check_fields(message)
+    return message
 
 
 class FrameSplitter:

@@ -96,6 +96,12 @@ def one_value_for_all(address: Address, count: int) -> Counter[str]:
     return _call_each(address, request.SerializeToString(), count)
 
 
+def many_inputs(address: Address, count: int) -> Counter[str]:
+    """gRPC messages of 400,000 inputs, compressed so that they fit into what a stream may send at once."""
+    entries = b"".join(b"\x12\x09\x0a\x07%07d" % number for number in range(400_000))
+    return _call_each(address, _compressed_frame(gzip.compress(entries, 9)), count, framed=True)
+
+
 def gzip_bombs(address: Address, count: int) -> Counter[str]:
     """gRPC messages of half a gigabyte of zeros, compressed."""
     return _call_each(address, _compressed_frame(_bomb()), count, framed=True)
