@@ -22,7 +22,7 @@ class Tally:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def seen(self, version: int, times: int = 1, timeout_s: float = 30.0) -> None:
-        """Returns once `version` has answered `times` times."""
+        """Returns once `version` has answered `times` times, or something has failed."""
         async with asyncio.timeout(timeout_s), self._news:
             await self._news.wait_for(lambda: self.answers[version] >= times or self.failures)
 
@@ -35,6 +35,13 @@ class Tally:
     async def note(self, version: int) -> None:
         """One answer came."""
         self.answers[version] += 1
+        async with self._news:
+            self._news.notify_all()
+
+    async def note_failure(self, client: int, text: str) -> None:
+        """A client was told that it gets no answer."""
+        self.failures_by_client[client] += 1
+        self.failures.append(text)
         async with self._news:
             self._news.notify_all()
 
@@ -64,8 +71,7 @@ async def steady_load(
                 try:
                     response = await stub.Predict(request, timeout=30.0)
                 except grpc.aio.AioRpcError as error:
-                    tally.failures_by_client[number] += 1
-                    tally.failures.append(f"{error.code()}: {error.details()}")
+                    await tally.note_failure(number, f"{error.code()}: {error.details()}")
                 else:
                     await tally.note(response.model_spec.version.value)
 
