@@ -145,7 +145,7 @@ def loadtest(
             plan,
             conditions,
             make_folder(folder),
-            generator_of(generator),
+            generator_of(given),
             Processes(processes, remote_workers, listen),
             arguments=["atelier", *sys.argv[1:]],
         )

@@ -117,7 +117,7 @@ def find_limit(
             plan,
             conditions,
             make_folder(folder),
-            generator_of(generator),
+            generator_of(given),
             Processes(processes),
             arguments=["atelier", *sys.argv[1:]],
         )

@@ -13,6 +13,26 @@ if TYPE_CHECKING:
 
     from loadtest.plan import LoadPlan
 
+_ONE_PROCESS: dict[str, tuple[set[Any], str]] = {
+    "processes": ({1}, "which is one process"),
+    "remote_workers": ({0}, "which is one process"),
+}
+_NOT_KEPT: dict[str, dict[str, tuple[set[Any], str]]] = {
+    "h2load": {
+        **_ONE_PROCESS,
+        "spacing": ({"even"}, "which sends evenly"),
+        "timeout": (set(), "which waits for every answer"),
+    },
+    "wrk": {
+        **_ONE_PROCESS,
+        "rate": (set(), "which has no rate: each connection asks again once it has its answer"),
+        "first_rate": (set(), "which has no rate, so it finds no limit"),
+        "spacing": (set(), "which has no schedule"),
+        "warm_up": ({0.0}, "which measures from its first request on"),
+    },
+}
+"""What a generator cannot do: the values of a flag that it keeps all the same, and why it keeps no other."""
+
 
 def plan_of_flags(given: dict[str, Any], *, without_duration: bool = False) -> LoadPlan:
     """The plan that the flags say; without a duration, a trace lasts as long as it is and a soak an hour."""
@@ -33,12 +53,16 @@ def plan_of_flags(given: dict[str, Any], *, without_duration: bool = False) -> L
     return plan
 
 
-def generator_of(name: str) -> Any:
-    """One of the generators; raises `UsageError`."""
-    if name not in {"locust", "h2load", "wrk"}:
-        from loadtest.errors import UsageError
+def generator_of(given: dict[str, Any]) -> Any:
+    """The generator that the flags name; raises `UsageError`, also for a flag that it would ignore."""
+    from loadtest.errors import UsageError
 
+    name = given["generator"]
+    if name not in {"locust", "h2load", "wrk"}:
         raise UsageError(f"--generator: expected locust, h2load or wrk, received {name!r}")
+    for flag, (accepted, why) in _NOT_KEPT.get(name, {}).items():
+        if given.get(flag) not in {*accepted, None}:
+            raise UsageError(f"--{flag.replace('_', '-')}: expected without --generator {name}, {why}")
     return name
 
 

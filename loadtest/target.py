@@ -16,6 +16,8 @@ from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, DTYPES, Tenso
 
 _TIMEOUT_S = 10.0
 _MAX_TEXT = 300
+_UNKNOWN_AUTHORITY = {18, 19, 20, 21}
+"""OpenSSL's `X509_V_ERR_…` for certificates of nobody known: self-signed, an issuer that is not at hand."""
 _TENSORFLOW_NAMES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
 
 
@@ -83,7 +85,8 @@ def connection_trouble(error: object, url: str) -> str:
     """Why nothing answers as expected, with what to do where TLS is the reason."""
     match error:
         case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted ({error.verify_message}); name its authority with --ca-file"
+            what_to_do = "; name its authority with --ca-file" if error.verify_code in _UNKNOWN_AUTHORITY else ""
+            return f"its certificate is not trusted ({error.verify_message.rstrip('.')}){what_to_do}"
         case ssl.SSLError() if url.startswith("https:"):
             return "it does not speak TLS as expected; if it speaks none, use http:// in the URL"
         case ConnectionResetError() if url.startswith("http:"):

@@ -49,6 +49,8 @@ def describe_load(outcome: Outcome) -> str:
     plan = outcome.plan
     rate, duration = f"{plan.rate:g} requests/s", _duration(plan.duration_s)
     match plan.shape:
+        case _ if outcome.recording.start.get("generator") == "wrk":
+            return f"{plan.connections} connections in a closed loop for {duration}"
         case "steps":
             return f"{plan.steps} steps from {plan.from_rate:g} to {rate} in {duration}"
         case "ramp":
@@ -56,12 +58,10 @@ def describe_load(outcome: Outcome) -> str:
         case "spike":
             high = max(segment.to_rate for segment in plan.rates.segments) if plan.rates else plan.rate
             return f"{rate} for {duration}, with a spike to {high:g}"
-        case "soak":
-            return f"soak with {rate} for {duration}"
         case "replay":
             return f"trace {plan.trace.name if plan.trace else ''} for {duration}"
         case _:
-            return f"{rate} for {duration}"
+            return f"{'soak with ' if plan.shape == 'soak' else ''}{rate} for {duration}"
 
 
 def write_report(path: Path, report: RunReport) -> None:
@@ -225,10 +225,11 @@ def _steps(outcome: Outcome) -> Section:
 
 def _load_facts(outcome: Outcome) -> list[tuple[str, str]]:
     figures, start, plan = outcome.figures, outcome.recording.start, outcome.plan
+    spacing = {"h2load": "even", "wrk": "when the answer before has come"}.get(start.get("generator", ""), plan.spacing)
     return [
         ("requests", f"{figures.requests:,} due, {figures.right_answers:,} answered right, {plan.rows} image(s) each"),
         ("APIs", plan.api),
-        ("arrivals", "from a trace" if plan.rates is None else plan.spacing),
+        ("arrivals", "from a trace" if plan.rates is None else spacing),
         ("most in flight", f"{figures.in_flight:,} in one sending process"),
         ("waited for a connection", f"{figures.total('waited'):,} requests"),
         ("images", f"{start.get('images', '')}{'' if start.get('labelled') else ', without labels'}"),

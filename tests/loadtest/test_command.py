@@ -110,6 +110,16 @@ def test_a_trace_is_replayed_and_as_long_as_it_is(gateway: RunningGateway, tmp_p
         (("--trace", "missing.csv"), "trace missing.csv cannot be read: No such file or directory"),
         (("--compare", "missing"), "recording missing cannot be read: No such file or directory"),
         (("--generator", "ab"), "--generator: expected locust, h2load or wrk, received 'ab'"),
+        (("--generator", "wrk", "--rate", "50"), "--rate: expected without --generator wrk, which has no rate"),
+        (
+            ("--generator", "wrk", "--spacing", "even"),
+            "--spacing: expected without --generator wrk, which has no sched",
+        ),
+        (("--generator", "wrk", "--warm-up", "1"), "--warm-up: expected without --generator wrk, which measures from"),
+        (("--generator", "wrk", "--processes", "2"), "--processes: expected without --generator wrk, which is one"),
+        (("--generator", "h2load", "--spacing", "poisson"), "--spacing: expected without --generator h2load, which se"),
+        (("--generator", "h2load", "--timeout", "1"), "--timeout: expected without --generator h2load, which waits"),
+        (("find-limit", "--slo", "max<1s", "--generator", "wrk"), "--first-rate: expected without --generator wrk"),
         (("--report", "/dev/null/out"), "--report /dev/null/out: expected a folder to write to"),
         (("compare", "missing"), "expected 2 to 8 folders to compare, received 1"),
         (("compare", "missing", "other"), "recording missing cannot be read: No such file or directory"),
@@ -152,14 +162,22 @@ def test_h2load_gives_the_same_report_and_says_what_it_cannot_see(gateway: Runni
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "by h2load" in html
     assert "It looks at no answer" in html
+    assert "poisson" not in html
     assert result(tmp_path)["right_answers"] == pytest.approx(80, abs=3)
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_wrk_gives_the_same_report_and_says_that_it_is_a_closed_loop(gateway: RunningGateway, tmp_path: Path) -> None:
-    ended = load(gateway, tmp_path, "--generator", "wrk", "--api", "rest-predict", "--slo", "errors<0.1%,p99<60s")
+    ended = atelier(
+        "loadtest", "--url", gateway.rest_url, "--model", "digits", "--data", "random", "--duration", "2",
+        "--generator", "wrk", "--api", "rest-predict", "--slo", "errors<0.1%,p99<60s", "--report", str(tmp_path),
+        timeout_s=300.0,
+    )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert "wrk is a closed loop" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "wrk is a closed loop" in html
+    assert "64 connections in a closed loop for 2 s" in html
+    assert "100 requests/s" not in html
     assert result(tmp_path)["right_answers"] > 80
 
 

@@ -61,7 +61,7 @@ def test_a_certificate_authority_that_is_no_file_of_one_is_refused(tmp_path: Pat
 
 def test_trouble_with_tls_comes_with_what_to_do() -> None:
     unknown = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    unknown.verify_message = "unable to get local issuer certificate"
+    unknown.verify_code, unknown.verify_message = 20, "unable to get local issuer certificate"
     assert connection_trouble(unknown, "https://h").endswith("; name its authority with --ca-file")
     assert connection_trouble(ssl.SSLError(1, "wrong version"), "https://h").endswith("use http:// in the URL")
     assert connection_trouble(ConnectionResetError(), "http://h").endswith("use https:// in the URL")
