@@ -38,12 +38,12 @@ RUN printf '%s\n' '#!/bin/sh' 'set -eu' \
 
 FROM build AS build-serving
 COPY requirements/serving.txt requirements/s3.txt requirements/
-# Left out: the packages' own tests and stubs, ONNX Runtime's tools for building models, and what botocore knows of services other
-# than object stores and their keys.
+# Left out: the packages' own tests and stubs, ONNX Runtime's tools for building models and its library for other languages (Python's
+# module holds all of it), and what botocore knows of services other than object stores and their keys.
 RUN uv-pip install --require-hashes -r requirements/serving.txt -r requirements/s3.txt \
     && cd /opt/atelier/lib/python3.11/site-packages \
     && find . -depth -type d -name tests -exec rm -rf {} + && find . -name '*.py[ix]' -delete \
-    && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization \
+    && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/capi/libonnxruntime.so.* \
     && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' -exec rm -rf {} +
 COPY --from=source / .
 # Bytecode of what the gateway imports, and of no more: its root is read-only, and compiling takes longer than starting.
