@@ -67,15 +67,18 @@ def decode_string(value: Any) -> bytes:
         raise InvalidInputError(f'"b64" does not hold base64: {error}') from error
 
 
-def dump(document: Any, *, finite: bool) -> bytes:
-    """JSON of a document with numpy arrays and scalars in it; the slower way where a float is not `finite`."""
-    if finite:
-        return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+def dump(document: Any, numbers: Iterable[np.ndarray]) -> bytes:
+    """JSON of a document with numpy arrays and scalars in it, among them all of `numbers`.
+
+    orjson writes null for NaN and infinite, which TensorFlow Serving writes as such; a slower way does then.
+    """
+    content = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    if b"null" not in content or _all_finite(numbers):
+        return content
     return json.dumps(document, default=_shortest_floats, separators=(",", ":")).encode()
 
 
-def all_finite(arrays: Iterable[np.ndarray]) -> bool:
-    """Whether no number of them is NaN or infinite, which are no JSON."""
+def _all_finite(arrays: Iterable[np.ndarray]) -> bool:
     return all(array.dtype.kind not in _KINDS_OF_FLOATS or bool(np.isfinite(array).all()) for array in arrays)
 
 

@@ -60,12 +60,12 @@ def parse_examples_body(body: bytes) -> ExamplesBody:
 def encode_classification(labels: Sequence[Sequence[str]], scores: np.ndarray) -> bytes:
     """`{"results": [[["label", score], …], …]}`, of float32 scores by row and class."""
     rows = [list(zip(names, row, strict=True)) for names, row in zip(labels, scores, strict=True)]
-    return dump({"results": rows}, finite=bool(np.isfinite(scores).all()))
+    return dump({"results": rows}, [scores])
 
 
 def encode_regression(values: np.ndarray) -> bytes:
     """`{"results": [value, …]}`, of float32 values."""
-    return dump({"results": values}, finite=bool(np.isfinite(values).all()))
+    return dump({"results": values}, [values])
 
 
 def _serialize(features: Any, where: str) -> bytes:

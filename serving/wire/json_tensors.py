@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import itertools
 import math
+from array import array as machine_array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,7 +20,6 @@ from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec, format_shape
 from serving.wire.json_bodies import (
     HALF_A_PAIR,
-    all_finite,
     decode_string,
     dump,
     is_b64,
@@ -34,6 +34,21 @@ _MAX_RANK = 32
 """numpy's own bound is 64; TensorFlow's is 254."""
 _ACCEPTED_TYPES: Mapping[str, set[type]] = MappingProxyType({"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}})
 """Types that JSON values may arrive as, by the kind of dtype that the model expects: integers reject 1.0."""
+_TYPE_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "int8": "b",
+        "uint8": "B",
+        "int16": "h",
+        "uint16": "H",
+        "int32": "i",
+        "uint32": "I",
+        "int64": "q",
+        "uint64": "Q",
+        "float32": "f",
+        "float64": "d",
+    }
+)
+"""The standard library's names of the dtypes that its arrays can hold."""
 _NAMES_OF_TYPES = MappingProxyType(
     {bool: "booleans", int: "integers", float: "decimals", str: "strings", dict: "objects", type(None): "null"}
 )
@@ -41,11 +56,15 @@ _NAMES_OF_TYPES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class PredictBody:
-    """A parsed `:predict` body: `data` is the list of rows, or the value or object of columns."""
+    """A parsed `:predict` body: `data` is the list of rows, or the value or object of columns.
+
+    `has_words` says that true or false may be among its values.
+    """
 
     signature_name: str
     form: Literal["rows", "columns"]
     data: Any
+    has_words: bool = True
 
 
 def parse_predict_body(body: bytes) -> PredictBody:
@@ -62,13 +81,15 @@ def parse_predict_body(body: bytes) -> PredictBody:
         raise InvalidInputError(
             f"JSON body: expected exactly one of 'instances' and 'inputs', received {shorten(received)}"
         )
+    # Letters of true, false and null; looking for whole words in numbers takes as long as parsing them.
+    has_words = b"l" in body or body.count(b"u") > (forms[0] == "inputs")
     if forms[0] == "inputs":
-        return PredictBody(signature_name, "columns", document["inputs"])
+        return PredictBody(signature_name, "columns", document["inputs"], has_words)
     rows = document["instances"]
     if not isinstance(rows, list) or not rows:
         received = "an empty list" if isinstance(rows, list) else kind_of(rows)
         raise InvalidInputError(f"'instances': expected a list of at least one row, received {received}")
-    return PredictBody(signature_name, "rows", rows)
+    return PredictBody(signature_name, "rows", rows, has_words)
 
 
 def without_data(body: PredictBody) -> PredictBody:
@@ -83,7 +104,7 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
         InvalidInputError: names, shapes or values do not fit the signature.
     """
     columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
-    return {spec.name: decode_values(columns[spec.name], spec) for spec in signature.inputs}
+    return {spec.name: decode_values(columns[spec.name], spec, body.has_words) for spec in signature.inputs}
 
 
 def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "columns"]) -> bytes:
@@ -107,7 +128,7 @@ def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "col
             if len(values) > 1
             else next(iter(values.values()))
         }
-    return dump(document, finite=all_finite(outputs.values()))
+    return dump(document, outputs.values())
 
 
 def _columns_of_rows(rows: list[Any], signature: Signature) -> dict[str, Any]:
@@ -151,16 +172,39 @@ def _columns(data: Any, signature: Signature) -> dict[str, Any]:
     return {names[0]: data}
 
 
-def decode_values(values: Any, spec: TensorSpec) -> np.ndarray:
-    """Nested lists as an array of `spec`'s dtype and shape.
+def decode_values(values: Any, spec: TensorSpec, has_words: bool = True) -> np.ndarray:
+    """Nested lists as an array of `spec`'s dtype and shape; true or false may be in it if it `has_words`.
 
     Raises:
         InvalidInputError: another shape, ragged lists, or values of another type.
     """
-    array = _decode_strings(values, spec) if spec.element.is_string else _decode_numbers(values, spec)
+    array = None if has_words else _decode_plainly(values, spec)
+    if array is None:
+        array = _decode_strings(values, spec) if spec.element.is_string else _decode_numbers(values, spec)
     if not spec.accepts(array.shape):
         raise _wrong_shape(spec, array.shape)
     return array
+
+
+def _decode_plainly(values: Any, spec: TensorSpec) -> np.ndarray | None:
+    """Lists as deep and as regular as they should be, of numbers in the dtype's range; None for whatever is not that.
+
+    Machine arrays take no other values than numbers, and no decimals for integers, without a look of ours at each.
+    """
+    code = _TYPE_CODES.get(spec.dtype)
+    if code is None or not spec.shape or not isinstance(values, list):
+        return None
+    shape, level = [len(values)], values
+    try:
+        for _ in spec.shape[1:]:
+            (size,) = set(map(len, level))
+            shape.append(size)
+            level = list(itertools.chain.from_iterable(level))
+        content = bytes(level) if code == "B" else machine_array(code, level)
+        numbers = np.frombuffer(content, spec.element.numpy).reshape(shape)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if spec.element.kind == "f" and np.isinf(numbers).any() else numbers
 
 
 def _decode_numbers(values: Any, spec: TensorSpec) -> np.ndarray:

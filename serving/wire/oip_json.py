@@ -14,7 +14,7 @@ import numpy as np
 
 from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec, format_shape
-from serving.wire.json_bodies import all_finite, dump, kind_of, parse_object, printable_floats, shorten
+from serving.wire.json_bodies import dump, kind_of, parse_object, printable_floats, shorten
 from serving.wire.json_tensors import decode_values
 from serving.wire.oip_classes import class_count
 from serving.wire.oip_parameters import Parameters, refuse_unsupported
@@ -149,7 +149,7 @@ def encode_response(
     if request_id is not None:
         document["id"] = request_id
     document["outputs"] = entries
-    header = dump(document, finite=all_finite(array for _, array, as_binary in outputs if not as_binary))
+    header = dump(document, (array for _, array, as_binary in outputs if not as_binary))
     return (b"".join([header, *binary]), len(header)) if binary else (header, None)
 
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from serving.errors import InvalidInputError
 from serving.signatures import DTYPES, Signature, TensorSpec
-from serving.wire.json_tensors import encode_outputs, parse_predict_body
+from serving.wire.json_tensors import decode_inputs, decode_values, encode_outputs, parse_predict_body
 from tests.support.arrays import arrays
 from tests.support.json_bodies import decode, encode, one_input, refusal
 
@@ -313,3 +313,32 @@ def test_any_json_is_arrays_of_the_signature_or_invalid_input(value: Any, key: s
         return
     assert inputs["x"].dtype == DTYPES[dtype].numpy
     assert signature.inputs[0].accepts(inputs["x"].shape)
+
+
+@given(
+    st.sampled_from(["int8", "uint8", "int32", "uint64", "float32", "float64"]),
+    st.recursive(
+        st.one_of(st.integers(-300, 300), st.integers(), st.floats(width=32), st.floats(), st.just("7"), st.none()),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=12,
+    ),
+)
+def test_the_quick_way_to_numbers_gives_what_the_careful_one_does(dtype: str, value: Any) -> None:
+    for shape in ((None,), (None, None), (None, 2)):
+        spec = TensorSpec("x", dtype, shape)
+        outcomes = []
+        for has_words in (True, False):
+            try:
+                array = decode_values([value], spec, has_words)
+                outcomes.append((array.dtype, array.shape, array.tobytes()))
+            except InvalidInputError as error:
+                outcomes.append(str(error))
+        assert outcomes[0] == outcomes[1]
+
+
+def test_true_is_no_number_on_any_way() -> None:
+    spec = TensorSpec("x", "int32", (None,))
+    signature = Signature((spec,), (spec,))
+    for words in (b"true", b"1, false"):
+        with pytest.raises(InvalidInputError, match="received booleans"):
+            decode_inputs(parse_predict_body(b'{"instances": [%s]}' % words), signature)
