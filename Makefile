@@ -27,6 +27,9 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS ?= true
 endif
 
+# What is started many times is compiled once, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-growth bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
 
 help: ## list the commands
