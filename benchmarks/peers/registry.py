@@ -37,6 +37,13 @@ _OWN_LIBPYTHON = {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
 _MOSEC = (*_batching((8, 1), (16, 1), (32, 1), (64, 1)), ("--workers", "2", "--batch", "16", "--wait-ms", "1"))
 """With as many in flight as a batch takes nobody waits; with fewer a batch waits its millisecond."""
 
+_RAY = {
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+"""For throughput, as its documentation says, but through the proxy, which alone listens on a port that is given."""
+
 _PEERS = (
     Peer("mosec", "Mosec", "mosec", partial(raw_http, path="/inference"), _MOSEC),
     Peer("pytriton", "PyTriton", "nvidia-pytriton", oip_grpc, _batching((16, 0), (64, 0)), _OWN_LIBPYTHON),
@@ -68,7 +75,7 @@ _PEERS = (
         "ray",
         partial(raw_http, path="/"),
         _batching((16, 1), (64, 1)),
-        {"RAY_USAGE_STATS_ENABLED": "0"},
+        _RAY,
     ),
     Peer("kserve", "KServe", "kserve", oip_grpc),
 )
