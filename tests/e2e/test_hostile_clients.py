@@ -26,7 +26,8 @@ from tests.support.onnx_models import write_identity_model
 from tests.support.waiting import wait_until
 
 MUCH = 1_000_000_000
-"""More memory than any of the attacks may be worth: a body of 16 MiB of JSON takes about 400 MB while it is read."""
+"""More memory than any of the attacks may be worth."""
+LITTLE = 150_000_000
 
 MAX_CONNECTIONS = 400
 SLOW_MACHINE = {"408 closed"}
@@ -62,6 +63,12 @@ def test_an_attack_harms_nobody_else(name: str, gateway: RunningGateway, address
     assert not attack.told or set(told) <= attack.told | SLOW_MACHINE, told
     assert memory_bytes(gateway) < before + MUCH
     assert gateway.rest.get("/healthz").json() == {"live": True}
+
+
+def test_bombs_over_rest_are_refused_before_they_take_memory(gateway: RunningGateway, address: Address) -> None:
+    attack, before = ATTACKS["REST: a gzip bomb of half a gigabyte"], memory_bytes(gateway)
+    assert set(attack.run(address, 2)) == attack.told
+    assert memory_bytes(gateway) < before + LITTLE
 
 
 def test_a_refusal_of_envoys_is_json_as_any_other(gateway: RunningGateway) -> None:
