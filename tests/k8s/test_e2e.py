@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.cluster_steps import STEPS, clean_up
+from tests.support.cluster_steps import STEPS
 from tests.support.manifests import KUBECTL
 
 pytestmark = pytest.mark.cluster
@@ -19,9 +19,13 @@ def cluster() -> Iterator[Cluster]:
     found = Cluster(KUBECTL, "atelier-e2e")
     found.call("version")  # says at once when there is no cluster
     yield found
-    clean_up(found)
+    found.remove()
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
 def test_on_the_cluster(step: Callable[[Cluster], None], cluster: Cluster) -> None:
-    step(cluster)
+    try:
+        step(cluster)
+    except Exception as error:
+        error.add_note(cluster.describe())
+        raise

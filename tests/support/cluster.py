@@ -46,9 +46,23 @@ class Cluster:
         return done.stdout
 
     def deploy(self, folder: Path) -> None:
-        """Applies a kustomization; a Job of an earlier run is made anew, because Jobs cannot be changed."""
-        self.call("delete", "job", "--all", "--ignore-not-found", "--wait")
+        """Applies a kustomization, into a namespace without what an earlier run may have left."""
+        self.remove()
         self.call("apply", "--kustomize", folder)
+
+    def remove(self) -> None:
+        """The namespace goes, and all that is in it."""
+        self.call("delete", "namespace", self.namespace, "--ignore-not-found", "--wait", timeout_s=300.0)
+
+    def describe(self) -> str:
+        """What a person would look at first after a failure: the pods, and what happened to them."""
+        found = []
+        for what in (("get", "pods", "--output=wide"), ("get", "events", "--sort-by=.lastTimestamp")):
+            try:
+                found.append(self.call(*what))
+            except (ClusterError, subprocess.TimeoutExpired) as error:
+                found.append(str(error))
+        return "\n".join(found)
 
     def apply(self, manifest: Mapping[str, Any]) -> None:
         """Applies one object."""
@@ -58,6 +72,19 @@ class Cluster:
         """Until all its pods are of the newest kind and ready."""
         self.call("rollout", "status", f"deployment/{deployment}", f"--timeout={timeout_s}s", timeout_s=timeout_s + 30)
 
+    def is_complete(self, job: str) -> bool:
+        """Whether it has come to a good end.
+
+        Raises:
+            ClusterError: it failed, with the end of its log.
+        """
+        status = json.loads(self.call("get", "job", job, "--output", "json")).get("status", {})
+        states = {each["type"] for each in status.get("conditions", []) if each["status"] == "True"}
+        if "Failed" in states:
+            log = self.call("logs", f"job/{job}", "--all-containers", "--tail=40")
+            raise ClusterError(f"job {job} failed:\n{log}")
+        return "Complete" in states
+
     def wait_for_job(self, job: str, timeout_s: float = 900.0) -> None:
         """Until it is complete.
 
@@ -65,16 +92,10 @@ class Cluster:
             ClusterError: it failed, with the end of its log, or takes too long.
         """
         give_up_at = time.monotonic() + timeout_s
-        while time.monotonic() < give_up_at:
-            status = json.loads(self.call("get", "job", job, "--output", "json"))["status"]
-            states = {each["type"] for each in status.get("conditions", []) if each["status"] == "True"}
-            if "Complete" in states:
-                return
-            if "Failed" in states:
-                log = self.call("logs", f"job/{job}", "--all-containers", "--tail=40")
-                raise ClusterError(f"job {job} failed:\n{log}")
+        while not self.is_complete(job):
+            if time.monotonic() > give_up_at:
+                raise ClusterError(f"job {job} was not complete within {timeout_s} s")
             time.sleep(1.0)
-        raise ClusterError(f"job {job} was not complete within {timeout_s} s")
 
     def ready_pods(self, name: str) -> list[str]:
         """The names of an application's pods that are ready and not on their way out."""
