@@ -74,11 +74,11 @@ def convert(name: str, values: Any, tensorflow_dtype: str) -> np.ndarray:
     except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f'input "{name}": expected {dtype.name} values of one shape: {error}') from error
     if dtype.kind == "f":
-        fits = np.array_equal(np.isfinite(converted), np.isfinite(array.astype(np.float64)))
+        changed = np.isfinite(converted) != np.isfinite(array.astype(np.float64))
     else:
-        fits = np.array_equal(converted, array)
-    if not fits:
-        raise InvalidInputError(f'input "{name}": expected {_range(dtype)}, received others')
+        changed = converted != array
+    if changed.any():
+        raise InvalidInputError(f'input "{name}": expected {_range(dtype)}, received {array[changed][0]}')
     return converted
 
 

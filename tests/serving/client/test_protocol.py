@@ -81,6 +81,12 @@ def test_a_plain_value_that_would_change_is_refused(values: list[object], dtype:
         convert("x", values, dtype)
 
 
+@pytest.mark.parametrize("values", [0.5, [[1, 2], [3, 0.5]]])
+def test_the_value_that_would_change_is_named(values: object) -> None:
+    with pytest.raises(InvalidInputError, match=r"expected uint8 values from 0 to 255, received 0\.5$"):
+        convert("x", values, "DT_UINT8")
+
+
 def test_plain_values_become_what_the_model_takes() -> None:
     assert convert("x", [[1, 2]], "DT_FLOAT").dtype == np.float32
     assert convert("x", [1.0], "DT_UINT8").tolist() == [1]
