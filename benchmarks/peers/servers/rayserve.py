@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,17 @@ def main() -> None:
     """Serves until SIGTERM."""
     options = read_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    ray.init(include_dashboard=False, num_cpus=max(2, options.workers), log_to_driver=False)
-    try:
-        serve.start(http_options={"host": "127.0.0.1", "port": options.port})
-        classifier: Any = Classifier  # the decorator's types are in Ray's environment
-        deployment = classifier.options(num_replicas=options.workers, max_ongoing_requests=1000)
-        serve.run(deployment.bind(options.onnx_file, options.batch, options.wait_ms / 1e3))
-        signal.pause()
-    finally:
-        ray.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        cores = max(2, options.workers)
+        ray.init(include_dashboard=False, num_cpus=cores, log_to_driver=False, _temp_dir=folder)
+        try:
+            serve.start(http_options={"host": "127.0.0.1", "port": options.port})
+            classifier: Any = Classifier  # the decorator's types are in Ray's environment
+            deployment = classifier.options(num_replicas=options.workers, max_ongoing_requests=1000)
+            serve.run(deployment.bind(options.onnx_file, options.batch, options.wait_ms / 1e3))
+            signal.pause()
+        finally:
+            ray.shutdown()
 
 
 if __name__ == "__main__":
