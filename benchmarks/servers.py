@@ -119,5 +119,5 @@ def wait_until_right(call: Call, deadline: float, look: Callable[[], None] = lam
         except _NO_ANSWER as error:
             look()
             if time.perf_counter() > deadline:
-                raise StartError(f"no answer {START_TIMEOUT_S:.0f} s after its start: {error}") from error
+                raise StartError(f"no answer in time, at last: {error}") from error
             time.sleep(0.01)
