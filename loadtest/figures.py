@@ -171,9 +171,21 @@ class Outcome:
         broken = self.plan.shape == "ramp" and bool(self.conditions) and self.breaking_second is not None
         return all(one.met for one in self.judgements) and self.figures.right_answers > 0 and not broken
 
+    @property
+    def generator(self) -> str:
+        """What sent the requests."""
+        return str(self.recording.start.get("generator", "locust"))
+
+    @property
+    def has_course(self) -> bool:
+        """Whether it is known when what came; wrk gives sums over all."""
+        return self.generator != "wrk"
+
     @cached_property
     def by_window(self) -> list[Figures]:
-        """Each window for itself, in order."""
+        """Each window for itself, in order; everything as one where there is no course."""
+        if not self.has_course:
+            return [self.figures] if self._measured else []
         return [Figures([window], float(self.plan.window_s)) for window in self._measured]
 
     @property

@@ -13,6 +13,7 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -49,16 +50,15 @@ Rows = Sequence[Callable[[Axes], None]]
 
 def timeline(outcome: Outcome, samples: Sequence[Sample], batches: Sequence[Batches]) -> Markup:
     """Latencies, rates, the server's batches and queue, and the generator, above each other on one time axis."""
-    rows: list[Callable[[Axes], None]] = [
-        lambda axes: _latencies(axes, outcome),
-        lambda axes: _rates(axes, outcome),
-    ]
+    rows: list[Callable[[Axes], None]] = []
+    if outcome.has_course:
+        rows += [lambda axes: _latencies(axes, outcome), lambda axes: _rates(axes, outcome)]
     if samples:
         rows += [lambda axes: _batch_rows(axes, samples, batches), lambda axes: _batch_times(axes, batches)]
     if any(window.lags.get_total_count() for window in outcome.figures.windows):
         rows.append(lambda axes: _generator(axes, outcome))
     with _drawing(len(rows)) as drawing:
-        every = drawing.subplots(len(rows), 1, sharex=True)
+        every = drawing.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
         for axes, draw in zip(every, rows, strict=True):
             draw(axes)
             axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), handlelength=1.2, borderaxespad=0.0)
@@ -97,8 +97,7 @@ def histogram(outcomes: Sequence[tuple[str, HdrHistogram]]) -> Markup:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        _in_ms(axes.xaxis, *axes.get_xlim())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.set_xlabel("latency from the intended send time")
         axes.set_ylabel("answers")
@@ -235,12 +234,16 @@ def _bins(latencies: HdrHistogram) -> tuple[np.ndarray, np.ndarray]:
 
 def _logarithmic_ms(axes: Axes) -> None:
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(numticks=6))
-    low, high = axes.get_ylim()
+    _in_ms(axes.yaxis, *axes.get_ylim())
+
+
+def _in_ms(axis: Axis, low: float, high: float) -> None:
+    """Labels a logarithmic axis; a short one between the powers of ten, too."""
+    axis.set_major_locator(LogLocator(numticks=6))
     if high / low < 30:  # noqa: PLR2004
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 @contextmanager

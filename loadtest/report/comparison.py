@@ -75,7 +75,7 @@ def _differences(reports: Sequence[Named]) -> Table:
     facts = [
         {
             "load": describe_load(report.outcome),
-            "generator": str(report.outcome.recording.start.get("generator")),
+            "generator": report.outcome.generator,
             **{name: str(value) for name, value in report.outcome.plan.model_dump(mode="json").items()},
             **report.environment,
         }

@@ -49,7 +49,7 @@ def describe_load(outcome: Outcome) -> str:
     plan = outcome.plan
     rate, duration = f"{plan.rate:g} requests/s", _duration(plan.duration_s)
     match plan.shape:
-        case _ if outcome.recording.start.get("generator") == "wrk":
+        case _ if not outcome.has_course:
             return f"{plan.connections} connections in a closed loop for {duration}"
         case "steps":
             return f"{plan.steps} steps from {plan.from_rate:g} to {rate} in {duration}"
@@ -69,8 +69,13 @@ def write_report(path: Path, report: RunReport) -> None:
     from loadtest.report import charts  # matplotlib takes a second to import
 
     outcome, samples = report.outcome, report.samples
+    note = LATENCY_NOTE if outcome.has_course else "The server's own figures: wrk says nothing of when what came."
     sections = [
-        Section("Over time", LATENCY_NOTE, charts.timeline(outcome, samples, batches(samples))),
+        *(
+            [Section("Over time", note, charts.timeline(outcome, samples, batches(samples)))]
+            if outcome.has_course or samples
+            else []
+        ),
         Section("Latency over throughput", chart=charts.latency_by_throughput([("", outcome)])),
         Section("Histogram", "On logarithmic scales.", charts.histogram([("", outcome.figures.latencies)])),
         Section("Latency", table=_latency_table(outcome)),
@@ -78,7 +83,7 @@ def write_report(path: Path, report: RunReport) -> None:
         *([_steps(outcome)] if outcome.plan.shape == "steps" else []),
         Section("Environment", facts=[*_load_facts(outcome), *report.environment.items()]),
     ]
-    what = f"Load test of {outcome.plan.url} by {outcome.recording.start.get('generator', 'locust')}"
+    what = f"Load test of {outcome.plan.url} by {outcome.generator}"
     text = page(report.title, what, verdicts(outcome), headline(outcome), sections)
     path.write_text(text, encoding="utf-8")
 
@@ -192,7 +197,8 @@ def _latency_table(outcome: Outcome) -> Table:
 def _errors(outcome: Outcome) -> Section:
     figures = outcome.figures
     if not figures.errors:
-        return Section("Errors", f"None in {figures.requests:,} requests; every answer was checked.")
+        checked = "; every answer was checked" if outcome.generator == "locust" else ""
+        return Section("Errors", f"None in {figures.requests:,} requests{checked}.")
     rows = [
         [kind, f"{count:,}", share(count / figures.requests), figures.error_texts.get(kind, "")]
         for kind, count in figures.errors.most_common()
@@ -225,7 +231,7 @@ def _steps(outcome: Outcome) -> Section:
 
 def _load_facts(outcome: Outcome) -> list[tuple[str, str]]:
     figures, start, plan = outcome.figures, outcome.recording.start, outcome.plan
-    spacing = {"h2load": "even", "wrk": "when the answer before has come"}.get(start.get("generator", ""), plan.spacing)
+    spacing = {"h2load": "even", "wrk": "when the answer before has come"}.get(outcome.generator, plan.spacing)
     return [
         ("requests", f"{figures.requests:,} due, {figures.right_answers:,} answered right, {plan.rows} image(s) each"),
         ("APIs", plan.api),

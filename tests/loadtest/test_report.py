@@ -9,10 +9,11 @@ import pytest
 
 from loadtest.bisection import Trial
 from loadtest.errors import UsageError
-from loadtest.figures import Outcome
+from loadtest.fast import read_wrk
+from loadtest.figures import Outcome, outcome_of
 from loadtest.limit import Search, Setting
 from loadtest.plan import LoadPlan
-from loadtest.recording import Recorder, write_line
+from loadtest.recording import Recorder, Recording, write_line
 from loadtest.report import charts
 from loadtest.report.comparison import write_comparison
 from loadtest.report.limits import write_limits
@@ -55,6 +56,21 @@ def is_self_contained(html: str) -> bool:
     without_names = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     outside = re.findall(r'(?:src|href)="(?!#|data:)|url\((?!#)', without_names)
     return not outside and "<script" not in html and "default-src 'none'" in html
+
+
+@pytest.mark.parametrize("sampled", [samples(), []], ids=["with server figures", "without"])
+def test_wrk_is_drawn_no_course_and_its_sums_are_of_all_seconds(tmp_path: Path, sampled: list[Sample]) -> None:
+    window = read_wrk("errors 0 0 0 0 0\nrequests 400 longest 9000\n" + "quantile 2000\n" * 2000)
+    start = {"kind": "start", "generator": "wrk", "plan": LoadPlan(duration_s=4).model_dump(mode="json"), "begin": 0.0}
+    recording = Recording()
+    recording.add([start, window.line(), {"kind": "end", "reason": "finished"}])
+    of_wrk = outcome_of(recording, ())
+    assert [one.answered_per_s for one in of_wrk.by_window] == [100.0]
+    write_report(tmp_path / "report.html", RunReport(of_wrk, sampled, ENVIRONMENT))
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "from the moment a request was due" not in html
+    assert "every answer was checked" not in html
+    assert ("Over time" in html) == bool(sampled)
 
 
 def test_a_report_holds_everything_in_one_file(tmp_path: Path) -> None:
