@@ -34,7 +34,7 @@ ResultT = TypeVar("ResultT")
 class HelperProcess:
     """Runs functions in one other process; of what waits for it, `max_waiting_bytes` at most."""
 
-    def __init__(self, *, max_waiting_bytes: int = 128 * 1024 * 1024, idle_s: float = 10.0) -> None:
+    def __init__(self, *, max_waiting_bytes: int = 128 * 1024 * 1024, idle_s: float = 600.0) -> None:
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting_bytes = 0
         self._idle_s = idle_s
