@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.support.manifests import Manifest, named, of_kind, pods
+from tests.support.cluster_jobs import load_job, train_job
+from tests.support.manifests import ROOT, Manifest, named, of_kind, overlay, pods, render
 
 WITHOUT_PORTS = {"Deployment/loadtest-worker locust"}
 """Locust's workers open no port to probe, and end by themselves when they lose their master."""
@@ -55,6 +56,19 @@ def test_a_busy_container_is_not_killed_within_a_minute(manifests: tuple[Manifes
         for where, container in pod.serving_containers():
             if (probe := container.get("livenessProbe")) is not None:
                 assert probe["periodSeconds"] * probe["failureThreshold"] >= 60, where
+
+
+def test_small_clusters_have_room_for_what_is_made_for_them() -> None:
+    """A node of two cores, of which kind's own pods ask for 0.95; beside it all, one pod more of each in a rollout."""
+    jobs = (load_job("load", host="http://gateway:8501", model="digits", seconds=1), train_job("train-again", seed=2))
+    for manifests, added in ((overlay("dev"), ()), (render(ROOT / "tests" / "k8s" / "e2e"), jobs)):
+        cores = 0.0
+        for each in (*manifests, *added):
+            copies = each["spec"]["replicas"] + 1 if each["kind"] == "Deployment" else 1
+            for pod in pods([each]):
+                requests = [container["resources"]["requests"]["cpu"] for _, container in pod.containers()]
+                cores += copies * max(int(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu) for cpu in requests)
+        assert 0 < cores <= 2 - 0.95
 
 
 def test_every_image_has_a_release(manifests: tuple[Manifest, ...]) -> None:

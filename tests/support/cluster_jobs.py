@@ -72,11 +72,13 @@ def load_job(
 
 
 def train_job(name: str, *, seed: int) -> Manifest:
-    """The component's own Job once more: it publishes the next version of the same model."""
+    """The component's own Job once more, small as all pods there: it publishes the next version of the same model."""
     job: Manifest = yaml.safe_load((K8S / "components" / "train-job" / "job.yaml").read_text())
     job["metadata"]["name"] = name
     for labels in (job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]):
         labels.update(PART)
-    (train,) = job["spec"]["template"]["spec"]["initContainers"]
+    (train,), (export,) = (job["spec"]["template"]["spec"][kind] for kind in ("initContainers", "containers"))
+    for container in (train, export):
+        container["resources"] = {**container["resources"], "requests": {"cpu": "100m", "memory": "256Mi"}}
     train["args"] = [*train["args"], "--seed", str(seed)]
     return job
