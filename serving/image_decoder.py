@@ -1,8 +1,12 @@
-"""Image files to a model's pixels, in threads: how many may wait is bounded, and an error says which file is meant."""
+"""Image files to a model's pixels: how many may wait is bounded, and an error says which file is meant.
+
+They are decoded in threads, but for those that take less time than going to a thread and back.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -11,6 +15,9 @@ import numpy as np
 
 from serving.errors import InvalidInputError, OverloadedError
 from serving.images import ImageFile, ImageSpec, decode_image
+
+_SMALL_BYTES, _SMALL_PIXELS = 2048, 64 * 64
+_PNG_START, _PNG_SIDES = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", struct.Struct(">II")
 
 
 class ImageDecoder:
@@ -32,6 +39,11 @@ class ImageDecoder:
         if self._waiting + len(files) > self._max_waiting:
             waiting = f"{self._waiting} of {self._max_waiting} wait to be decoded"
             raise OverloadedError(f"too many images: {waiting}, {len(files)} more were sent")
+        if len(files) == 1 and is_small(files[0].data):
+            try:
+                return self._decode(files[0].data, spec)[np.newaxis]
+            except InvalidInputError as error:
+                raise _named(error, files[0]) from error
         found = await asyncio.gather(*(self._decode_one(file, spec) for file in files))
         refused = [pixels for pixels in found if isinstance(pixels, InvalidInputError)]
         if refused:
@@ -43,6 +55,24 @@ class ImageDecoder:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, self._decode, file.data, spec)
         except InvalidInputError as error:
-            return InvalidInputError(f"{file.name}: {error}") if file.name else error
+            return _named(error, file)
         finally:
             self._waiting -= 1
+
+
+def _named(error: InvalidInputError, file: ImageFile) -> InvalidInputError:
+    return InvalidInputError(f"{file.name}: {error}") if file.name else error
+
+
+def is_small(data: bytes) -> bool:
+    """Whether this is a PNG so small, by its header and its length, that it takes some 50 µs, and a bomb a few ms.
+
+    Source: https://www.w3.org/TR/png-3/#11IHDR
+    """
+    if len(data) > _SMALL_BYTES or not data.startswith(_PNG_START):
+        return False
+    begin = len(_PNG_START)
+    if len(data) < begin + _PNG_SIDES.size:
+        return False
+    width, height = _PNG_SIDES.unpack_from(data, begin)
+    return bool(width * height <= _SMALL_PIXELS)

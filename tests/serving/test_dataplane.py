@@ -198,7 +198,7 @@ async def test_a_cancelled_request_is_not_counted_as_answered(new_stand: NewStan
 
 async def test_images_are_counted_as_any_other_request(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
-    data = file_of(gradient("L", 2, 2), "PNG")
+    data = file_of(gradient("L", 2, 2), "BMP")
     await stand.plane.classify_images(Target("digits"), [ImageFile(data)], 1, api="image")
     with pytest.raises(ModelNotFoundError):
         await stand.plane.classify_images(Target("made-up"), [ImageFile(data)], 1, api="image")
