@@ -155,7 +155,8 @@ async def test_ten_versions_are_rolled_out_and_back_under_load_without_a_failed_
             f"\n{len(seen.latencies_s):,} answers at {rate:,.0f}/s (70 %), {len(seen.failures)} failed; "
             f"p50/p99 steady {percentile_ms(steady, 50):.1f}/{percentile_ms(steady, 99):.1f} ms, "
             f"within {SWAP_S:g} s of {len(changes)} changes {percentile_ms(in_swaps, 50):.1f}/"
-            f"{percentile_ms(in_swaps, 99):.1f} ms, p99 after the median change {typical_p99_ms:.1f} ms\nby label and version: {dict(sorted(seen.answers.items()))}"
+            f"{percentile_ms(in_swaps, 99):.1f} ms, p99 after the median change {typical_p99_ms:.1f} ms"
+            f"\nby label and version: {dict(sorted(seen.answers.items()))}"
             f"\nslowest after each change (ms): {slowest}"
             f"\nbroken: {[states[str(version)]['status']['error_message'] for version in BROKEN]}"
         )
