@@ -18,6 +18,7 @@ from serving.frontends.grpc_transport import CODE_OF_CAUSE, REASON_OF_CAUSE
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.tfs import predict_request
+from tests.support.waiting import wait_until
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
 PIXELS = np.zeros((2, 2, 2), np.uint8)
@@ -71,10 +72,15 @@ def full(tmp_path: Path) -> Iterator[RunningGateway]:
         yield running
 
 
+def scrape(gateway: RunningGateway) -> str:
+    return gateway.rest.get("/metrics").text
+
+
 def test_an_overloaded_gateway_says_when_to_come_back(full: RunningGateway) -> None:
     with grpc.insecure_channel(full.grpc_address) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         waiting = stub.Predict.future(predict_request("brightness", pixels=PIXELS), timeout=60.0)
+        wait_until(lambda: 'atelier_requests_in_flight{model_name="brightness",version="1"} 1.0' in scrape(full))
         error = failure(stub, predict_request("brightness", pixels=PIXELS))
         waiting.cancel()
     status = rpc_status.from_call(error)

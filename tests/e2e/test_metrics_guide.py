@@ -24,6 +24,13 @@ class Metric(NamedTuple):
     labels: frozenset[str]
 
 
+LABELS = (
+    'atelier_label_version{label="canary",model_name="brightness",version="2"} 2.0',
+    'atelier_label_version{label="stable",model_name="brightness",version="1"} 2.0',
+)
+"""Both workers follow both labels."""
+
+
 def listed(text: str) -> dict[str, Metric]:
     """By name, from the guide's tables."""
     rows = re.findall(r"^\| `(:?[a-z_:]+)` \| (\w+) \|([^|]*)\| \S", text, re.MULTILINE)
@@ -67,6 +74,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
             return 'outcome="compared"' in metrics()
 
         wait_until(compared)
+        # Of both workers: what follows keeps one that has not read the labels yet from doing so.
+        wait_until(lambda: all(label in metrics() for label in LABELS))
         (folder / "labels.json").write_text("no JSON")
         config.write_text("no configuration")
         wait_until(lambda: "atelier_stored_problems{" in metrics())
@@ -83,5 +92,5 @@ def test_the_guide_lists_every_metric_with_its_type_and_labels(pages: tuple[str,
 
 def test_labels_are_counted_by_the_version_that_they_name(pages: tuple[str, str]) -> None:
     ours, _ = pages
-    assert 'atelier_label_version{label="canary",model_name="brightness",version="2"} 2.0' in ours
-    assert 'atelier_label_version{label="stable",model_name="brightness",version="1"} 2.0' in ours
+    for label in LABELS:
+        assert label in ours
