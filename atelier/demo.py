@@ -123,7 +123,7 @@ def _serve_and_ask(
 def _command(console: Console, title: str, arguments: Sequence[str]) -> None:
     console.rule(title, align="left")
     console.print(f"$ atelier {shlex.join(arguments)}", style="bold", soft_wrap=True)
-    process = subprocess.Popen([sys.executable, "-m", "atelier", *arguments])  # noqa: S603
+    process = subprocess.Popen([sys.executable, "-m", "atelier", *arguments])  # noqa: S603 -- a module of ours
     try:
         status = process.wait()
     except KeyboardInterrupt:

@@ -266,7 +266,7 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
             }
             typer.echo(json.dumps(line))
         else:
-            shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104
+            shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104 -- only shown
             note(f"gRPC on {shown}:{where.grpc_port}, REST and the page on http://{shown}:{where.rest_port}/")
         try:
             gateway.wait()

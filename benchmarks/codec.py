@@ -37,7 +37,7 @@ class InstantPlane:
         self._signature = signature
         self._prediction = Prediction("model", 1, "serving_default", signature, {SCORES.name: scores})
 
-    async def predict(self, target: Target, decode: Decode, **_: Any) -> Prediction:  # noqa: ARG002
+    async def predict(self, target: Target, decode: Decode, **_: Any) -> Prediction:  # noqa: ARG002 -- as DataPlane.predict
         """Answers the same scores to everybody."""
         decode(self._signature)
         return self._prediction

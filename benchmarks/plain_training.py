@@ -58,7 +58,7 @@ def convolutional_net(side: int) -> keras.Model:
 def main(recipe: str, epochs: int) -> None:
     """Trains, judges, prints."""
     data = load_dataset(find_recipe(recipe).dataset)
-    assert data.test is not None  # noqa: S101
+    assert data.test is not None  # noqa: S101 -- for the type checker
     train_images, train_labels = data.train.inputs / 255.0, data.train.targets
     test_images, test_labels = data.test.inputs / 255.0, data.test.targets
     side = train_images.shape[1]

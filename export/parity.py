@@ -48,7 +48,7 @@ def compare_scores(
     Raises:
         ValueError: the shapes differ, or there is no row or no class.
     """
-    if reference.shape != candidate.shape or reference.ndim != 2 or 0 in reference.shape:  # noqa: PLR2004
+    if reference.shape != candidate.shape or reference.ndim != 2 or 0 in reference.shape:
         raise ValueError(f"expected scores [N, classes], received {reference.shape} and {candidate.shape}")
     finite = np.isfinite(reference).all(axis=1) & np.isfinite(candidate).all(axis=1)
     with np.errstate(invalid="ignore"):  # rows that are not finite are told apart by `finite`

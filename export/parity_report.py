@@ -127,7 +127,7 @@ def _figures(parity: Parity) -> dict[str, str]:
 
 def _milliseconds(value: float) -> str:
     """Three digits or so, whatever the size."""
-    decimals = 3 if value < 0.1 else 2 if value < 100 else 0  # noqa: PLR2004
+    decimals = 3 if value < 0.1 else 2 if value < 100 else 0
     return f"{value:.{decimals}f} ms"
 
 

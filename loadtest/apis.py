@@ -55,7 +55,7 @@ class Request:
         if self.labels is None:
             return 0
         single = scores.ndim == 1 or scores.shape[1] == 1
-        said = (scores.reshape(-1) > 0.5) if single else scores.argmax(axis=1)  # noqa: PLR2004
+        said = (scores.reshape(-1) > 0.5) if single else scores.argmax(axis=1)
         return int((said == self.labels).sum())
 
 
@@ -100,7 +100,7 @@ def _check_scores(target: Target, scores: np.ndarray, rows: int) -> None:
         return
     if scores.min(initial=0) < 0 or scores.max(initial=0) > 1 + _TOLERANCE:
         raise WrongAnswerError("expected probabilities from 0 to 1, received others")
-    if scores.ndim == 2 and scores.shape[1] > 1:  # noqa: PLR2004
+    if scores.ndim == 2 and scores.shape[1] > 1:
         tolerance = _HALF_TOLERANCE if target.output.dtype == "float16" else _TOLERANCE
         sums = scores.sum(axis=1, dtype=np.float64)
         if (np.abs(sums - 1) > tolerance).any():

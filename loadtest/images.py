@@ -176,13 +176,13 @@ def _fitted(source: str, pixels: np.ndarray, labels: np.ndarray, spec: TensorSpe
 def _is_image(spec: TensorSpec) -> bool:
     """Whether the input is uint8 `[N, height, width]` or `[N, height, width, 3]`."""
     sizes = spec.shape[1:]
-    return spec.dtype == "uint8" and None not in sizes and (len(sizes) == 2 or (len(sizes) == 3 and sizes[2] == 3))  # noqa: PLR2004
+    return spec.dtype == "uint8" and None not in sizes and (len(sizes) == 2 or (len(sizes) == 3 and sizes[2] == 3))
 
 
 def _pixels(content: bytes, spec: TensorSpec) -> np.ndarray:
     height, width = spec.shape[1] or 1, spec.shape[2] or 1
     with Image.open(io.BytesIO(content)) as image:
-        converted = image.convert("L" if len(spec.shape) == 3 else "RGB")  # noqa: PLR2004
+        converted = image.convert("L" if len(spec.shape) == 3 else "RGB")
         return np.asarray(converted.resize((width, height), Image.Resampling.BILINEAR), np.uint8)
 
 

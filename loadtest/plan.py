@@ -75,7 +75,7 @@ class LoadPlan(BaseModel):
     @classmethod
     def _is_host_and_port(cls, address: str) -> str:
         host, _, port = address.rpartition(":")
-        if address and not (host and port.isdigit() and 0 < int(port) < 65536):  # noqa: PLR2004
+        if address and not (host and port.isdigit() and 0 < int(port) < 65536):
             raise ValueError("expected HOST:PORT")
         return address
 

@@ -134,7 +134,7 @@ def milliseconds(value: float) -> str:
     """`0.412 ms`, `12.3 ms`, `345 ms`, `2.35 s`; a dash for what is not a number."""
     if not math.isfinite(value):
         return "–"
-    if value >= 1000:  # noqa: PLR2004
+    if value >= 1000:
         return f"{value / 1000:.3g} s"
     return f"{value:.3g} ms"
 
@@ -147,7 +147,7 @@ def _parse(part: str) -> Condition:
     is_percentile = figure[1:].replace(".", "").isdigit()
     if not is_percentile and figure not in {"mean", "max", *_UNITS}:
         raise UsageError(f"SLO: expected one of {_NAMES}, received {figure!r}")
-    if is_percentile and not 0 < float(figure[1:]) < 100:  # noqa: PLR2004
+    if is_percentile and not 0 < float(figure[1:]) < 100:
         raise UsageError(f"SLO: expected a percentile between 0 and 100, received {figure!r}")
     units = _UNITS.get(figure, _MS)
     if unit not in units:

@@ -44,7 +44,7 @@ def augment(images: tf.Tensor, amounts: Augmentation, draws: tf.Tensor) -> tf.Te
     import tensorflow as tf
 
     shape = tf.shape(images)
-    gray = images.shape.rank == 3  # noqa: PLR2004
+    gray = images.shape.rank == 3
     maps = images[..., None] if gray else images
     drawn = tf.unstack(draws, num=_DRAWS, axis=1)
     height, width = tf.cast(shape[1], tf.float32), tf.cast(shape[2], tf.float32)

@@ -53,7 +53,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     Raises:
         UsageError: there are fewer than two, or one of them comes twice.
     """
-    if len(runs) < 2:  # noqa: PLR2004
+    if len(runs) < 2:
         raise UsageError(f"expected at least two runs to compare, received {len(runs)}")
     names = _names(runs)
     configs = [run.config for run in runs]

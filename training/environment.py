@@ -74,7 +74,7 @@ def git_revision() -> str | None:
     here = Path(__file__)
 
     def answer(*arguments: str) -> str:
-        asked = subprocess.run([git, *arguments], cwd=here.parent, capture_output=True, text=True, check=False)  # noqa: S603
+        asked = subprocess.run([git, *arguments], cwd=here.parent, capture_output=True, text=True, check=False)  # noqa: S603 -- git, with arguments of ours
         return asked.stdout.strip()
 
     # An installed package may lie in the checkout of another project, whose commit would say nothing about it.

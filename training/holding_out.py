@@ -51,7 +51,7 @@ def _with_every_class_in_both(order: np.ndarray, held_out: int, targets: np.ndar
         for label in np.setdiff1d(targets[giving], targets[wanting]):
             places = np.flatnonzero(targets[giving] == label)
             counts = np.bincount(targets[wanting])
-            if len(places) < least or counts.max() < 2:  # noqa: PLR2004
+            if len(places) < least or counts.max() < 2:
                 continue
             spare = np.flatnonzero(targets[wanting] == counts.argmax())[0]
             wanting[spare], giving[places[0]] = giving[places[0]], wanting[spare]

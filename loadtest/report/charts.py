@@ -240,7 +240,7 @@ def _logarithmic_ms(axes: Axes) -> None:
 def _in_ms(axis: Axis, low: float, high: float) -> None:
     """Labels a logarithmic axis; a short one between the powers of ten, too."""
     axis.set_major_locator(LogLocator(numticks=6))
-    if high / low < 30:  # noqa: PLR2004
+    if high / low < 30:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
     axis.set_major_formatter(FuncFormatter(lambda value, _: milliseconds(value)))
     axis.set_minor_formatter(NullFormatter())

@@ -244,6 +244,6 @@ def _load_facts(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def _duration(seconds: float) -> str:
-    if seconds >= 7200:  # noqa: PLR2004
+    if seconds >= 7200:
         return f"{seconds / 3600:g} h"
-    return f"{seconds / 60:g} min" if seconds >= 120 else f"{seconds:g} s"  # noqa: PLR2004
+    return f"{seconds / 60:g} min" if seconds >= 120 else f"{seconds:g} s"

@@ -178,7 +178,7 @@ def _file_of(image: ImageSource) -> tuple[str, bytes]:
         return "image", image
     if not isinstance(image, np.ndarray):
         return Path(image).name, Path(image).read_bytes()
-    is_picture = image.dtype == np.uint8 and image.size and (image.ndim == 2 or image.shape[2:] == (3,))  # noqa: PLR2004
+    is_picture = image.dtype == np.uint8 and image.size and (image.ndim == 2 or image.shape[2:] == (3,))
     if not is_picture:
         raise InvalidInputError(
             "image: expected uint8 pixels of shape [height, width] or [height, width, 3], "

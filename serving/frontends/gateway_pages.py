@@ -23,15 +23,15 @@ class GatewayPages:
         self._states = states
         self._health = health
 
-    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """All figures in Prometheus' text format."""
         await self._send_text(send, "metrics")
 
-    async def tfserving_metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def tfserving_metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """The figures that TensorFlow Serving has, under its names."""
         await self._send_text(send, "tfserving_metrics")
 
-    async def status(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def status(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """Workers, models, versions and their figures as JSON."""
         gateway = await self._peers.ask("status")
         reasons = self._health.not_ready()

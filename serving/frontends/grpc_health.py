@@ -35,7 +35,7 @@ class GrpcHealth:
         )
         self.streams: Mapping[str, Stream] = MappingProxyType({f"/{SERVICE}/Watch": Stream(self.watch, takes_one=True)})
 
-    async def check(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
+    async def check(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`Health.Check`: one status, now.
 
         Raises:
@@ -48,7 +48,7 @@ class GrpcHealth:
             raise ModelNotFoundError(f"unknown service {service!r}; known: {known}")
         return HealthCheckResponse(status=status).SerializeToString()
 
-    async def list(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
+    async def list(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`Health.List`: every status."""
         statuses = {name: HealthCheckResponse(status=self._status(name)) for name in self._names()}
         return HealthListResponse(statuses=statuses).SerializeToString()

@@ -42,11 +42,11 @@ class Health:
         versions = [VersionReport(model.name, *status) for model in models for status in model.versions]
         return Report(self._manager.not_ready(), answered, versions)
 
-    async def live(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def live(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """200 as long as the event loop turns."""
         await send_json(send, 200, {"live": True})
 
-    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """200 when every model has an available version, else 503 with the reasons."""
         reasons = self.not_ready()
         await send_json(send, 503 if reasons else 200, {"ready": not reasons, "reasons": reasons})

@@ -139,7 +139,7 @@ class OipGrpc:
 def _method(answer: Callable[[bytes], Message]) -> Handler:
     """A method that has its answer at once."""
 
-    async def handle(message: bytes, terms: Terms) -> bytes:  # noqa: ARG001
+    async def handle(message: bytes, terms: Terms) -> bytes:  # noqa: ARG001 -- all handlers have this signature
         return answer(message).SerializeToString()
 
     return handle

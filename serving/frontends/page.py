@@ -8,7 +8,7 @@ from importlib import resources
 from serving.frontends.http import Receive, Scope, Send, send_body
 
 
-async def send_page(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001
+async def send_page(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- all handlers have this signature
     """One self-contained HTML file; it asks the same REST API as everybody else."""
     await send_body(send, 200, _page(), b"text/html; charset=utf-8")
 

@@ -133,7 +133,7 @@ class TfsGrpc:
                 _encode_regression(result.regression_result, prediction)
         return response.SerializeToString()
 
-    async def get_model_metadata(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
+    async def get_model_metadata(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`PredictionService.GetModelMetadata`: the signatures of a version."""
         request = GetModelMetadataRequest.FromString(message)
         if not request.HasField("model_spec"):
@@ -153,7 +153,7 @@ class TfsGrpc:
         packed.value = _signature_def_map(servable.signatures).SerializeToString()
         return response.SerializeToString()
 
-    async def get_model_status(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002
+    async def get_model_status(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`ModelService.GetModelStatus`: the states of all versions, or of one; a label is ignored."""
         request = GetModelStatusRequest.FromString(message)
         if not request.HasField("model_spec"):

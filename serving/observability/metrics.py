@@ -114,7 +114,7 @@ class Metrics:
         run = self._batch_run.labels(model_name, str(version))
         wait = self._batch_wait.labels(model_name, str(version))
 
-        def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:  # noqa: ARG001
+        def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:  # noqa: ARG001 -- the observers' signature
             rows_of_batch.observe(rows)
             run.observe(run_s)
             wait.observe(oldest_wait_s)

@@ -25,7 +25,7 @@ def figures(difference: float = 0.0, agreement: float | None = 1.0, **others: fl
     )
 
 
-def figures_outside(parity: Parity, limits: Limits = Limits(), *, is_int8: bool = False) -> list[str]:  # noqa: B008
+def figures_outside(parity: Parity, limits: Limits = Limits(), *, is_int8: bool = False) -> list[str]:  # noqa: B008 -- frozen
     found = violations(parity, limits.of(is_int8=is_int8), reference_accuracy=0.915)
     return [violation.figure for violation in found]
 

@@ -52,7 +52,7 @@ class ListenerTls(Strict):
     """ListenerTLSConfig; what terminates TLS needs a certificate."""
 
     mode: Literal["Terminate"]
-    certificateRefs: Annotated[list[CertificateRef], Field(min_length=1, max_length=64)]  # noqa: N815
+    certificateRefs: Annotated[list[CertificateRef], Field(min_length=1, max_length=64)]  # noqa: N815 -- Kubernetes' name
 
 
 class Listener(Strict):
@@ -63,13 +63,13 @@ class Listener(Strict):
     port: Port
     hostname: Hostname | None = None
     tls: ListenerTls | None = None
-    allowedRoutes: AllowedRoutes | None = None  # noqa: N815
+    allowedRoutes: AllowedRoutes | None = None  # noqa: N815 -- Kubernetes' name
 
 
 class GatewaySpec(Strict):
     """GatewaySpec."""
 
-    gatewayClassName: ObjectName  # noqa: N815
+    gatewayClassName: ObjectName  # noqa: N815 -- Kubernetes' name
     listeners: Annotated[list[Listener], Field(min_length=1, max_length=64)]
 
 
@@ -110,19 +110,19 @@ class HttpRule(Strict):
     """HTTPRouteRule."""
 
     matches: Annotated[list[HttpMatch], Field(max_length=64)]
-    backendRefs: Annotated[list[BackendRef], Field(max_length=16)]  # noqa: N815
+    backendRefs: Annotated[list[BackendRef], Field(max_length=16)]  # noqa: N815 -- Kubernetes' name
 
 
 class GrpcRule(Strict):
     """GRPCRouteRule; without matches it takes every call."""
 
-    backendRefs: Annotated[list[BackendRef], Field(max_length=16)]  # noqa: N815
+    backendRefs: Annotated[list[BackendRef], Field(max_length=16)]  # noqa: N815 -- Kubernetes' name
 
 
 class RouteSpec(Strict):
     """What both routes have."""
 
-    parentRefs: Annotated[list[ParentRef], Field(max_length=32)]  # noqa: N815
+    parentRefs: Annotated[list[ParentRef], Field(max_length=32)]  # noqa: N815 -- Kubernetes' name
     hostnames: Annotated[list[Hostname], Field(max_length=16)]
 
 

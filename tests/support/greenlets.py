@@ -15,12 +15,12 @@ import gevent.monkey
 
 gevent.monkey.patch_all()
 
-from loadtest.apis import APIS, make_requests  # noqa: E402
-from loadtest.images import random_images  # noqa: E402
-from loadtest.plan import plan_of  # noqa: E402
-from loadtest.sending import SendError, open_senders  # noqa: E402
-from loadtest.target import Target  # noqa: E402
-from serving.signatures import TensorSpec  # noqa: E402
+from loadtest.apis import APIS, make_requests  # noqa: E402 -- after gevent's patch
+from loadtest.images import random_images  # noqa: E402 -- after gevent's patch
+from loadtest.plan import plan_of  # noqa: E402 -- after gevent's patch
+from loadtest.sending import SendError, open_senders  # noqa: E402 -- after gevent's patch
+from loadtest.target import Target  # noqa: E402 -- after gevent's patch
+from serving.signatures import TensorSpec  # noqa: E402 -- after gevent's patch
 
 
 def main(url: str, grpc_address: str, api: str, count: int, timeout_s: float) -> None:

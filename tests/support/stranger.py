@@ -33,7 +33,7 @@ def stranger(body: bytes = Stranger.body, status: int = 200) -> Iterator[Strange
             self.end_headers()
             self.wfile.write(running.body)
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_GET  # noqa: N815 -- the standard library's name
 
         def log_message(self, *_: object) -> None:
             """Says nothing."""

@@ -36,7 +36,7 @@ class SkipDecoding:
 class Builder:
     """What of `tfds.core.DatasetBuilder` is used; `examples` has shades and classes by split."""
 
-    def __init__(self, examples: dict[str, list[tuple[int, int]]], label: Any = ClassLabel()) -> None:  # noqa: B008
+    def __init__(self, examples: dict[str, list[tuple[int, int]]], label: Any = ClassLabel()) -> None:  # noqa: B008 -- frozen
         self.examples = examples
         self.error: Exception | None = None
         self.info = SimpleNamespace(

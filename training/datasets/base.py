@@ -70,7 +70,7 @@ class Dataset:
             raise DatasetError(f"{self.name} has neither a test nor a validation split (from {self.source})")
         if self.train.targets.dtype.kind != "i":
             return
-        if len(self.labels) < 2:  # noqa: PLR2004
+        if len(self.labels) < 2:
             raise DatasetError(f"{self.name} has {len(self.labels)} classes, expected at least 2 (from {self.source})")
         for split_name, split in self.splits():
             lowest, highest = int(split.targets.min()), int(split.targets.max())
@@ -191,7 +191,7 @@ def _size(shape: tuple[int, ...]) -> str:
 
 
 def _colour(shape: tuple[int, ...]) -> str:
-    return "grayscale" if len(shape) == 2 else "rgb"  # noqa: PLR2004
+    return "grayscale" if len(shape) == 2 else "rgb"
 
 
 class DatasetSource(Protocol):

@@ -114,7 +114,7 @@ def read_classes(
     if not below:
         raise DatasetError(f"{where} has no images: expected one folder with images for each class")
     classes = [folder[-1] for folder in listing.folders_in(root)]
-    if len(classes) < 2:  # noqa: PLR2004
+    if len(classes) < 2:
         found = _only(listing, (*root, classes[0])) if classes else f"{len(below):,} images and no folders"
         raise DatasetError(f"{where} has fewer than two classes: expected a folder for each class, found {found}")
     index_of = {name: index for index, name in enumerate(classes)}

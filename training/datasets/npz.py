@@ -70,9 +70,9 @@ def _split(path: Path, given: dict[str, np.ndarray], suffix: str) -> Split | Non
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    if images.ndim == 4 and images.shape[-1] == 1:  # noqa: PLR2004
+    if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
-    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):  # noqa: PLR2004
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[-1] == 3):
         raise DatasetError(f"expected images of shape [N, H, W] or [N, H, W, 3], received {list(images.shape)}")
     if images.dtype.kind not in "iu":
         raise DatasetError(f"expected images of whole numbers 0-{BRIGHTEST}, received {images.dtype}")
@@ -82,7 +82,7 @@ def _pixels(images: np.ndarray) -> np.ndarray:
 
 
 def _classes(targets: np.ndarray) -> np.ndarray:
-    if targets.ndim == 2 and targets.shape[1] == 1:  # noqa: PLR2004
+    if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
     if targets.ndim != 1 or targets.dtype.kind not in "iu":
         raise DatasetError(f"expected classes as integers [N], received {targets.dtype} {list(targets.shape)}")

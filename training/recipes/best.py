@@ -32,7 +32,7 @@ class ResidualNet(Architecture):
     mirror: bool = True
     """Whether the trained model looks at each image's mirror image too, and answers with the mean of both logits."""
 
-    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102
+    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102 -- see Architecture
         import keras
 
         def convolution(maps: keras.KerasTensor, filters: int, *, halve: bool = False) -> keras.KerasTensor:
@@ -52,7 +52,7 @@ class ResidualNet(Architecture):
 
         return classifier(image, outputs, output, body)
 
-    def serve(self, model: keras.Model) -> keras.Model:  # noqa: D102
+    def serve(self, model: keras.Model) -> keras.Model:  # noqa: D102 -- see Architecture
         return _with_mirror_images(model) if self.mirror else model
 
 

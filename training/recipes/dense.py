@@ -22,7 +22,7 @@ class DenseNet(Architecture):
     normalize: bool = True
     """Whether pixels are scaled to 0..1 first."""
 
-    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102
+    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102 -- see Architecture
         import keras
 
         def body(maps: keras.KerasTensor) -> keras.KerasTensor:

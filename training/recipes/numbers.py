@@ -20,7 +20,7 @@ class LinearNet(Architecture):
 
     layers: Sizes = ()
 
-    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102
+    def build(self, image: ImageSpec | None, outputs: int, output: Output) -> keras.Model:  # noqa: D102 -- see Architecture
         import keras
 
         if image is not None or output != "linear":

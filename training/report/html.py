@@ -43,7 +43,7 @@ def percent(share: float, digits: int = 1) -> str:
 
 def number(value: float) -> str:
     """Four significant digits, thousands with commas: `0.2312`, `451.2`, `12,345`."""
-    return f"{value:,.0f}" if abs(value) >= 1000 and math.isfinite(value) else f"{value:.4g}"  # noqa: PLR2004
+    return f"{value:,.0f}" if abs(value) >= 1000 and math.isfinite(value) else f"{value:.4g}"
 
 
 def duration(seconds: float) -> str:

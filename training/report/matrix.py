@@ -85,7 +85,7 @@ def _cell(left: float, top: float, size: _Size, count: int, share: float, words:
     if size.count:
         letter = min(size.count, 1.4 * size.cell / len(str(count)))
         middle, foot = left + size.cell / 2, top + size.cell / 2 + 0.35 * letter
-        strong = "strong" if float(strength) > 0.5 else None  # noqa: PLR2004
+        strong = "strong" if float(strength) > 0.5 else None
         letters = {"text_anchor": "middle", "font_size": px(letter), "class_": strong}
         parts.append(tag("text", f"{count}", x=px(middle), y=px(foot), **letters))
     return tag("g", tag("title", words), *parts)
@@ -94,6 +94,6 @@ def _cell(left: float, top: float, size: _Size, count: int, share: float, words:
 def _size_for(classes: int) -> _Size:
     if classes <= FEW:
         return _Size(cell=44, count=13, label=13)
-    if classes <= 30:  # noqa: PLR2004
+    if classes <= 30:
         return _Size(cell=27, count=10, label=11)
     return _Size(cell=8.5, count=0, label=8)

@@ -29,7 +29,7 @@ def regression_sections(split: Split, predictions: np.ndarray) -> Iterator[Html]
 
 def straight_line(given: np.ndarray, predicted: np.ndarray) -> str | None:
     """`1.8 × input + 32`, where the predictions lie on a line to rounding; None where not, or where any two would."""
-    if len(np.unique(given)) < 3:  # noqa: PLR2004
+    if len(np.unique(given)) < 3:
         return None
     around = given - given.mean()
     slope = float(around @ predicted / (around @ around))

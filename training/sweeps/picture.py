@@ -67,7 +67,7 @@ def draw_sweep(results: Sequence[Result], title: str, path: Path) -> None:
     panels: dict[str, list[tuple[dict[str, JsonValue], RunMetrics]]] = defaultdict(list)
     for settings, metrics in finished:
         panels[describe({axis: settings[axis] for axis in layout.panels})].append((settings, metrics))
-    columns = 2 if len(panels) == 4 else min(len(panels), MAX_COLUMNS)  # noqa: PLR2004
+    columns = 2 if len(panels) == 4 else min(len(panels), MAX_COLUMNS)
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(2.6 + 4.4 * columns, 1.2 + 3.3 * rows), dpi=150, layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr, call-arg]

@@ -22,11 +22,11 @@ class OpenApi:
         self._max_images = max_images
         self._version = metadata.version("atelier")
 
-    async def document(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def document(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """The OpenAPI document."""
         await send_json(send, 200, build_document(self._version, self._servables(), self._max_images))
 
-    async def page(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def page(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
         """One self-contained HTML file that reads the document; it asks no other host."""
         await send_body(send, 200, _page(), b"text/html; charset=utf-8")
 

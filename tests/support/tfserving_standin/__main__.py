@@ -33,7 +33,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         self._repository = repository
         self._journal = journal.open("a", buffering=1) if journal else None
 
-    async def Predict(self, request, context):  # noqa: N802
+    async def Predict(self, request, context):  # noqa: N802 -- the name of the RPC
         number, version = await self._find(request.model_spec, context)
         name = request.model_spec.signature_name or "serving_default"
         if name not in version.signatures:
@@ -53,7 +53,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         _answered_by(response, request, number, name)
         return response
 
-    async def Classify(self, request, context):  # noqa: N802
+    async def Classify(self, request, context):  # noqa: N802 -- the name of the RPC
         number, name, outputs = await self._run_examples(request, context, "tensorflow/serving/classify")
         response = classification_pb2.ClassificationResponse()
         for labels, scores in zip(outputs["classes"], outputs["scores"], strict=True):
@@ -63,7 +63,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         _answered_by(response, request, number, name)
         return response
 
-    async def Regress(self, request, context):  # noqa: N802
+    async def Regress(self, request, context):  # noqa: N802 -- the name of the RPC
         number, name, outputs = await self._run_examples(request, context, "tensorflow/serving/regress")
         response = regression_pb2.RegressionResponse()
         for value in outputs["outputs"].reshape(-1):
@@ -71,7 +71,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         _answered_by(response, request, number, name)
         return response
 
-    async def GetModelMetadata(self, request, context):  # noqa: N802
+    async def GetModelMetadata(self, request, context):  # noqa: N802 -- the name of the RPC
         number, version = await self._find(request.model_spec, context)
         if list(request.metadata_field) != ["signature_def"]:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Metadata field is not supported")
@@ -82,7 +82,7 @@ class Services(prediction_service_pb2_grpc.PredictionServiceServicer, model_serv
         response.model_spec.version.value = number
         return response
 
-    async def GetModelStatus(self, request, context):  # noqa: N802
+    async def GetModelStatus(self, request, context):  # noqa: N802 -- the name of the RPC
         spec = request.model_spec
         model = self._repository.models.get(spec.name)
         versions = dict(model.versions) if model else {}
