@@ -85,18 +85,22 @@ class HelperProcess:
     def _call(self, function: Callable[..., ResultT], args: Sequence[Any], kwargs: dict[str, Any]) -> ResultT:
         if self._is_closed:
             raise UnavailableError("the gateway is stopping")
-        if self._process is None or self._process.poll() is not None:
-            self._end()
-            self._process = _start()
+        was_there = self._process is not None
         try:
-            _send(cast("IO[bytes]", self._process.stdin), (function, args, kwargs))
-            succeeded, result = _receive(cast("IO[bytes]", self._process.stdout))
+            succeeded, result = self._ask(function, args, kwargs)
         except (OSError, EOFError) as error:
             self._end()
+            if was_there:  # it may have ended before it was asked; one that was started for this call ended over it
+                return self._call(function, args, kwargs)
             raise UnavailableError("the process that was to read the request has ended; try again") from error
         if succeeded:
             return cast("ResultT", result)
         raise result
+
+    def _ask(self, *call: Any) -> Any:
+        process = self._process = self._process or _start()
+        _send(cast("IO[bytes]", process.stdin), call)
+        return _receive(cast("IO[bytes]", process.stdout))
 
     def _end(self) -> None:
         process, self._process = self._process, None

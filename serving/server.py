@@ -71,7 +71,7 @@ class Gateway:
             threading.Event().wait()
 
     def drain_and_stop(self) -> None:
-        """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight, then ends."""
+        """Sends clients elsewhere, says "not ready", closes the ports, waits for requests in flight, then ends."""
         self._loop.run(self._supervisor.drain())
 
     def kill(self) -> None:

@@ -60,13 +60,13 @@ class Supervisor:
             self._keepers.append(loop.create_task(self._end_hung(self._settings.hang_timeout_s)))
 
     async def drain(self) -> None:
-        """Says "not ready", sends clients elsewhere, closes the ports, waits for requests in flight; then all end."""
+        """Sends clients elsewhere, says "not ready", closes the ports, waits for requests in flight; then all end."""
         self._let_go()
         self._documents.draining = True
         serving = self._serving()
+        await asyncio.gather(*(process.begin_drain() for process in serving))
         for process in serving:
             process.channel.send(messages.DRAIN)
-        await asyncio.gather(*(process.begin_drain() for process in serving))
         await asyncio.sleep(self._settings.drain_grace_s)
         await asyncio.gather(*(process.stop_listening() for process in serving))
         timeout_s, quiet_s = self._settings.drain_timeout_s, min(_QUIET_S, self._settings.drain_grace_s)

@@ -89,6 +89,16 @@ async def test_a_process_that_dies_is_told_of_and_started_anew() -> None:
         assert await process.call(0, os.getpid) != pid
 
 
+async def test_a_process_that_was_there_and_dies_under_a_call_costs_it_nothing() -> None:
+    async with helper() as process:
+        pid = await process.call(0, os.getpid)
+        os.kill(pid, signal.SIGSTOP)
+        call = asyncio.create_task(process.call(0, os.getpid))
+        await asyncio.sleep(0)
+        os.kill(pid, signal.SIGKILL)
+        assert await call not in {pid, os.getpid()}
+
+
 async def test_it_ends_when_nothing_is_asked_of_it_and_not_before() -> None:
     async with helper(idle_s=0.0) as process:
         asked = [process.call(1, time.sleep, 0.01) for _ in range(3)]
