@@ -105,5 +105,5 @@ ENV ATELIER_MODELS=/models
 USER 10001:10001
 EXPOSE 8500 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('ATELIER_REST_PORT', '8501') + '/readyz', timeout=4)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as u; e = os.environ.get; s = 'https' if e('ATELIER_TLS_CERTIFICATE_FILE') else 'http'; u.urlopen(f\"{s}://127.0.0.1:{e('ATELIER_REST_PORT', '8501')}/readyz\", timeout=4, context=ssl._create_unverified_context())"]
 ENTRYPOINT ["atelier", "serve"]

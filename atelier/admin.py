@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 import typer
 
-from atelier.client import DEFAULT_URL
+from atelier.client import DEFAULT_URL, tls_context
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class AdminApi:
             answer = self._client.request(method, f"/admin/v1/{path}", json=body)
         except httpx.TimeoutException:
             fail(f"the gateway at {self._url} did not answer within {_TIMEOUT_S:g} s", FAILED)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:  # TLS 1.3 refuses after the handshake
             fail(f"no gateway answers at {self._url}: {error} (--url names another)", FAILED)
         try:
             document = answer.json()
@@ -85,6 +86,7 @@ def admin_api(url: str, token_file: Path | None) -> Iterator[AdminApi]:
         headers={"authorization": f"Bearer {token}"},
         timeout=_TIMEOUT_S,
         trust_env=address.host not in {"localhost", "127.0.0.1", "::1"},  # no proxy reaches this machine's gateway
+        verify=tls_context(),
     )
     with client:
         yield AdminApi(client, url)

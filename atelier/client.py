@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,25 @@ if TYPE_CHECKING:
     from serving.client import Client
 
 DEFAULT_URL = "http://localhost:8501"
+
+
+CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE = "ATELIER_CA_FILE", "ATELIER_CERTIFICATE_FILE", "ATELIER_KEY_FILE"
+"""Files (PEM) for a gateway on https://: the CA to trust instead of the public ones, and what to show to it."""
+
+
+def tls_context() -> ssl.SSLContext:
+    """Whom the environment says to trust, and what to show; a file that cannot be used ends the command."""
+    import httpx
+
+    ca_file, certificate, key = map(os.environ.get, (CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE))
+    try:
+        context = ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+        if certificate:
+            context.load_cert_chain(certificate, key)
+    except OSError as error:
+        named = f"{CA_VARIABLE}, {CERTIFICATE_VARIABLE} and {KEY_VARIABLE}"
+        fail(f"{named}: expected files that hold PEM certificates and a key: {error}", WRONG_USE)
+    return context
 
 
 @contextlib.contextmanager
@@ -24,7 +45,7 @@ def connect(url: str, timeout_s: float) -> Iterator[Client]:
         from serving.client import AddressError, Client, NoAnswerError, UnreachableError
         from serving.errors import DeadlineExceededError
     try:
-        client = Client(url, timeout_s=timeout_s)
+        client = Client(url, timeout_s=timeout_s, tls=tls_context())
     except AddressError as error:
         fail(f"--url {error}", WRONG_USE)
     try:
@@ -33,7 +54,11 @@ def connect(url: str, timeout_s: float) -> Iterator[Client]:
     except DeadlineExceededError:
         fail(f"the gateway at {url} did not answer within {timeout_s} s", FAILED)
     except UnreachableError as error:
-        fail(f"{error} (`atelier serve` starts one, --url names another)", FAILED)
+        is_stranger = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        advice = (
+            f"{CA_VARIABLE} names the CA to trust" if is_stranger else "`atelier serve` starts one, --url names another"
+        )
+        fail(f"{error} ({advice})", FAILED)
     except NoAnswerError as error:
         fail(str(error), FAILED)
 

@@ -32,6 +32,16 @@ def serve(
     ] = None,
     grpc_port: Annotated[int | None, typer.Option(help="gRPC port, 0 for any free one.", show_default="8500")] = None,
     rest_port: Annotated[int | None, typer.Option(help="REST port, 0 for any free one.", show_default="8501")] = None,
+    tls_certificate_file: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM) for TLS on both ports.", show_default="none")
+    ] = None,
+    tls_key_file: Annotated[
+        Path | None, typer.Option(help="The key of that certificate (PEM).", show_default="none")
+    ] = None,
+    tls_client_ca_file: Annotated[
+        Path | None,
+        typer.Option(help="CA (PEM) that has to have signed what clients show (mTLS).", show_default="none"),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Processes that answer, on the same ports.", show_default="1")
     ] = None,
@@ -263,11 +273,14 @@ def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
                 "host": where.host,
                 "grpc_port": where.grpc_port,
                 "rest_port": where.rest_port,
+                "scheme": where.scheme,
             }
             typer.echo(json.dumps(line))
         else:
             shown = "localhost" if where.host in {"0.0.0.0", "::"} else where.host  # noqa: S104 -- only shown
-            note(f"gRPC on {shown}:{where.grpc_port}, REST and the page on http://{shown}:{where.rest_port}/")
+            secured = " over TLS" if where.scheme == "https" else ""
+            page = f"{where.scheme}://{shown}:{where.rest_port}/"
+            note(f"gRPC{secured} on {shown}:{where.grpc_port}, REST and the page on {page}")
         try:
             gateway.wait()
         except KeyboardInterrupt:

@@ -14,11 +14,12 @@ import threading
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 
 import find_libpython
 
 from serving.admin_access import AdminTokenError, read_admin_token
+from serving.envoy.tls import write_secrets
 from serving.errors import InvalidInputError
 from serving.repository.configuration import Configuration
 from serving.repository.model_cache import ModelCache
@@ -27,6 +28,7 @@ from serving.supervision.ports import hold, number_of
 from serving.supervision.shared_folder import shared_folder
 from serving.supervision.supervisor import Supervisor, admin_socket_name
 from serving.supervision.worker_process import WorkerEndedError
+from serving.tls_files import TlsFilesError
 
 _Result = TypeVar("_Result")
 
@@ -50,6 +52,7 @@ class Addresses:
     host: str
     grpc_port: int
     rest_port: int
+    scheme: Literal["http", "https"]
 
 
 class Gateway:
@@ -93,12 +96,15 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
     with contextlib.ExitStack() as stack:
         folder = _share(stack, settings.workers)
         _check(settings, folder)
+        if settings.tls is not None:
+            write_secrets(settings.tls, folder)
         host = _resolve(settings.host)
         holders = [stack.enter_context(_hold(host, port)) for port in (settings.grpc_port, settings.rest_port)]
         grpc_port, rest_port = map(number_of, holders)
         loop = stack.enter_context(_LoopThread())
         supervisor = Supervisor(settings, host, grpc_port, rest_port, folder)
-        gateway = Gateway(supervisor, loop, Addresses(settings.host, grpc_port, rest_port))
+        scheme: Literal["http", "https"] = "http" if settings.tls is None else "https"
+        gateway = Gateway(supervisor, loop, Addresses(settings.host, grpc_port, rest_port, scheme))
         try:
             loop.run(supervisor.start())
             with contextlib.suppress(KeyboardInterrupt):
@@ -173,6 +179,11 @@ def _check(settings: ServingSettings, shared: Path) -> None:
         raise ConfigurationError(str(error)) from error
     except OSError as error:
         raise ModelsFolderError(f"models folder: expected an existing folder, received {settings.models}") from error
+    try:
+        if settings.tls is not None:
+            settings.tls.check()
+    except TlsFilesError as error:
+        raise ConfigurationError(str(error)) from error
     try:
         read_admin_token(settings)
     except AdminTokenError as error:

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from serving.bundle import Precision
+from serving.tls_files import TlsFiles
 from serving.upstream import Upstream, UpstreamAddress, UpstreamTls
 
 OWN_FILE = "atelier.toml"
@@ -74,6 +75,11 @@ class ServingSettings(BaseSettings):
     host: str = Field("0.0.0.0", min_length=1)  # noqa: S104 -- as TensorFlow Serving; a container has to
     grpc_port: int = Field(8500, ge=0, le=65535)
     rest_port: int = Field(8501, ge=0, le=65535)
+    tls_certificate_file: Path | None = None
+    """What both ports show to clients (PEM); without it they speak plain text."""
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
+    """Certificates (PEM) of the CA that has to have signed what clients show; without it they need show nothing."""
     workers: int = Field(1, ge=1, le=256)
     """Processes that answer on the same two ports."""
     hang_timeout_s: float = Field(30.0, ge=0)
@@ -184,12 +190,27 @@ class ServingSettings(BaseSettings):
         return values
 
     @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file go together, received only one of them")
+        if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
+            raise ValueError("tls_client_ca_file: expected tls_certificate_file and tls_key_file too, received neither")
+        return self
+
+    @model_validator(mode="after")
     def _check_upstream(self) -> Self:
         if (self.backend == "tfserving" or self.tfserving_models) and not self.tfserving_addresses:
             raise ValueError("tfserving_addresses: expected at least one HOST:PORT, received none")
         if (self.tfserving_certificate_file is None) != (self.tfserving_key_file is None):
             raise ValueError("tfserving_certificate_file and tfserving_key_file go together, received only one of them")
         return self
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """What the two ports need to speak TLS."""
+        if self.tls_certificate_file is None or self.tls_key_file is None:
+            return None
+        return TlsFiles(self.tls_certificate_file, self.tls_key_file, self.tls_client_ca_file)
 
     @property
     def upstream(self) -> Upstream | None:

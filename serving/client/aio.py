@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -52,6 +53,7 @@ class AsyncClient:
 
     `timeout_s` bounds each question in all, tries and pauses included. It is tried again, at most `retries` times and
     never past that, where no connection was made or it broke, and where the gateway is full or leaving (429, 503).
+    `tls` says whom to trust and what to show, where the public CAs and nothing will not do.
 
     Raises:
         AddressError: `url` is no address of a gateway.
@@ -64,12 +66,13 @@ class AsyncClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: int = DEFAULT_RETRIES,
         headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
         self._retries = retries
         self._input_dtypes: dict[tuple[str, int | None, str], dict[str, str]] = {}
-        self._http = _connect(url, headers)
+        self._http = _connect(url, headers, tls)
 
     async def __aenter__(self) -> Self:
         return self
@@ -219,7 +222,11 @@ class AsyncClient:
                 headers=dict(question.headers),
                 params=dict(question.params) or None,
             )
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except (
+            httpx.TransportError,
+            httpx.DecodingError,
+            ssl.SSLError,
+        ) as error:  # TLS 1.3 refuses after the handshake
             reason = str(error) or type(error).__name__
             raise UnreachableError(f"no gateway answers at {self._url}: {reason}") from error
         return Reply(str(response.url), response.status_code, response.headers, response.content)
@@ -235,7 +242,7 @@ async def _deadline(timeout_s: float) -> AsyncIterator[float]:
         raise DeadlineExceededError(f"no answer within {timeout_s:g} s") from error
 
 
-def _connect(url: str, headers: Mapping[str, str] | None) -> httpx.AsyncClient:
+def _connect(url: str, headers: Mapping[str, str] | None, tls: ssl.SSLContext | None) -> httpx.AsyncClient:
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -250,6 +257,7 @@ def _connect(url: str, headers: Mapping[str, str] | None) -> httpx.AsyncClient:
             headers=dict(headers or {}),
             timeout=None,  # noqa: S113 -- each question has a deadline of its own
             trust_env=not is_local,
+            verify=True if tls is None else tls,
         )
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         reason = str(error).split(". ")[0]  # what follows is advice on httpx' own extras

@@ -6,6 +6,7 @@ So it works inside of notebooks and threads, and its deadlines hold whatever the
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -33,8 +34,9 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: int = DEFAULT_RETRIES,
         headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._client = AsyncClient(url, timeout_s=timeout_s, retries=retries, headers=headers)
+        self._client = AsyncClient(url, timeout_s=timeout_s, retries=retries, headers=headers, tls=tls)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="atelier-client", daemon=True)
         self._thread.start()

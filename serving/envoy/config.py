@@ -61,13 +61,14 @@ def build_config(
     limits: ConnectionLimits,
     cors_origins: Sequence[str] = (),
     max_connection_age_s: float = 0.0,
+    transport_socket: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One listener with two addresses: a second listener would start a second application with a loop of its own.
 
     Both addresses take HTTP/1.1 and HTTP/2, and gRPC-Web. The admin interface is a Unix socket, out of reach of the
     network. Pages of `cors_origins` may call from a browser; `*` means those of any site. A connection of
     `max_connection_age_s` gets GOAWAY, or `connection: close` with its next answer, and what is in flight on it is
-    still answered; 0 keeps it for ever.
+    still answered; 0 keeps it for ever. `transport_socket` is that of serving/envoy/tls.py, for both addresses.
     """
     server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
     config: dict[str, Any] = server.get_envoy_config()
@@ -78,7 +79,11 @@ def build_config(
     }
     listener = config["static_resources"]["listeners"][0]
     listener["additional_addresses"] = [{"address": {"socket_address": {"address": host, "port_value": rest_port}}}]
-    manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
+    (chain,) = listener["filter_chains"]
+    if transport_socket is not None:
+        config["node"] = {"id": STAT_PREFIX, "cluster": STAT_PREFIX}  # secrets need to be asked for in some name
+        chain["transport_socket"] = transport_socket
+    manager = chain["filters"][-1]["typed_config"]
     manager["stat_prefix"] = STAT_PREFIX
     manager["http_protocol_options"] = {"accept_http_10": True}
     manager["http2_protocol_options"] = {

@@ -14,6 +14,7 @@ from serving.control.pulse import LOOKS
 from serving.control.readiness import Report
 from serving.envoy.config import build_config
 from serving.envoy.protection import ConnectionLimits
+from serving.envoy.tls import transport_socket
 from serving.observability.figures import Family
 from serving.settings import ServingSettings
 from serving.supervision.documents import Documents
@@ -97,6 +98,7 @@ class Supervisor:
             limits=ConnectionLimits(settings.max_connections, settings.request_timeout_s, settings.idle_timeout_s),
             cors_origins=settings.cors_origins,
             max_connection_age_s=settings.max_connection_age_s,
+            transport_socket=None if settings.tls is None else transport_socket(settings.tls, self._folder),
         )
         process = await WorkerProcess.start(slot.number, settings, config, admin_socket)
         slot.take_start(process, asyncio.get_running_loop().create_task(self._listen_to(slot, process)))

@@ -100,3 +100,17 @@ def test_the_admin_token_is_handed_on_by_its_variable_only(monkeypatch: pytest.M
     assert found.get_secret_value() == token
     monkeypatch.setenv("ATELIER_ADMIN_TOKEN", "")
     assert ServingSettings().admin_token is None
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"tls_certificate_file": "a"}, "go together, received only one"),
+        ({"tls_key_file": "a"}, "go together, received only one"),
+        ({"tls_client_ca_file": "a"}, "tls_client_ca_file: expected tls_certificate_file and tls_key_file too"),
+    ],
+)
+def test_tls_takes_a_certificate_and_its_key(files: dict[str, Path], reason: str) -> None:
+    assert ServingSettings().tls is None
+    with pytest.raises(ValidationError, match=reason):
+        ServingSettings(**files)
