@@ -119,7 +119,7 @@ def test_traffic_shows_what_the_shadow_has_found_out(tmp_path: Path) -> None:
             gateway.rest.post("/v1/models/clothes:predict", json={"instances": [[[10, 20], [30, 40]]]})
             return "the same answer for 100.00% of " in run("traffic", "clothes", **environment).output
 
-        wait_until(compared, timeout_s=60.0)
+        wait_until(compared)
         lines = run("traffic", "clothes", **environment).output.splitlines()
         assert lines[1].startswith("shadow, version 1, beside version 2: ")
         assert lines[1].endswith(" requests compared, 0 failed, 0 dropped")

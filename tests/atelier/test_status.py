@@ -65,7 +65,7 @@ def test_what_an_operator_needs_fits_into_80_columns(gateway: RunningGateway) ->
 
 
 def test_in_json_it_is_the_gateways_document_with_rates(gateway: RunningGateway) -> None:
-    answered = httpx.post(f"{gateway.rest_url}/v1/models/brightness:predict", json=ROWS, timeout=30.0)
+    answered = httpx.post(f"{gateway.rest_url}/v1/models/brightness:predict", json=ROWS, timeout=60.0)
     assert answered.status_code == 200
     document = json.loads(ask(gateway, "--json").stdout)
     assert document["ready"] is True

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
 from benchmarks.processes import StartError, process_tree, started, usage
+from tests.support.processes import is_alive
 
 PARENT = """
 import subprocess, sys
@@ -24,11 +24,7 @@ def test_the_whole_tree_is_seen_and_gone_after_the_block() -> None:
     assert len(tree) == 2
     assert f'"child": {tree[1]}' in line
     assert used.resident_bytes > 1e6
-    assert all(not Path(f"/proc/{pid}").exists() or is_zombie(pid) for pid in tree)
-
-
-def is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    assert not any(map(is_alive, tree))
 
 
 def test_a_process_that_ends_early_is_an_error_with_its_last_words() -> None:

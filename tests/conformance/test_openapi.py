@@ -102,7 +102,7 @@ def run_cases(operation: Any, strategy: st.SearchStrategy[Any], count: int, chec
     def send(case: Any) -> None:
         nonlocal sent
         sent += 1
-        case.call_and_validate(base_url=base_url, checks=checks)
+        case.call_and_validate(base_url=base_url, checks=checks, timeout=60.0)
 
     send()
     return sent

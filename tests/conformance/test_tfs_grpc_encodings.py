@@ -56,7 +56,7 @@ def typed(dtype: DType, rows: np.ndarray, *, values: int | None = None) -> tf.co
 
 
 def echo(stub: Stub, dtype: DType, tensor: tf.compat.v1.TensorProto) -> np.ndarray:
-    return outputs(stub.Predict(predict_request(f"echo_{dtype.name}", x=tensor), timeout=10.0))["y"]
+    return outputs(stub.Predict(predict_request(f"echo_{dtype.name}", x=tensor), timeout=60.0))["y"]
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -85,7 +85,7 @@ def test_one_value_stands_for_all(dtype: DType, stub: Stub) -> None:
 def test_one_value_stands_for_a_hundred_thousand(stub: Stub) -> None:
     tensor = typed(DTYPES["float32"], np.full((1, 1), 2.5, np.float32))
     tensor.tensor_shape.dim[0].size, tensor.tensor_shape.dim[1].size = 2, 50_000
-    answer = outputs(stub.Predict(predict_request("large", x=tensor), timeout=30.0))["y"]
+    answer = outputs(stub.Predict(predict_request("large", x=tensor), timeout=60.0))["y"]
     assert same(answer, np.full((2, 50_000), 2.5, np.float32))
 
 
@@ -100,7 +100,7 @@ def test_the_last_value_fills_up(dtype: DType, stub: Stub) -> None:
 @EVERY_DTYPE
 def test_the_answer_is_in_the_dtypes_own_field(dtype: DType, stub: Stub) -> None:
     request = predict_request(f"echo_{dtype.name}", x=tf.make_tensor_proto(rows_of(dtype)))
-    tensor = stub.Predict(request, timeout=10.0).outputs["y"]
+    tensor = stub.Predict(request, timeout=60.0).outputs["y"]
 
     assert {descriptor.name for descriptor, _ in tensor.ListFields()} == {"dtype", "tensor_shape", FIELDS[dtype.name]}
     assert [dim.size for dim in tensor.tensor_shape.dim] == [2, 2]
@@ -134,7 +134,7 @@ def test_values_that_are_not_packed_are_read_as_tensorflow_reads_them(
     )
     official = predict_pb2.PredictRequest.FromString(message).inputs["x"]
 
-    assert same(outputs(call(message, timeout=10.0))["y"], tf.make_ndarray(official))
+    assert same(outputs(call(message, timeout=60.0))["y"], tf.make_ndarray(official))
 
 
 @EVERY_DTYPE

@@ -40,7 +40,7 @@ def status_request(
 
 
 def test_metadata_holds_the_signature(stub: Stub) -> None:
-    response = stub.GetModelMetadata(metadata_request("brightness", "signature_def"), timeout=10.0)
+    response = stub.GetModelMetadata(metadata_request("brightness", "signature_def"), timeout=60.0)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
     signature = signatures.signature_def["serving_default"]
@@ -54,18 +54,18 @@ def test_metadata_holds_the_signature(stub: Stub) -> None:
 
 
 def test_status_lists_the_available_version(models: Models) -> None:
-    (status,) = models.GetModelStatus(status_request("brightness"), timeout=10.0).model_version_status
+    (status,) = models.GetModelStatus(status_request("brightness"), timeout=60.0).model_version_status
     assert (status.version, status.state) == (4, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
     assert (status.status.error_code, status.status.error_message) == (0, "")
 
 
 def test_status_of_one_version(models: Models) -> None:
-    (status,) = models.GetModelStatus(status_request("brightness", version=4), timeout=10.0).model_version_status
+    (status,) = models.GetModelStatus(status_request("brightness", version=4), timeout=60.0).model_version_status
     assert status.version == 4
 
 
 def test_status_ignores_a_label(models: Models) -> None:
-    response = models.GetModelStatus(status_request("brightness", label="canary"), timeout=10.0)
+    response = models.GetModelStatus(status_request("brightness", label="canary"), timeout=60.0)
     assert [status.version for status in response.model_version_status] == [4]
 
 

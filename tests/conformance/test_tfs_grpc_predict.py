@@ -16,7 +16,7 @@ PIXELS = np.array([[[10, 20], [30, 40]], [[1, 2], [3, 4]]], np.uint8)
 
 
 def test_predict_answers_each_row_with_the_newest_version(stub: Stub) -> None:
-    response = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=10.0)
+    response = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=60.0)
     np.testing.assert_array_equal(outputs(response)["scores"], expected_scores(PIXELS, scale=4.0))
     assert response.model_spec.name == "brightness"
     assert response.model_spec.version.value == 4
@@ -24,7 +24,7 @@ def test_predict_answers_each_row_with_the_newest_version(stub: Stub) -> None:
 
 
 def test_scores_travel_in_float_val_as_tensorflow_serving_sends_them(stub: Stub) -> None:
-    tensor = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=10.0).outputs["scores"]
+    tensor = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=60.0).outputs["scores"]
     assert tensor.dtype == tf.float32.as_datatype_enum
     assert len(tensor.float_val) == 6
     assert not tensor.tensor_content
@@ -34,13 +34,13 @@ def test_pixels_may_travel_as_int_val_too(stub: Stub) -> None:
     tensor = tf.make_tensor_proto(PIXELS)
     tensor.ClearField("tensor_content")
     tensor.int_val.extend(PIXELS.ravel().tolist())
-    response = stub.Predict(predict_request("brightness", pixels=tensor), timeout=10.0)
+    response = stub.Predict(predict_request("brightness", pixels=tensor), timeout=60.0)
     np.testing.assert_array_equal(outputs(response)["scores"], expected_scores(PIXELS, scale=4.0))
 
 
 def test_several_inputs_and_outputs_keep_their_names(stub: Stub) -> None:
     request = predict_request("pair", a=np.float32([5, 7]), b=np.float32([2, 10]))
-    answer = outputs(stub.Predict(request, timeout=10.0))
+    answer = outputs(stub.Predict(request, timeout=60.0))
     assert answer["sum"].tolist() == [7, 17]
     assert answer["difference"].tolist() == [3, -3]
 
@@ -48,11 +48,11 @@ def test_several_inputs_and_outputs_keep_their_names(stub: Stub) -> None:
 def test_the_output_filter_leaves_only_what_was_asked_for(stub: Stub) -> None:
     request = predict_request("pair", a=np.float32([5]), b=np.float32([2]))
     request.output_filter.append("sum")
-    assert list(outputs(stub.Predict(request, timeout=10.0))) == ["sum"]
+    assert list(outputs(stub.Predict(request, timeout=60.0))) == ["sum"]
 
 
 def test_strings_pass_unchanged(stub: Stub) -> None:
-    answer = outputs(stub.Predict(predict_request("text", x=np.array([b"a", b"\xc3\xbc"])), timeout=10.0))
+    answer = outputs(stub.Predict(predict_request("text", x=np.array([b"a", b"\xc3\xbc"])), timeout=60.0))
     assert answer["y"].tolist() == [b"a", b"\xc3\xbc"]
 
 
@@ -142,7 +142,7 @@ def test_a_broken_message_is_refused_and_the_gateway_goes_on(channel: grpc.Chann
     code, text = failure(raw, b"\xff\xff\xff\xff")
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert text == "the message is not a valid protobuf of the method's request type"
-    assert stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=10.0)
+    assert stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=60.0)
 
 
 def test_strings_that_are_not_utf8_are_refused_before_they_could_be_garbled(stub: Stub) -> None:

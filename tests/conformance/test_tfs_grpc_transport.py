@@ -22,7 +22,7 @@ def test_compressed_messages_are_read_and_answered(
 ) -> None:
     values = np.arange(size, dtype=np.float32)[np.newaxis]
     with grpc.insecure_channel(gateway.grpc_address, compression=compression) as channel:
-        response = Stub(channel).Predict(predict_request("large", x=values), timeout=10.0)
+        response = Stub(channel).Predict(predict_request("large", x=values), timeout=60.0)
     assert outputs(response)["y"].tolist() == values.tolist()
 
 
@@ -46,7 +46,7 @@ def test_a_deadline_that_has_passed_is_told_as_such(stub: Stub) -> None:
 
 def test_metadata_of_the_call_is_ignored(stub: Stub) -> None:
     metadata = [("x-request-id", "7"), ("trace-bin", b"\x00\xff")]
-    assert stub.Predict(predict_request("large", x=np.float32([[1.0]])), timeout=10.0, metadata=metadata)
+    assert stub.Predict(predict_request("large", x=np.float32([[1.0]])), timeout=60.0, metadata=metadata)
 
 
 def test_a_status_text_is_cut_where_tensorflow_serving_cuts_it(stub: Stub) -> None:
@@ -58,4 +58,4 @@ def test_a_status_text_is_cut_where_tensorflow_serving_cuts_it(stub: Stub) -> No
 def test_a_client_waits_for_ready_and_is_answered(gateway: RunningGateway) -> None:
     with grpc.insecure_channel(gateway.grpc_address, options=UNBOUNDED) as channel:
         request = predict_request("large", x=np.float32([[1.0]]))
-        assert Stub(channel).Predict(request, timeout=30.0, wait_for_ready=True)
+        assert Stub(channel).Predict(request, timeout=60.0, wait_for_ready=True)

@@ -46,14 +46,14 @@ class Client(NamedTuple):
 
     def served(self, model: str, **choice: Any) -> int:
         """The version that answers."""
-        answer = self.prediction.Predict(predict_request(model, pixels=pixels(), **choice), timeout=10.0)
+        answer = self.prediction.Predict(predict_request(model, pixels=pixels(), **choice), timeout=60.0)
         assert outputs(answer)["scores"].shape == (1, 3)
         return int(answer.model_spec.version.value)
 
     def states(self, model: str) -> dict[int, str]:
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
-        statuses = self.management.GetModelStatus(request, timeout=10.0).model_version_status
+        statuses = self.management.GetModelStatus(request, timeout=60.0).model_version_status
         name = get_model_status_pb2.ModelVersionStatus.State.Name
         return {status.version: name(status.state) for status in statuses}
 

@@ -73,7 +73,7 @@ def test_rest_clients_that_keep_their_connection_are_told_with_an_answer(tmp_pat
     write_bundle(tmp_path / "brightness" / "1")
     with start(settings(tmp_path, FIRST, a_free_port())) as gateway:
         url = f"http://{FIRST}:{gateway.addresses.rest_port}/healthz"
-        with httpx.Client(timeout=30.0) as client:
+        with httpx.Client(timeout=60.0) as client:
             told = False
             while not told:
                 answer = client.get(url)

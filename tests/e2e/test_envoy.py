@@ -60,7 +60,7 @@ def test_a_grpc_client_of_several_addresses_is_answered(gateway: RunningGateway)
     with grpc.insecure_channel(f"ipv4:{gateway.grpc_address},{gateway.grpc_address}") as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
-        assert stub.Predict(request, timeout=30.0).model_spec.name == "brightness"
+        assert stub.Predict(request, timeout=60.0).model_spec.name == "brightness"
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

@@ -111,6 +111,6 @@ def test_a_watch_of_more_than_one_question_is_refused(gateway: RunningGateway) -
             response_deserializer=health_pb2.HealthCheckResponse.FromString,
         )
         with pytest.raises(grpc.RpcError) as refused:
-            list(watch(iter([question] * 20), timeout=30.0))
+            list(watch(iter([question] * 20), timeout=60.0))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert refused.value.details() == "expected one message, received more"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 
 PREDICT, CLASSIFY = "/v1/models/brightness:predict", "/v1/models/brightness:classify"
@@ -39,7 +40,7 @@ def test_it_is_read_in_a_process_that_ends_with_the_gateway(tmp_path_factory: py
         body = json.dumps({"instances": [[[10, 20], [30, 40]]] * 4096}).encode() + PADDING
         assert gateway.rest.post(PREDICT, content=body).json() == {"predictions": [[25.0, 10.0, 40.0]] * 4096}
         (helper,) = helpers(gateway)
-    wait_until(lambda: not helper.is_running())
+    wait_until(lambda: not is_alive(helper.pid))
 
 
 def test_a_helper_that_is_killed_costs_nobody_an_answer(gateway: RunningGateway) -> None:

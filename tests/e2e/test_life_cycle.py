@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import grpc
@@ -19,6 +22,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from tests.support.bundles import write_bundle
 from tests.support.cli import Serving, atelier, atelier_serve
+from tests.support.processes import is_alive
 from tests.support.tfs import predict_request
 from tests.support.waiting import wait_until
 
@@ -33,49 +37,48 @@ def models(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def queued_rows(serving: Serving) -> float:
-    text = httpx.get(f"{serving.rest_url}/metrics").text
+    text = httpx.get(f"{serving.rest_url}/metrics", timeout=60.0).text
     (line,) = [line for line in text.splitlines() if line.startswith("atelier_queue_rows{")]
     return float(line.split()[-1])
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_lets_the_requests_in_flight_be_answered(stop: signal.Signals, models: Path) -> None:
-    # An idle model that waits two seconds for more rows keeps requests in flight for as long.
+    # A model that waits an hour for a ninth row keeps eight requests in flight until that comes, on a connection that
+    # was there before the ports were closed.
+    flags = ("--batch-timeout-ms", "3600000", "--max-batch-size", "9", "--drain-grace-s", "0.1")
     with (
-        atelier_serve(models, "--batch-timeout-ms", "2000", "--drain-grace-s", "0.1") as serving,
+        atelier_serve(models, *flags, "--drain-timeout-s", "120") as serving,
         grpc.insecure_channel(serving.grpc_address) as channel,
+        closing(HTTPConnection("127.0.0.1", serving.rest_port, timeout=60.0)) as last,
         ThreadPoolExecutor(8) as clients,
     ):
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        asked = [clients.submit(stub.Predict, REQUEST, timeout=30.0) for _ in range(4)]
-        asked += [clients.submit(httpx.post, f"{serving.rest_url}{PREDICT}", json=ROWS) for _ in range(4)]
+        asked = [clients.submit(stub.Predict, REQUEST, timeout=60.0) for _ in range(4)]
+        url = f"{serving.rest_url}{PREDICT}"
+        asked += [clients.submit(httpx.post, url, json=ROWS, timeout=60.0) for _ in range(4)]
+        last.request("GET", "/healthz")
+        assert last.getresponse().read() == b'{"live":true}'
         wait_until(lambda: queued_rows(serving) == 8)
         serving.process.send_signal(stop)
+        wait_until(lambda: is_refused(serving.rest_port))
+        last.request("POST", PREDICT, json.dumps(ROWS))
+        assert last.getresponse().status == 200
         answers = [call.result() for call in asked]
         assert [answer.model_spec.version.value for answer in answers[:4]] == [1] * 4
         assert [answer.status_code for answer in answers[4:]] == [200] * 4
-        assert serving.process.wait(timeout=30.0) == 0
+        assert serving.process.wait(timeout=60.0) == 0
         assert not any(map(is_alive, serving.worker_pids))
 
 
-def test_while_it_drains_it_is_not_ready_but_answers(models: Path) -> None:
-    with atelier_serve(models, "--drain-grace-s", "3") as serving, httpx.Client(base_url=serving.rest_url) as client:
-        assert client.get("/readyz").status_code == 200
-        serving.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: client.get("/readyz").status_code == 503)
-        assert client.get("/readyz").json() == {"ready": False, "reasons": ["the gateway is stopping"]}
-        answer = client.post(PREDICT, json=ROWS)
-        assert answer.status_code == 200
-        assert answer.headers["connection"] == "close"
-        assert serving.process.wait(timeout=30.0) == 0
+def is_refused(port: int) -> bool:
+    """Whether nobody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60.0).close()
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_when_the_command_is_killed_the_workers_end_too_even_one_that_hangs(models: Path) -> None:
@@ -92,14 +95,24 @@ def scratch() -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_a_second_signal_cuts_the_drain_short_and_leaves_nothing(models: Path, scratch: Path) -> None:
-    with atelier_serve(models, "--drain-grace-s", "60", environment={**os.environ, "TMPDIR": str(scratch)}) as serving:
+def test_while_it_drains_it_is_not_ready_but_answers_until_a_second_signal_ends_it_and_leaves_nothing(
+    models: Path, scratch: Path
+) -> None:
+    flags, environment = ("--drain-grace-s", "3600"), {**os.environ, "TMPDIR": str(scratch)}
+    with (
+        atelier_serve(models, *flags, environment=environment) as serving,
+        httpx.Client(base_url=serving.rest_url, timeout=60.0) as client,
+    ):
         assert len(list(scratch.iterdir())) == 1
+        assert client.get("/readyz").status_code == 200
         serving.process.send_signal(signal.SIGTERM)
-        with httpx.Client(base_url=serving.rest_url) as client:
-            wait_until(lambda: client.get("/readyz").status_code == 503)
+        wait_until(lambda: client.get("/readyz").status_code == 503)
+        assert client.get("/readyz").json() == {"ready": False, "reasons": ["the gateway is stopping"]}
+        answer = client.post(PREDICT, json=ROWS)
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
         serving.process.send_signal(signal.SIGTERM)
-        assert serving.process.wait(timeout=30.0) == 130
+        assert serving.process.wait(timeout=60.0) == 130
     assert not any(map(is_alive, serving.worker_pids))
     assert list(scratch.iterdir()) == []
 
@@ -123,13 +136,13 @@ def test_it_starts_however_long_the_name_of_the_folder_for_temporary_files_is(mo
     scratch = tmp_path / ("long" * 40)
     scratch.mkdir()
     with atelier_serve(models, environment={**os.environ, "TMPDIR": str(scratch)}) as serving:
-        assert httpx.get(f"{serving.rest_url}/readyz").status_code == 200
+        assert httpx.get(f"{serving.rest_url}/readyz", timeout=60.0).status_code == 200
     assert list(scratch.iterdir()) == []
 
 
 def test_a_name_of_this_machine_is_resolved(models: Path) -> None:
     with atelier_serve(models, "--host", "localhost") as serving:
-        assert httpx.get(f"{serving.rest_url}/readyz").status_code == 200
+        assert httpx.get(f"{serving.rest_url}/readyz", timeout=60.0).status_code == 200
 
 
 def test_a_host_that_is_none_is_named(models: Path) -> None:
@@ -184,7 +197,7 @@ def test_clients_that_leave_in_the_middle_do_no_harm(models: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert httpx.post(f"{serving.rest_url}{PREDICT}", json=ROWS).status_code == 200
+        assert httpx.post(f"{serving.rest_url}{PREDICT}", json=ROWS, timeout=60.0).status_code == 200
 
 
 def test_a_deadline_is_kept_by_the_gateway_itself(models: Path) -> None:
@@ -193,8 +206,11 @@ def test_a_deadline_is_kept_by_the_gateway_itself(models: Path) -> None:
         response = httpx.post(
             f"http://{serving.grpc_address}/tensorflow.serving.PredictionService/Predict",
             content=b"\0" + len(frame).to_bytes(4, "big") + frame,
-            headers={"content-type": "application/grpc", "grpc-timeout": "50m"},
-            timeout=30.0,
+            headers={"content-type": "application/grpc", "grpc-timeout": "1S"},
+            timeout=60.0,
         )
         assert response.headers["grpc-status"] == "4"
-        assert response.headers["grpc-message"] == "the deadline passed before the model answered"
+        assert response.headers["grpc-message"] in {
+            "the deadline passed before the model answered",
+            "the deadline had passed when the request arrived",  # on a machine that is busy
+        }

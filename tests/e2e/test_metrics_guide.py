@@ -66,10 +66,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
     with running_gateway(None, model_config_file=config, workers=2, label_poll_interval_s=0.05, **nowhere) as gateway:
 
         def metrics() -> str:
-            return httpx.get(f"{gateway.rest_url}/metrics", timeout=30.0).text
+            return httpx.get(f"{gateway.rest_url}/metrics", timeout=60.0).text
 
         def compared() -> bool:
-            answer = httpx.post(f"{gateway.rest_url}/v1/models/brightness:predict", json=ROWS, timeout=30.0)
+            answer = httpx.post(f"{gateway.rest_url}/v1/models/brightness:predict", json=ROWS, timeout=60.0)
             assert answer.status_code == 200
             return 'outcome="compared"' in metrics()
 
@@ -81,7 +81,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
         wait_until(lambda: "atelier_stored_problems{" in metrics())
         wait_until(lambda: "atelier_configuration_error{" in metrics())
         wait_until(lambda: "atelier_event_loop_lag_seconds_count" in metrics())
-        yield metrics(), httpx.get(f"{gateway.rest_url}/monitoring/prometheus/metrics", timeout=30.0).text
+        yield metrics(), httpx.get(f"{gateway.rest_url}/monitoring/prometheus/metrics", timeout=60.0).text
 
 
 def test_the_guide_lists_every_metric_with_its_type_and_labels(pages: tuple[str, str]) -> None:

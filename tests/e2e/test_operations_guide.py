@@ -57,7 +57,7 @@ def test_every_quoted_log_line_is_written_by_a_gateway(tmp_path: Path) -> None:
         os.kill(serving.worker_pids[0], signal.SIGKILL)
         wait_until(lambda: workers(serving.rest_url) == [("serving", 1), ("serving", 0)])
         os.kill(serving.worker_pids[1], signal.SIGSTOP)
-        wait_until(lambda: workers(serving.rest_url) == [("serving", 1), ("serving", 1)], timeout_s=60.0)
+        wait_until(lambda: workers(serving.rest_url) == [("serving", 1), ("serving", 1)])
         predict = f"{serving.rest_url}/v1/models/brightness:predict"
         cut_off = clients.submit(httpx.post, predict, json=ROWS, timeout=60.0)
         wait_until(lambda: queued_rows(serving.rest_url) == 1)

@@ -198,5 +198,5 @@ def test_the_page_is_one_html_file(gateway: RunningGateway) -> None:
 
 
 def test_both_ports_speak_both_protocols(gateway: RunningGateway) -> None:
-    response = httpx.get(f"http://{gateway.grpc_address}/readyz")
+    response = httpx.get(f"http://{gateway.grpc_address}/readyz", timeout=60.0)
     assert response.json()["ready"] is True

@@ -58,7 +58,7 @@ async def open_load(address: str, requests: list[predict_pb2.PredictRequest], ra
         async def ask(number: int, due: float) -> None:
             request = requests[number % len(requests)]
             try:
-                answer = await stubs[number % len(stubs)].Predict(request, timeout=30.0)
+                answer = await stubs[number % len(stubs)].Predict(request, timeout=60.0)
             except grpc.aio.AioRpcError as error:
                 seen.failures.append(f"{error.code()}: {error.details()}")
             else:

@@ -80,7 +80,7 @@ def test_versions_and_labels_are_those_of_the_servers(
         request = predict_request("brightness", version=version, pixels=PIXELS)
         if label:
             request.model_spec.version_label = label
-        answer = stub.Predict(request, timeout=30.0)
+        answer = stub.Predict(request, timeout=60.0)
         assert answer.model_spec.version.value == expected
         np.testing.assert_array_equal(outputs(answer)["scores"], expected_scores(PIXELS, expected))
 
@@ -91,8 +91,8 @@ def test_metadata_is_that_of_the_server(
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "brightness"
     with grpc.insecure_channel(servers[0].address) as channel:
-        direct = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=30.0)
-    ours = stub.GetModelMetadata(request, timeout=30.0)
+        direct = prediction_service_pb2_grpc.PredictionServiceStub(channel).GetModelMetadata(request, timeout=60.0)
+    ours = stub.GetModelMetadata(request, timeout=60.0)
     found = []
     for answer in (direct, ours):
         signatures = get_model_metadata_pb2.SignatureDefMap()
@@ -230,12 +230,12 @@ def test_a_gateway_answers_as_the_server_of_this_machine_does(tmp_path: Path) ->
             asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
             asked.model_spec.name = model
             signatures = get_model_metadata_pb2.SignatureDefMap()
-            stub.GetModelMetadata(asked, timeout=30.0).metadata["signature_def"].Unpack(signatures)
+            stub.GetModelMetadata(asked, timeout=60.0).metadata["signature_def"].Unpack(signatures)
             inputs = {
                 name: np.ones([max(1, dim.size) for dim in info.tensor_shape.dim], _numpy_dtype(info.dtype))
                 for name, info in signatures.signature_def["serving_default"].inputs.items()
             }
-            answer = stub.Predict(predict_request(model, **inputs), timeout=30.0)
+            answer = stub.Predict(predict_request(model, **inputs), timeout=60.0)
             answers.append((answer.model_spec.version.value, outputs(answer)))
     assert answers[0][0] == answers[1][0]
     assert answers[0][1].keys() == answers[1][1].keys()

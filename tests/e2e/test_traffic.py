@@ -65,7 +65,7 @@ def split_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningG
 def by_tfs_grpc(gateway: RunningGateway) -> int:
     with grpc.insecure_channel(gateway.grpc_address) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        answer = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=30.0)
+        answer = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=60.0)
         return int(answer.model_spec.version.value)
 
 
@@ -75,7 +75,7 @@ def by_tfs_classify(gateway: RunningGateway) -> int:
     example = request.input.example_list.examples.add()
     example.features.feature["pixels"].int64_list.value.extend(PIXELS.ravel().tolist())
     with grpc.insecure_channel(gateway.grpc_address) as channel:
-        answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Classify(request, timeout=30.0)
+        answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Classify(request, timeout=60.0)
         return int(answer.model_spec.version.value)
 
 
@@ -115,9 +115,9 @@ def test_who_names_a_version_or_a_label_is_not_divided(split_gateway: RunningGat
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = predict_request("brightness", pixels=PIXELS)
         request.model_spec.version_label = "canary"
-        labelled = [stub.Predict(request, timeout=30.0).model_spec.version.value for _ in range(4)]
+        labelled = [stub.Predict(request, timeout=60.0).model_spec.version.value for _ in range(4)]
         request = predict_request("brightness", pixels=PIXELS, version=3)
-        numbered = [stub.Predict(request, timeout=30.0).model_spec.version.value for _ in range(4)]
+        numbered = [stub.Predict(request, timeout=60.0).model_spec.version.value for _ in range(4)]
     assert (labelled, numbered) == ([2] * 4, [3] * 4)
 
 
@@ -126,7 +126,7 @@ def by_sticky_header(gateway: RunningGateway, user: str) -> set[int]:
     with grpc.insecure_channel(gateway.grpc_address) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = predict_request("brightness", pixels=PIXELS)
-        answers = [stub.Predict(request, timeout=30.0, metadata=[("x-user", user)]) for _ in range(2)]
+        answers = [stub.Predict(request, timeout=60.0, metadata=[("x-user", user)]) for _ in range(2)]
     found = {int(answer.model_spec.version.value) for answer in answers}
     return found | {served(gateway, {"X-User": user}) for _ in range(2)}
 

@@ -36,7 +36,7 @@ def models(tmp_path: Path) -> Path:
 
 def status(gateway: RunningGateway) -> dict[str, object]:
     """`/status`, from whichever worker answers a new connection."""
-    return dict(httpx.get(f"{gateway.rest_url}/status", timeout=30.0).json())
+    return dict(httpx.get(f"{gateway.rest_url}/status", timeout=60.0).json())
 
 
 def workers(gateway: RunningGateway) -> list[dict[str, object]]:
@@ -44,7 +44,7 @@ def workers(gateway: RunningGateway) -> list[dict[str, object]]:
 
 
 def requests_counted(gateway: RunningGateway) -> float:
-    text = httpx.get(f"{gateway.rest_url}/metrics", timeout=30.0).text
+    text = httpx.get(f"{gateway.rest_url}/metrics", timeout=60.0).text
     return sum(
         sample.value
         for family in text_string_to_metric_families(text)
@@ -56,7 +56,7 @@ def requests_counted(gateway: RunningGateway) -> float:
 def ask(gateway: RunningGateway, times: int) -> None:
     """Each request on a new connection, of which the kernel gives every worker some."""
     for _ in range(times):
-        assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=30.0).status_code == 200
+        assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=60.0).status_code == 200
 
 
 def test_any_worker_tells_of_all_of_them(models: Path) -> None:
@@ -94,9 +94,9 @@ def test_while_a_worker_is_down_the_others_are_ready_and_answer(models: Path, mo
         os.kill(gateway.process.worker_pids[1], signal.SIGKILL)
         wait_until(lambda: [worker["state"] for worker in workers(gateway)] == ["serving", "restarting"])
         for _ in range(10):
-            answer = httpx.get(f"{gateway.rest_url}/readyz", timeout=30.0)
+            answer = httpx.get(f"{gateway.rest_url}/readyz", timeout=60.0)
             assert (answer.status_code, answer.json()["reasons"]) == (200, [])
-            assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=30.0).status_code == 200
+            assert httpx.post(f"{gateway.rest_url}{PREDICT}", json=ROWS, timeout=60.0).status_code == 200
 
 
 def test_a_worker_that_hangs_is_killed_and_started_again(models: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,7 +128,7 @@ def test_it_is_ready_once_every_worker_has_loaded_a_new_model(models: Path) -> N
         wait_until(lambda: "second" in str(status(gateway)["models"]))
         wait_until(lambda: status(gateway)["ready"])
         for _ in range(10):
-            assert httpx.get(f"{gateway.rest_url}/v1/models/second/metadata", timeout=30.0).status_code == 200
+            assert httpx.get(f"{gateway.rest_url}/v1/models/second/metadata", timeout=60.0).status_code == 200
 
 
 def test_who_waits_for_a_version_to_be_available_may_ask_any_worker_for_it(models: Path) -> None:
@@ -136,8 +136,8 @@ def test_who_waits_for_a_version_to_be_available_may_ask_any_worker_for_it(model
         for version in range(2, 7):
             write_bundle(models / "brightness" / str(version))
             path = f"{gateway.rest_url}/v1/models/brightness/versions/{version}"
-            wait_until(lambda path=path: "AVAILABLE" in httpx.get(path, timeout=30.0).text)  # type: ignore[misc]
-            answers = [httpx.post(f"{path}:predict", json=ROWS, timeout=30.0).status_code for _ in range(6)]
+            wait_until(lambda path=path: "AVAILABLE" in httpx.get(path, timeout=60.0).text)  # type: ignore[misc]
+            answers = [httpx.post(f"{path}:predict", json=ROWS, timeout=60.0).status_code for _ in range(6)]
             assert answers == [200] * 6
 
 
@@ -155,7 +155,7 @@ def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(
             )
             management.HandleReloadConfigRequest(request, timeout=60.0)
             path = f"{gateway.rest_url}/v1/models/{name}:predict"
-            assert [httpx.post(path, json=ROWS, timeout=30.0).status_code for _ in range(6)] == [200] * 6
+            assert [httpx.post(path, json=ROWS, timeout=60.0).status_code for _ in range(6)] == [200] * 6
 
 
 def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +188,7 @@ def test_a_reload_counts_for_every_worker_and_for_one_that_is_started_again(mode
 
     def served(model: str) -> set[int]:
         """The status codes of as many new connections as reach every worker."""
-        return {httpx.get(f"{gateway.rest_url}/v1/models/{model}", timeout=30.0).status_code for _ in range(20)}
+        return {httpx.get(f"{gateway.rest_url}/v1/models/{model}", timeout=60.0).status_code for _ in range(20)}
 
     with running_gateway(models, workers=2) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)

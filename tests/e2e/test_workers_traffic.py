@@ -48,7 +48,7 @@ def test_a_worker_that_is_started_again_knows_the_labels_that_were_moved(tmp_pat
         assert admin.put_label("stable", 3).status_code == 200
         killed = admin.gateway.process.worker_pids[0]
         os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: killed not in (pids := admin.gateway.process.worker_pids) and len(pids) == 2, timeout_s=60.0)
+        wait_until(lambda: killed not in (pids := admin.gateway.process.worker_pids) and len(pids) == 2)
         wait_until(lambda: httpx.get(f"{admin.gateway.rest_url}/readyz", timeout=60.0).status_code == 200)
         assert versions_seen(admin) == {"3": CONNECTIONS}
 
@@ -66,4 +66,4 @@ def test_what_the_shadows_of_all_workers_have_counted_is_added_up(tmp_path: Path
             found = [httpx.get(url, headers=headers, timeout=60.0).json()["comparisons"] for url in urls]
             return len(found[0]) == 1 and found == [found[0]] * 4 and found[0][0]["compared"] >= 2 * CONNECTIONS
 
-        wait_until(looks, timeout_s=60.0)
+        wait_until(looks)

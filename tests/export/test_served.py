@@ -46,7 +46,7 @@ def test_grpc_and_rest_give_the_same_predictions(
 ) -> None:
     celsius = np.float32([[100], [-40], [37]])
 
-    over_grpc = outputs(stub.Predict(predict_request("celsius", features=celsius), timeout=10.0))["predictions"]
+    over_grpc = outputs(stub.Predict(predict_request("celsius", features=celsius), timeout=60.0))["predictions"]
     rows = regression.rest.post(f"{CELSIUS}:predict", json={"instances": celsius.tolist()}).json()
     columns = regression.rest.post(f"{CELSIUS}:predict", json={"inputs": {"features": celsius.tolist()}}).json()
 
@@ -95,7 +95,7 @@ def test_the_metadata_names_the_features_and_the_predictions(
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "celsius"
     over_grpc = get_model_metadata_pb2.SignatureDefMap()
-    stub.GetModelMetadata(request, timeout=10.0).metadata["signature_def"].Unpack(over_grpc)
+    stub.GetModelMetadata(request, timeout=60.0).metadata["signature_def"].Unpack(over_grpc)
 
     default = over_rest["serving_default"]
     assert (list(default["inputs"]), list(default["outputs"])) == (["features"], ["predictions"])
@@ -156,7 +156,7 @@ def test_the_gateway_answers_image_files_and_examples_as_the_saved_model_does(
     photograph = file_of(Image.fromarray(pixels).resize((61, 40)), "JPEG")
     with grpc.insecure_channel(colours.grpc_address) as channel:
         ask = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
-        answer = ask(predict_request("my-shapes", "image_bytes", image_bytes=[photograph]), timeout=10.0)
+        answer = ask(predict_request("my-shapes", "image_bytes", image_bytes=[photograph]), timeout=60.0)
     classified = colours.rest.post(
         f"{SHAPES}:classify", json={"signature_name": "classify", "examples": [{"pixels": pixels.ravel().tolist()}]}
     ).json()["results"]

@@ -173,12 +173,15 @@ def ask_rest(gateway: RunningGateway) -> Callable[[Any], str]:
 
 
 def fuzz(gateway: RunningGateway, protocol: str, seconds: float) -> Counter[str]:
-    """Asks until the time is up, and prints the gateway's memory once a minute; how often each answer came."""
+    """Asks until the time is up, and one round at least; how often each answer came.
+
+    Prints the gateway's memory once a minute.
+    """
     made, ask = (GRPC, ask_grpc(gateway)) if protocol == "grpc" else (REST, ask_rest(gateway))
     answers: Counter[str] = Counter()
     ends_at, number = time.monotonic() + seconds, 0
     next_report_at, memory = time.monotonic(), [memory_bytes(gateway)]
-    while time.monotonic() < ends_at:
+    while not number or time.monotonic() < ends_at:
 
         @seed(number)
         @settings(

@@ -30,7 +30,7 @@ def lay_down(folder: Path, text: str) -> None:
 
 
 def available(gateway: RunningGateway) -> set[str]:
-    statuses = gateway.rest.get("/v1/models/digits").json()["model_version_status"]
+    statuses = gateway.rest.get("/v1/models/digits").json().get("model_version_status", ())
     return {each["version"] for each in statuses if each["state"] == "AVAILABLE"}
 
 

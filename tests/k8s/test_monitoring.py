@@ -39,8 +39,10 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     write_bundle(models / "brightness" / "1")
     with running_gateway(models) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        stub.Predict(predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8)), timeout=30.0)
-        write_bundle(models / "brightness" / "2").joinpath("model.onnx").write_bytes(b"damaged")
+        stub.Predict(predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8)), timeout=60.0)
+        damaged = write_bundle(tmp_path_factory.mktemp("elsewhere") / "brightness" / "2")
+        damaged.joinpath("model.onnx").write_bytes(b"damaged")
+        damaged.rename(models / "brightness" / "2")
         found: dict[str, set[str]] = {}
         while "atelier_load_failures_total" not in found:
             for family in text_string_to_metric_families(gateway.rest.get("/metrics").text):

@@ -48,7 +48,7 @@ class FakeSender:
 def run(sender: FakeSender, times: list[float]) -> Recording:
     recorder, recording = Recorder(1), Recording()
     dispatcher = Dispatcher({"rest": sender}, TARGET, recorder, 30.0, lambda *_: None)
-    with gevent.Timeout(60):
+    with gevent.Timeout(120):
         dispatcher.run(times, itertools.repeat(REQUEST), time.monotonic())
     assert dispatcher.in_flight == 0
     recording.add(recorder.take())
@@ -138,7 +138,7 @@ def test_more_than_can_be_held_in_memory_is_not_sent_and_counted(monkeypatch: py
     while sender.sent < 10:
         gevent.sleep(0.01)
     thawed.set()
-    running.get(timeout=30)
+    running.get(timeout=120)
     recording.add(recorder.take())
     assert recording.windows[0].errors == {"not sent": 15}
     assert recording.windows[0].right_answers == 10
@@ -152,7 +152,7 @@ def test_what_is_in_flight_can_be_abandoned() -> None:
     while sender.sent < 5:
         gevent.sleep(0.01)
     assert dispatcher.abandon() == 5
-    running.get(timeout=30)
+    running.get(timeout=120)
 
 
 def _values(histogram: object) -> list[float]:

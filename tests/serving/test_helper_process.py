@@ -18,6 +18,7 @@ import pytest
 from serving import helper_process
 from serving.errors import InvalidInputError, OverloadedError, UnavailableError
 from serving.helper_process import PYTHON_VARIABLE, HelperProcess
+from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 
 MEGABYTE = 1_000_000
@@ -32,20 +33,13 @@ async def helper(**options: Any) -> AsyncIterator[HelperProcess]:
         await process.close()
 
 
-def is_there(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 async def test_functions_run_in_one_other_process_that_is_started_with_the_first() -> None:
     async with helper() as process:
         assert process.pid is None
         pids = [await process.call(0, os.getpid) for _ in range(2)]
         assert pids == [process.pid] * 2
         assert pids[0] != os.getpid()
-    assert not is_there(pids[0])
+    assert not is_alive(pids[0])
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 * MEGABYTE])
@@ -85,7 +79,7 @@ async def test_a_process_that_dies_is_told_of_and_started_anew() -> None:
                 await process.call(0, os._exit, 1)
         pid = await process.call(0, os.getpid)
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_there(pid))
+        wait_until(lambda: not is_alive(pid))
         assert await process.call(0, os.getpid) != pid
 
 
@@ -136,7 +130,7 @@ async def test_it_can_be_closed_in_the_middle_of_a_call() -> None:
         await asyncio.sleep(0)
         await process.close()
         assert [type(error) for error in await asyncio.gather(*calls, return_exceptions=True)] == [UnavailableError] * 2
-        assert not is_there(pid)
+        assert not is_alive(pid)
         assert process.pid is None
 
 
@@ -160,9 +154,9 @@ def test_it_ends_with_the_process_that_has_started_it() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert is_there(pid)
+        assert is_alive(pid)
         parent.kill()
-    wait_until(lambda: not is_there(pid))
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_its_loop_answers_until_the_other_side_has_gone() -> None:

@@ -35,10 +35,10 @@ def test_a_worker_that_has_answered_has_no_heavy_library_in_its_memory(tmp_path:
     write_bundle(tmp_path / "brightness" / "1")
     with running_gateway(tmp_path) as gateway:
         for path in ("/metrics", "/status", "/openapi.json", "/v1/models/brightness/metadata"):
-            assert httpx.get(f"{gateway.rest_url}{path}", timeout=30.0).status_code == 200
+            assert httpx.get(f"{gateway.rest_url}{path}", timeout=60.0).status_code == 200
         rows = {"instances": [[[0, 0], [0, 0]]]}
         predict = f"{gateway.rest_url}/v1/models/brightness:predict"
-        assert httpx.post(predict, json=rows, timeout=30.0).status_code == 200
+        assert httpx.post(predict, json=rows, timeout=60.0).status_code == 200
         (pid,) = gateway.process.worker_pids
         mapped = Path(f"/proc/{pid}/maps").read_text()
     assert "/onnxruntime/" in mapped

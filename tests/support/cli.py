@@ -32,7 +32,7 @@ class Serving:
 
 
 def atelier(
-    *arguments: str, timeout_s: float = 120.0, environment: Mapping[str, str] | None = None
+    *arguments: str, timeout_s: float = 300.0, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end, in this process' environment if none is given."""
     return subprocess.run(
@@ -73,7 +73,7 @@ def atelier_serve(models: Path, *flags: str, environment: Mapping[str, str] | No
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=30.0)
+                process.communicate(timeout=120.0)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise

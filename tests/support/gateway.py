@@ -31,5 +31,5 @@ def running_gateway(models: Path | None, **settings: Any) -> Iterator[RunningGat
     chosen = ServingSettings(**named, host="127.0.0.1", grpc_port=0, rest_port=0, **{**defaults, **settings})
     with start(chosen) as gateway:
         url = f"http://127.0.0.1:{gateway.addresses.rest_port}"
-        with httpx.Client(base_url=url, timeout=30.0) as client:
+        with httpx.Client(base_url=url, timeout=120.0) as client:
             yield RunningGateway(gateway, client)

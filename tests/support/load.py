@@ -21,12 +21,12 @@ class Tally:
     failures_by_client: Counter[int] = field(default_factory=Counter)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def seen(self, version: int, times: int = 1, timeout_s: float = 30.0) -> None:
+    async def seen(self, version: int, times: int = 1, timeout_s: float = 120.0) -> None:
         """Returns once `version` has answered `times` times, or something has failed."""
         async with asyncio.timeout(timeout_s), self._news:
             await self._news.wait_for(lambda: self.answers[version] >= times or self.failures)
 
-    async def goes_on(self, times: int, timeout_s: float = 60.0) -> None:
+    async def goes_on(self, times: int, timeout_s: float = 120.0) -> None:
         """Returns once `times` more answers have come, whatever fails meanwhile."""
         wanted = self.answers.total() + times
         async with asyncio.timeout(timeout_s), self._news:
@@ -69,7 +69,7 @@ async def steady_load(
         async def client(number: int, stub: prediction_service_pb2_grpc.PredictionServiceStub) -> None:
             while not stopping.is_set():
                 try:
-                    response = await stub.Predict(request, timeout=30.0)
+                    response = await stub.Predict(request, timeout=120.0)
                 except grpc.aio.AioRpcError as error:
                     await tally.note_failure(number, f"{error.code()}: {error.details()}")
                 else:

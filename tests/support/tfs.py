@@ -35,7 +35,7 @@ def outputs(response: predict_pb2.PredictResponse) -> dict[str, np.ndarray]:
 def failure(call: grpc.UnaryUnaryMultiCallable, request: Any) -> tuple[grpc.StatusCode, str]:
     """Code and text of a call that must fail."""
     try:
-        answer = call(request, timeout=10.0)
+        answer = call(request, timeout=60.0)
     except grpc.RpcError as error:
         return error.code(), error.details()
     raise AssertionError(f"the call was answered: {answer}")

@@ -152,5 +152,5 @@ def statuses(address: str, model: str) -> dict[int, int]:
     with grpc.insecure_channel(address) as channel:
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
-        answer = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=30.0)
+        answer = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=60.0)
     return {entry.version: entry.state for entry in answer.model_version_status}

@@ -26,11 +26,11 @@ def test_a_model_that_cannot_be_loaded_is_not_ready_until_it_is_mended(tmp_path:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
 
         def ready(name: str) -> bool:
-            answer: bool = stub.ModelReady(service_pb2.ModelReadyRequest(name=name), timeout=30.0).ready
+            answer: bool = stub.ModelReady(service_pb2.ModelReadyRequest(name=name), timeout=60.0).ready
             return answer
 
-        assert stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=30.0).live
-        assert not stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=30.0).ready
+        assert stub.ServerLive(service_pb2.ServerLiveRequest(), timeout=60.0).live
+        assert not stub.ServerReady(service_pb2.ServerReadyRequest(), timeout=60.0).ready
         refused = get(gateway, "/v2/health/ready")
         assert (refused.status_code, refused.json()) == (503, {"ready": False})
         assert ready("pair")
@@ -47,12 +47,12 @@ def test_a_model_that_cannot_be_loaded_is_not_ready_until_it_is_mended(tmp_path:
             503,
             {"error": "Request for unknown model: 'brightness' version 2 is not at ready state"},
         )
-        index = stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=30.0).models
+        index = stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(), timeout=60.0).models
         (broken, whole) = sorted(index, key=lambda model: model.name)
         assert (broken.name, broken.version, broken.state) == ("brightness", "2", "UNAVAILABLE")
         assert "model.onnx has checksum" in broken.reason
         assert (whole.name, whole.version, whole.state, whole.reason) == ("pair", "1", "READY", "")
-        only_ready = stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(ready=True), timeout=30.0).models
+        only_ready = stub.RepositoryIndex(service_pb2.RepositoryIndexRequest(ready=True), timeout=60.0).models
         assert [model.name for model in only_ready] == ["pair"]
 
         write_bundle(models / "brightness" / "3")

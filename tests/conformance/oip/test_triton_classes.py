@@ -91,7 +91,7 @@ def test_typed_contents_are_answered_with_typed_classes(gateway: RunningGateway)
     request.inputs.add(name="pixels", datatype="UINT8", shape=[1, 2, 2]).contents.uint_contents.extend([10, 20, 30, 40])
     request.outputs.add(name="scores").parameters["classification"].int64_param = 1
     with triton_grpc.InferenceServerClient(gateway.grpc_address) as client:
-        response = client._client_stub.ModelInfer(request, timeout=30.0)
+        response = client._client_stub.ModelInfer(request, timeout=60.0)
     (output,) = response.outputs
     assert (output.datatype, list(output.shape)) == ("BYTES", [1, 1])
     assert list(output.contents.bytes_contents) == [b"160.000000:2:two"]

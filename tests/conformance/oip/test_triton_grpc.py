@@ -104,10 +104,10 @@ def test_typed_contents_are_answered_with_typed_contents(datatype: str, gateway:
         infer = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer
         if datatype in RAW_ONLY:
             with pytest.raises(grpc.RpcError, match=f"expected {datatype} in raw_input_contents, received none"):
-                infer(request, timeout=30.0)
+                infer(request, timeout=60.0)
             return
         getattr(sent.contents, field).extend(array.ravel().tolist())
-        response = infer(request, timeout=30.0)
+        response = infer(request, timeout=60.0)
     (output,) = response.outputs
     assert (output.name, output.datatype, list(output.shape)) == ("y", datatype, [2, 3])
     assert list(getattr(output.contents, field)) == array.ravel().tolist()
@@ -134,7 +134,7 @@ def test_contents_that_do_not_add_up_are_refused(
         if contents:
             sent.contents.fp32_contents.append(1.0)
     with grpc.insecure_channel(gateway.grpc_address) as channel, pytest.raises(grpc.RpcError) as raised:
-        service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=30.0)
+        service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=60.0)
     assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
@@ -187,7 +187,7 @@ def test_an_asynchronous_call_hands_its_answer_to_the_callback(client: triton.In
         [tensor("x", np.array([b"a"], object), "BYTES")],
         callback=lambda result, error: answers.put((result, error)),
     )
-    result, error = answers.get(timeout=30.0)
+    result, error = answers.get(timeout=60.0)
     assert error is None
     assert result.as_numpy("y").tolist() == [b"a"]
 
