@@ -240,9 +240,9 @@ async def _in_time(decoded: Awaitable[T], terms: Terms) -> T:
 
 def best_classes(scores: np.ndarray, labels: Sequence[str], top_k: int) -> list[ClassScore]:
     """The `top_k` highest of one row of scores, best first; equal scores in the order of the classes."""
-    order = np.argsort(-scores.astype(np.float64), kind="stable")[:top_k]
-    names: Mapping[int, str] = dict(enumerate(labels))
-    return [ClassScore(int(index), names.get(int(index), str(index)), float(scores[index])) for index in order]
+    order = np.argsort(-scores.astype(np.float64), kind="stable")[:top_k].tolist()
+    known = len(labels)
+    return [ClassScore(at, labels[at] if at < known else str(at), float(scores[at])) for at in order]
 
 
 def image_spec(servable: Servable, signature: Signature) -> ImageSpec:

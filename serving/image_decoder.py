@@ -6,7 +6,6 @@ They are decoded in threads, but for those that take less time than going to a t
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -15,9 +14,7 @@ import numpy as np
 
 from serving.errors import InvalidInputError, OverloadedError
 from serving.images import ImageFile, ImageSpec, decode_image
-
-_SMALL_BYTES, _SMALL_PIXELS = 2048, 64 * 64
-_PNG_START, _PNG_SIDES = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", struct.Struct(">II")
+from serving.plain_png import is_small_png
 
 
 class ImageDecoder:
@@ -39,7 +36,7 @@ class ImageDecoder:
         if self._waiting + len(files) > self._max_waiting:
             waiting = f"{self._waiting} of {self._max_waiting} wait to be decoded"
             raise OverloadedError(f"too many images: {waiting}, {len(files)} more were sent")
-        if len(files) == 1 and is_small(files[0].data):
+        if len(files) == 1 and is_small_png(files[0].data):
             try:
                 return self._decode(files[0].data, spec)[np.newaxis]
             except InvalidInputError as error:
@@ -62,17 +59,3 @@ class ImageDecoder:
 
 def _named(error: InvalidInputError, file: ImageFile) -> InvalidInputError:
     return InvalidInputError(f"{file.name}: {error}") if file.name else error
-
-
-def is_small(data: bytes) -> bool:
-    """Whether this is a PNG so small, by its header and its length, that it takes some 50 µs, and a bomb a few ms.
-
-    Source: https://www.w3.org/TR/png-3/#11IHDR
-    """
-    if len(data) > _SMALL_BYTES or not data.startswith(_PNG_START):
-        return False
-    begin = len(_PNG_START)
-    if len(data) < begin + _PNG_SIDES.size:
-        return False
-    width, height = _PNG_SIDES.unpack_from(data, begin)
-    return bool(width * height <= _SMALL_PIXELS)

@@ -22,6 +22,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from serving.errors import InvalidInputError
+from serving.plain_png import open_plain_png
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MAX_PIXELS = 50_000_000
@@ -101,13 +102,32 @@ def decode_image(
         InvalidInputError: not an image of these formats, damaged, more than `max_pixels` pixels, more than `max_cpu_s`
             of work, or with other than 8 or 16 bits for a channel.
     """
+    mode = _PILLOW_MODES[spec.colour]
+    plain = open_plain_png(data) if "PNG" in formats else None
+    if plain is None:
+        pixels = _open(data, mode, max_pixels, max_cpu_s, formats)
+    else:
+        _check_size(plain.width, plain.height, max_pixels)
+        pixels = plain if plain.mode == mode else plain.convert(mode)
+    if pixels.size != (spec.width, spec.height):
+        pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
+    return np.asarray(pixels)
+
+
+def load_decoders() -> None:
+    """Has Pillow import its decoders now, which it otherwise does while the first image waits."""
+    Image.init()
+
+
+def _open(data: bytes, mode: str, max_pixels: int, max_cpu_s: float, formats: tuple[str, ...]) -> Image.Image:
+    """The pixels of any file, upright and in Pillow's `mode`; see `decode_image`."""
     try:
         with _without_pillow_warnings, Image.open(_TimedFile(data, max_cpu_s), formats=formats) as image:
             _check_size(image.width, image.height, max_pixels)
             if isinstance(image, JpegImageFile):
                 image.decodermaxblock = _JPEG_BLOCK_BYTES
             image.load()
-            pixels = _to_eight_bit(_upright(image)).convert(_PILLOW_MODES[spec.colour])
+            return _to_eight_bit(_upright(image)).convert(mode)
     except Image.DecompressionBombError as error:
         # Pillow's own limit, which it holds headers against before this function sees their numbers.
         limit = 2 * (Image.MAX_IMAGE_PIXELS or max_pixels)
@@ -121,14 +141,6 @@ def decode_image(
         ) from error
     except _DAMAGED as error:
         raise InvalidInputError(f"the image is damaged and cannot be decoded: {error}") from error
-    if pixels.size != (spec.width, spec.height):
-        pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
-    return np.asarray(pixels)
-
-
-def load_decoders() -> None:
-    """Has Pillow import its decoders now, which it otherwise does while the first image waits."""
-    Image.init()
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from serving.errors import InvalidInputError
-from serving.image_decoder import ImageDecoder, is_small
+from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
 from tests.support.stepping import HandExecutor, turn
 
@@ -52,11 +52,3 @@ async def test_a_damaged_small_png_is_named() -> None:
     data, _ = image("PNG")
     with pytest.raises(InvalidInputError, match=r"^digit\.png: the image is damaged"):
         await decoder(HandExecutor()).decode([ImageFile(data[:60], "digit.png")], SPEC)
-
-
-def test_what_is_small_is_told_by_the_header() -> None:
-    data, _ = image("PNG")
-    assert is_small(data)
-    assert not is_small(data[:20])
-    assert not is_small(data + bytes(2048))
-    assert not is_small(data[:16] + b"\xff\xff\xff\xff" * 2 + data[24:])
