@@ -173,7 +173,7 @@ class DataPlane:
                     served = servable.name
                     return await ask(servable)
             except VersionGoneError as error:
-                gone = error
+                gone = error.with_traceback(None)  # which holds this frame, and this frame the error
             return await self._ask_successor(servable, target, ask, terms, gone)
         except BaseException as error:
             outcome = type(error).__name__

@@ -65,7 +65,10 @@ class HelperProcess:
         done = loop.run_in_executor(self._executor, self._call, function, args, kwargs)
         self._waiting_bytes += size_bytes
         done.add_done_callback(lambda _: self._after(loop, size_bytes))
-        return await done
+        try:
+            return await done
+        finally:
+            del done  # else an error and this frame hold each other, and the arguments, until the collector looks
 
     async def close(self) -> None:
         """Ends the process, whatever it is doing."""
@@ -95,7 +98,10 @@ class HelperProcess:
             raise UnavailableError("the process that was to read the request has ended; try again") from error
         if succeeded:
             return cast("ResultT", result)
-        raise result
+        try:
+            raise result
+        finally:
+            del result  # as above
 
     def _ask(self, *call: Any) -> Any:
         process = self._process = self._process or _start()

@@ -109,6 +109,8 @@ class Batcher:
             except asyncio.CancelledError:
                 self._abandon(entry)
                 raise
+            finally:
+                del entry  # else an error and this frame hold each other until the garbage collector looks
         parts = [
             self._enqueue(part, stop - start, bytes_of(part), terms)
             for start, stop in split(rows, size_limit)
@@ -120,6 +122,7 @@ class Batcher:
             for part in parts:
                 part.answer.cancel()
                 self._abandon(part)
+            del parts, part  # as above
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def _may_run_where_it_stands(self, rows: int, terms: Terms) -> bool:
@@ -148,7 +151,10 @@ class Batcher:
         outcome = self._runner.run_here([inputs], run_rows, run_rows - rows)
         self._learn(rows, 1, 0.0, started_at, outcome)
         if outcome.error is not None:
-            raise outcome.error
+            try:
+                raise outcome.error
+            finally:
+                del outcome  # as above
         return first_rows(outcome.outputs, rows) if run_rows > rows else outcome.outputs
 
     def _turn_ended(self) -> None:

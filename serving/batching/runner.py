@@ -128,9 +128,12 @@ class Runner:
 
 
 def _failure_of(error: Exception) -> ServingError:
-    """Whatever a back end raises goes to the requests of its batch, and only causes of ours with their words."""
+    """Whatever a back end raises goes to the requests of its batch, and only causes of ours with their words.
+
+    Without their tracebacks, which hold the frames that hold them, and the batch, until the garbage collector looks.
+    """
     if isinstance(error, ServingError):
-        return error
+        return error.with_traceback(None)
     log.error("the model failed", exc_info=error)
     return InferenceError(f"the model failed: {type(error).__name__}")
 

@@ -57,6 +57,7 @@ async def serve_stream(scope: Scope, receive: Receive, send: Send, stream: Strea
                 await (answering if answering.done() else reading)
             finally:
                 await _cancelled(reading, answering)
+                del reading, answering  # else an error and this frame hold each other, and what was sent
     except ServingError as error:
         await answer.fail(CODE_OF_CAUSE[type(error)], str(error))
     except DecodeError:

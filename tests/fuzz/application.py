@@ -49,6 +49,10 @@ class Application:
         """
         return self._loop.run_until_complete(self._ask(request))
 
+    def turn(self) -> None:
+        """Lets the event loop have what is ready to run."""
+        self._loop.run_until_complete(asyncio.sleep(0))
+
     def close(self) -> None:
         """Ends the worker and its loop."""
         logging.getLogger().removeHandler(self._errors)
