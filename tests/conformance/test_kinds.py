@@ -52,6 +52,7 @@ def kinds(
         with running_tfserving(config) as (server,):
             settings = {"tfserving_addresses": (server.address,), "tfserving_models": MODELS, "backend": "tfserving"}
             with running_gateway(folder / "nothing", **settings) as running:
+                running.wait_until_ready()
                 yield running
 
 

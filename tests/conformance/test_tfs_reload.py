@@ -18,6 +18,7 @@ from tensorflow_serving.apis import (
 from tensorflow_serving.config import model_server_config_pb2
 
 from tests.support.bundles import damage, write_bundle
+from tests.support.files import replace_text
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.tfs import failure, outputs, predict_request
 from tests.support.waiting import wait_until
@@ -210,8 +211,9 @@ def test_a_reload_is_refused(case: str, client: Client) -> None:
 
 
 def test_a_change_of_the_file_wins_over_the_last_reload(client: Client) -> None:
-    file = client.models.parent / "models.config"
-    file.write_text(f'model_config_list {{ config {{ name: "digits" base_path: "{client.models}/digits" }} }} # new')
+    text = f'model_config_list {{ config {{ name: "digits" base_path: "{client.models}/digits" }} }} # new'
+    replace_text(client.models.parent / "models.config", text)
 
     wait_until(lambda: client.gateway.rest.get("/v1/models/clothes").status_code == 404)
+    wait_until(lambda: client.gateway.rest.get("/v1/models/digits/metadata").status_code == 200)
     assert client.served("digits") == 7

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from pathlib import Path
 
 import httpx
@@ -16,18 +15,10 @@ from tests.support.bundles import write_bundle
 from tests.support.load import steady_load
 from tests.support.name_server import name_server
 from tests.support.tfs import predict_request
+from tests.support.workers import free_ports
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 AGE_S = 0.5
-
-
-def a_free_port() -> int:
-    """On both addresses, as pods have the same port on addresses of their own."""
-    with socket.socket() as first, socket.socket() as second:
-        first.bind((FIRST, 0))
-        port: int = first.getsockname()[1]
-        second.bind((SECOND, port))
-        return port
 
 
 def settings(models: Path, host: str, port: int) -> ServingSettings:
@@ -40,7 +31,7 @@ async def test_a_client_that_is_connected_finds_a_second_gateway_behind_the_name
     write_bundle(tmp_path / "first" / "brightness" / "1")
     write_bundle(tmp_path / "second" / "brightness" / "2")
     request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
-    port = a_free_port()
+    (port,) = free_ports(1)  # on both addresses, as pods have the same port on addresses of their own
     options = [("grpc.lb_policy_name", "round_robin"), ("grpc.dns_min_time_between_resolutions_ms", 50)]
     with contextlib.ExitStack() as stack:
         names = stack.enter_context(name_server())
@@ -61,7 +52,7 @@ async def test_a_client_that_is_connected_finds_a_second_gateway_behind_the_name
 async def test_a_connection_that_grows_old_takes_nothing_with_it(tmp_path: Path) -> None:
     write_bundle(tmp_path / "brightness" / "1")
     request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
-    with start(settings(tmp_path, FIRST, a_free_port())) as gateway:
+    with start(settings(tmp_path, FIRST, *free_ports(1))) as gateway:
         address = f"{FIRST}:{gateway.addresses.grpc_port}"
         async with steady_load(address, request, in_flight=16) as tally:
             await asyncio.sleep(6 * AGE_S)  # several ages
@@ -71,7 +62,7 @@ async def test_a_connection_that_grows_old_takes_nothing_with_it(tmp_path: Path)
 
 def test_rest_clients_that_keep_their_connection_are_told_with_an_answer(tmp_path: Path) -> None:
     write_bundle(tmp_path / "brightness" / "1")
-    with start(settings(tmp_path, FIRST, a_free_port())) as gateway:
+    with start(settings(tmp_path, FIRST, *free_ports(1))) as gateway:
         url = f"http://{FIRST}:{gateway.addresses.rest_port}/healthz"
         with httpx.Client(timeout=60.0) as client:
             told = False

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.bundles import damage, write_bundle
 from tests.support.cli import atelier
+from tests.support.files import replace_text
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.load import steady_load
 from tests.support.tfs import predict_request
@@ -29,8 +30,7 @@ def served(gateway: RunningGateway, model: str, choice: str = "") -> str:
 
 
 def label(model: Path, **labels: int) -> None:
-    (model / "labels.new").write_text(json.dumps(labels))
-    (model / "labels.new").replace(model / "labels.json")
+    replace_text(model / "labels.json", json.dumps(labels))
 
 
 def test_a_file_that_is_broken_and_mended_is_followed_and_its_fault_is_seen(tmp_path: Path) -> None:
@@ -41,13 +41,13 @@ def test_a_file_that_is_broken_and_mended_is_followed_and_its_fault_is_seen(tmp_
     file.write_text(f"model_config_list {{ {entry.format('a')} }}")
     with running_gateway(None, model_config_file=file) as gateway:
         assert served(gateway, "a") == "1"
-        file.write_text("model_config_list { config { name: 'a' basepath: 'x' } }")
+        replace_text(file, "model_config_list { config { name: 'a' basepath: 'x' } }")
         wait_until(lambda: gateway.rest.get("/v1/models").json()["problems"])
         (problem,) = gateway.rest.get("/v1/models").json()["problems"]
         assert problem.startswith('models.config: line 1, column 40: Message type "ModelConfig" has no field named')
         assert 'atelier_configuration_error{file="models.config"} 1.0' in gateway.rest.get("/metrics").text
         assert served(gateway, "a") == "1"
-        file.write_text(f"model_config_list {{ {entry.format('a')} {entry.format('b')} }}")
+        replace_text(file, f"model_config_list {{ {entry.format('a')} {entry.format('b')} }}")
         wait_until(lambda: served(gateway, "b") == "1")
         assert gateway.rest.get("/v1/models").json()["problems"] == []
         assert 'atelier_configuration_error{file="models.config"} 0.0' in gateway.rest.get("/metrics").text
@@ -61,7 +61,7 @@ def test_tables_of_the_own_file_configure_scanned_models_and_follow_changes(tmp_
     with running_gateway(tmp_path / "models") as gateway:
         assert [served(gateway, "a", choice) for choice in ("", "/versions/2", "/labels/stable")] == ["3", "2", "2"]
         assert served(gateway, "a", "/versions/1") == "Servable not found for request: Specific(a, 1)"
-        own.write_text("[models.a]\nversion_policy = {specific = [1]}\n")
+        replace_text(own, "[models.a]\nversion_policy = {specific = [1]}\n")
         wait_until(lambda: served(gateway, "a") == "1")
 
 

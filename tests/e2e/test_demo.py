@@ -16,7 +16,7 @@ CLOSED = "http://127.0.0.1:9"
 def test_without_data_the_demo_says_so_and_shows_the_whole_path_on_digits(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ATELIER_DATA"}
     environment |= {"KERAS_HOME": str(tmp_path), "http_proxy": CLOSED, "https_proxy": CLOSED}
-    result = atelier("demo", "--out", str(tmp_path / "demo"), timeout_s=300.0, environment=environment)
+    result = atelier("demo", "--out", str(tmp_path / "demo"), timeout_s=900.0, environment=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Fashion-MNIST is not to be had" in result.stdout
     accuracy = re.search(r"test accuracy (0\.\d+)", result.stdout)

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_g
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from tests.support.bundles import write_bundle
+from tests.support.files import replace_text
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import file_of, gradient
 from tests.support.onnx_models import write_two_input_model
@@ -28,8 +29,7 @@ MODEL = "/v1/models/brightness"
 
 def write(path: Path, document: Any) -> None:
     """As promote does: in one moment."""
-    (path.parent / "new").write_text(json.dumps(document))
-    (path.parent / "new").replace(path)
+    replace_text(path, json.dumps(document))
 
 
 def publish(models: Path, versions: int) -> Path:
@@ -210,7 +210,7 @@ def test_traffic_of_the_own_file_is_followed_and_wins(tmp_path: Path, monkeypatc
     (tmp_path / "atelier.toml").write_text(table.format(3, 1))
     with running_gateway(models) as gateway:
         assert Counter(served(gateway) for _ in range(8)) == {1: 6, 2: 2}
-        (tmp_path / "atelier.toml").write_text(table.format(1, 1))
+        replace_text(tmp_path / "atelier.toml", table.format(1, 1))
         wait_until(lambda: Counter(served(gateway) for _ in range(8)) == {1: 4, 2: 4})
         (tmp_path / "atelier.toml").unlink()
         wait_until(lambda: Counter(served(gateway) for _ in range(8)) == {2: 8})

@@ -46,6 +46,7 @@ async def test_every_worker_follows_a_promotion_and_a_rollback_without_a_failed_
 def test_a_worker_that_is_started_again_knows_the_labels_that_were_moved(tmp_path: Path) -> None:
     with administered(tmp_path, 3, workers=2) as admin:
         assert admin.put_label("stable", 3).status_code == 200
+        wait_until(lambda: versions_seen(admin) == {"3": CONNECTIONS})
         killed = admin.gateway.process.worker_pids[0]
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: killed not in (pids := admin.gateway.process.worker_pids) and len(pids) == 2)

@@ -11,6 +11,7 @@ import httpx
 
 from serving.server import Gateway, start
 from serving.settings import ServingSettings
+from tests.support.waiting import wait_until
 
 
 class RunningGateway:
@@ -21,6 +22,10 @@ class RunningGateway:
         self.rest = client
         self.grpc_address = f"127.0.0.1:{gateway.addresses.grpc_port}"
         self.rest_url = f"http://127.0.0.1:{gateway.addresses.rest_port}"
+
+    def wait_until_ready(self) -> None:
+        """Returns once every model answers; at its start, that is sure of models that other servers have no part in."""
+        wait_until(lambda: self.rest.get("/readyz").status_code == 200)
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from serving.repository.stored import StoredFiles
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.version_labels import VERSION_LABELS
+from tests.support.files import replace_text
 from tests.support.stepping import HandExecutor, turn
 
 ECHO = Signature((TensorSpec("x", "float32", (None,)),), (TensorSpec("y", "float32", (None,)),))
@@ -156,9 +157,7 @@ class RepositoryStand:
 
     def label(self, name: str = "digits", **labels: int) -> None:
         """Replaces the model's `labels.json`."""
-        written = self.root / name / "labels.new"
-        written.write_text(json.dumps(labels))
-        written.replace(self.root / name / VERSION_LABELS)
+        replace_text(self.root / name / VERSION_LABELS, json.dumps(labels))
 
     def routed(self, times: int, name: str = "digits", **headers: str) -> Counter[int]:
         """The versions that answer as many requests which name none, with these headers."""

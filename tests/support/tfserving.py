@@ -18,6 +18,8 @@ from pathlib import Path
 import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
+from tests.support.files import replace_text
+
 BINARY = shutil.which("tensorflow_model_server")
 IS_REAL = BINARY is not None
 _START_TIMEOUT_S = 120.0
@@ -141,9 +143,7 @@ def write_models_config(
         lines += ['    model_platform: "tensorflow"', f"    model_version_policy {{ {policy} }}"]
         lines += [f'    version_labels {{ key: "{key}" value: {value} }}' for key, value in (labels or {}).items()]
         lines.append("  }")
-    temporary = path.with_suffix(".new")
-    temporary.write_text("\n".join([*lines, "}"]) + "\n")
-    temporary.replace(path)
+    replace_text(path, "\n".join([*lines, "}"]) + "\n")
     return path
 
 

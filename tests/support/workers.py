@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 ATTEMPTS = 3
 TIMEOUT_S = 240.0
 PORT_IS_TAKEN = "cannot listen at"
+_CHANCE = random.SystemRandom()
+"""Others run at the same time; a test may have seeded Python's own."""
 
 
 def tf_config(ports: Sequence[int], index: int) -> dict[str, str]:
@@ -21,10 +25,19 @@ def tf_config(ports: Sequence[int], index: int) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at now; somebody may before they are used."""
+    """Ports that nobody listens at now, of those that the kernel gives to nobody who lets it choose.
+
+    One of the others could be somebody else's before it is used.
+    """
+    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in sockets]
+        while len(found) < count:
+            port = _CHANCE.randrange(first_of_kernel // 2, first_of_kernel)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server(("", port)))
+                found.append(port)
+    return found
 
 
 @contextlib.contextmanager

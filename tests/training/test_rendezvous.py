@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -22,10 +23,12 @@ def cluster_of(count: int) -> list[Cluster]:
 
 def knock(cluster: Cluster, greeting: bytes) -> socket.socket:
     """A connection to the chief, which is listening by now or soon."""
+    give_up_at = time.monotonic() + PATIENCE_S
     while True:
         try:
             line = socket.create_connection(("localhost", int(cluster.addresses[0].partition(":")[2])))
         except ConnectionRefusedError:
+            assert time.monotonic() < give_up_at, "the chief does not listen"
             continue
         line.sendall(greeting)
         return line
@@ -49,7 +52,7 @@ def test_the_chief_says_who_did_not_come() -> None:
     with ThreadPoolExecutor() as pool:
         held = pool.submit(knock, there, b"atelier\0\0\0\1")
         with pytest.raises(TrainingError) as refused:
-            meet(chief, 1.0)
+            meet(chief, 3.0)
         held.result().close()
 
     assert str(refused.value).startswith("worker 0 waited 0 minutes, but not all came: ")

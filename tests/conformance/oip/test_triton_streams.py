@@ -103,12 +103,12 @@ def test_a_quiet_stream_outlives_the_time_that_a_request_may_take_to_arrive(
     models = tmp_path_factory.mktemp("models")
     write_identity_model(models / "echo-FP32" / "1", 1, ["N", "M"])
     with (
-        running_gateway(models, request_timeout_s=1.0) as gateway,
+        running_gateway(models, request_timeout_s=3.0) as gateway,
         triton.InferenceServerClient(gateway.grpc_address) as client,
     ):
         answers = open_stream(client)
         with pytest.raises(queue.Empty):
-            answers.get(timeout=2.5)  # nothing ends it
+            answers.get(timeout=5.0)  # nothing ends it
         client.async_stream_infer("echo-FP32", numbers(5))
         result, error = answers.get(timeout=60.0)
         client.stop_stream()

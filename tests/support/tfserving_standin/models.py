@@ -75,11 +75,9 @@ class Model:
     versions: dict[int, Record] = field(default_factory=dict)
 
     def available(self) -> dict[int, Version]:
-        return {
-            number: record.loaded
-            for number, record in self.versions.items()
-            if record.state == State.AVAILABLE and record.loaded is not None
-        }
+        """Those that answer now; asked on the event loop, while `step` changes them in a thread."""
+        now = {number: (record.state, record.loaded) for number, record in dict(self.versions).items()}
+        return {number: loaded for number, (state, loaded) in now.items() if state == State.AVAILABLE and loaded}
 
     def aspired(self) -> set[int]:
         """By the version policy; the newest one where there is none."""
