@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 
 from serving.control.messages import COLLECT
 from serving.control.pulse import Pulse
@@ -11,7 +12,7 @@ from serving.control.readiness import Report
 from serving.observability.figures import Family, Figures, added_up, surviving
 from serving.supervision.worker_process import WorkerProcess
 
-_COLLECT_TIMEOUT_S = 2.0
+_COLLECT_TIMEOUT_S = 5.0
 
 
 class Slot:
@@ -34,7 +35,8 @@ class Slot:
         """What its process sent last."""
         self.ended_figures: Figures = []
         """What its ended processes had counted when they were asked for the last time."""
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """For the answers to what its process was asked, in the order in which they come."""
 
     @property
     def serving(self) -> WorkerProcess | None:
@@ -49,7 +51,7 @@ class Slot:
         return "restarting" if self.has_served else "starting"
 
     async def collect(self) -> None:
-        """Renews `last_figures`, where the process answers within two seconds."""
+        """Renews `last_figures`, where the process answers in time: with what it had counted when it was asked."""
         if self.serving is None:
             return
         answered = asyncio.get_running_loop().create_future()
@@ -72,7 +74,8 @@ class Slot:
     def take_figures(self, figures: list[Family]) -> None:
         """The process has sent its figures."""
         self.last_figures = figures
-        self._release()
+        if self._waiting:
+            _release(self._waiting.popleft())
 
     def take_end(self) -> None:
         """The process has ended, and nothing more comes from it."""
@@ -80,10 +83,11 @@ class Slot:
         self.last_figures = []
         self.report = None
         self.heard.set()
-        self._release()
+        while self._waiting:
+            _release(self._waiting.popleft())
 
-    def _release(self) -> None:
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._waiting.clear()
+
+def _release(waiting: asyncio.Future[None]) -> None:
+    """Unless it has given up waiting."""
+    if not waiting.done():
+        waiting.set_result(None)

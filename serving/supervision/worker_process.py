@@ -122,12 +122,16 @@ class WorkerProcess:
         """Returns once no connection is open, or nothing was in flight or came for `quiet_s` seconds.
 
         A client that connected just before the ports were closed may be about to send; others keep idle connections.
+        A process that does not answer is busy, and is asked again for as long as it runs.
         """
         quiet_since, requests = time.monotonic(), -1
-        while (traffic := await self._ask(self._admin.traffic)) is not None and traffic.connections:
-            if traffic.in_flight or traffic.requests != requests:
-                quiet_since, requests = time.monotonic(), traffic.requests
+        while self.is_running:
+            traffic = await self._ask(self._admin.traffic)
+            if traffic is None or traffic.in_flight or traffic.requests != requests:
+                quiet_since, requests = time.monotonic(), -1 if traffic is None else traffic.requests
             elif time.monotonic() - quiet_since >= quiet_s:
+                return
+            if traffic is not None and not traffic.connections:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
 

@@ -85,7 +85,6 @@ class Shadow:
         self._queued_bytes += size
         if self._work is None:
             self._work = asyncio.get_running_loop().create_task(self._work_off())
-            self._work.add_done_callback(self._worked_off)
 
     def close(self) -> None:
         """Forgets what waits and takes nothing more."""
@@ -94,22 +93,25 @@ class Shadow:
         self._target = lambda: None
         if self._work is not None:
             self._work.cancel()
-
-    def _worked_off(self, _: asyncio.Task[None]) -> None:
-        self._work = None
+            self._work = None
 
     async def _work_off(self) -> None:
-        while self._queue:
-            copy = self._queue.popleft()
-            self._queued_bytes -= copy.size
-            target = self._target()
-            if target is None or target.version == copy.pair.primary_version:
-                continue  # the label has moved meanwhile
-            started_at = time.perf_counter()
-            with target:
-                await self._ask(target, copy)
-            took_s = time.perf_counter() - started_at
-            await asyncio.sleep(took_s * (1 / self.settings.max_busy - 1))
+        try:
+            while self._queue:
+                await self._work_at(self._queue.popleft())
+        finally:
+            self._work = None  # at once, or what is offered before the loop comes to it would be left lying
+
+    async def _work_at(self, copy: _Copy) -> None:
+        self._queued_bytes -= copy.size
+        target = self._target()
+        if target is None or target.version == copy.pair.primary_version:
+            return  # the label has moved meanwhile
+        started_at = time.perf_counter()
+        with target:
+            await self._ask(target, copy)
+        took_s = time.perf_counter() - started_at
+        await asyncio.sleep(took_s * (1 / self.settings.max_busy - 1))
 
     async def _ask(self, target: Version, copy: _Copy) -> None:
         pair = copy.pair._replace(version=target.version)

@@ -60,7 +60,8 @@ class Pool:
     ) -> bytes:
         """One RPC, which must be safe to repeat: it is, on another server, when a connection fails.
 
-        `deadline` is in the event loop's time. While no server can be reached, they are tried for `patience_s`.
+        `deadline` is in the event loop's time. While no server can be reached, they are tried for `patience_s`; each
+        is tried once, however late it is then: a server that falls silent is given up only after some time.
 
         Raises:
             ServingError: as `RpcError.cause`.
@@ -81,10 +82,11 @@ class Pool:
             except RpcError as error:
                 if error.is_elsewhere and len(without) + 1 < len(self._servers):
                     without.add(index)
-                elif not error.is_of_connection or self._loop.time() >= patient_until:
+                    continue
+                failed.add(index)
+                is_last = failed | without >= self._everyone
+                if not error.is_of_connection or (is_last and self._loop.time() >= patient_until):
                     raise error.cause() from error
-                else:
-                    failed.add(index)
 
     async def look(self, model: str) -> Mapping[int, VersionState]:
         """Asks every server which versions of the model it has; remembers who has which, and who is well.

@@ -153,6 +153,18 @@ async def test_a_busy_shadow_drops_copies_instead_of_piling_them_up(monkeypatch:
     assert stand.figure("requests_total", outcome="compared") == 1 + 1000 // 16
 
 
+async def test_what_is_offered_just_as_the_shadow_ends_its_work_is_asked_too() -> None:
+    stand = Stand(Fake(4))
+    stand.offer()
+    working = stand.shadow._work
+    assert working is not None
+    while not working.done():  # noqa: ASYNC110 -- what counts is the very next turn
+        await asyncio.sleep(0)
+    stand.offer()
+    await stand.settled()
+    assert stand.outcomes() == {"compared": 2}
+
+
 async def test_the_queue_is_bounded_in_requests() -> None:
     stand = Stand(Fake(4))
     for _ in range(shadow_module.MAX_QUEUE_REQUESTS + 5):

@@ -193,14 +193,14 @@ async def test_who_finds_no_server_does_not_ask_without_a_pause() -> None:
 
 async def test_a_server_that_falls_silent_is_given_up_and_its_batches_go_elsewhere(configuration: Path) -> None:
     with running_tfserving(configuration, count=2) as servers:
-        async with pool_of(*addresses_of(servers), status_timeout_s=0.3, timeout_s=120.0) as pool:
-            await pool.look("brightness")
+        async with pool_of(*addresses_of(servers), status_timeout_s=2.0, timeout_s=120.0, patience_s=0.0) as pool:
             backend = await TfServingBackend.load(pool, "brightness", 4)
             assert servers[0].process is not None
             os.kill(servers[0].process.pid, signal.SIGSTOP)
             batches = [asyncio.create_task(scores(backend)) for _ in range(8)]
             while not all(batch.done() for batch in batches):
-                await pool.look("brightness")
+                with contextlib.suppress(UnavailableError):  # the other one is slow
+                    await pool.look("brightness")
             for batch in batches:
                 np.testing.assert_array_equal(batch.result(), expected_scores(PIXELS, 4))
             os.kill(servers[0].process.pid, signal.SIGCONT)
