@@ -36,6 +36,10 @@ class CostModel:
         known = self._seconds_of_bucket.get(bucket)
         self._seconds_of_bucket[bucket] = seconds if known is None else known + self._weight * (seconds - known)
 
+    def knows(self, rows: int) -> bool:
+        """Whether a batch of about that size was measured."""
+        return rows.bit_length() in self._seconds_of_bucket
+
     def predict_s(self, rows: int) -> float:
         """Seconds that a batch of `rows` rows will take; infinite while nothing is known."""
         bucket = rows.bit_length()

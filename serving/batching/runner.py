@@ -30,6 +30,10 @@ waits for the answer, in the event loop's time. Several may run at the same time
 """
 
 
+_MEASURED_EVERY = 8
+"""Of short runs of a known size; reading a thread's clock twice takes a few microseconds, which some models do not."""
+
+
 class BatchObserver(Protocol):
     """Where figures of a finished batch go."""
 
@@ -38,7 +42,7 @@ class BatchObserver(Protocol):
 
 
 class Outcome(NamedTuple):
-    """How a batch's run ended; `cpu_s` is its thread's processor time."""
+    """How a batch's run ended; `cpu_s` is its thread's processor time, where that was measured."""
 
     outputs: dict[str, np.ndarray]
     error: ServingError | None
@@ -60,6 +64,7 @@ class Runner:
         self._cost = cost
         self._loop = asyncio.get_running_loop()
         self._working: set[asyncio.Future[Outcome]] = set()
+        self._unmeasured = 0
 
     def is_short(self, rows: int, inline_limit_us: float) -> bool:
         """Whether the event loop may wait for a run of that size."""
@@ -67,7 +72,11 @@ class Runner:
 
     def run_here(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
         """Runs a batch on the event loop; `rows` counts its padding too."""
-        return self._learn(self._run_blocking(inputs, rows, padding_rows), rows)
+        self._unmeasured += 1
+        if self._unmeasured < _MEASURED_EVERY and self._cost.knows(rows):
+            return self._run_timed(inputs, rows, padding_rows)
+        self._unmeasured = 0
+        return self._learn(self._run_measured(inputs, rows, padding_rows), rows)
 
     def start(
         self,
@@ -85,7 +94,7 @@ class Runner:
             self._working.add(work)
         else:
             try:
-                work = self._loop.run_in_executor(self._executor, self._run_blocking, inputs, rows, padding_rows)
+                work = self._loop.run_in_executor(self._executor, self._run_measured, inputs, rows, padding_rows)
             except RuntimeError:  # the executor is shut down
                 done(_STOPPING)
                 return
@@ -101,9 +110,13 @@ class Runner:
             self._cost.observe(rows, outcome.cpu_s)
         return outcome
 
-    def _run_blocking(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
-        # perf_counter, because uvloop's time() stands still between two turns of the loop.
-        started_at, cpu_started_at = time.perf_counter(), time.thread_time()
+    def _run_measured(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
+        started_at = time.thread_time()
+        outcome = self._run_timed(inputs, rows, padding_rows)
+        return outcome._replace(cpu_s=time.thread_time() - started_at)
+
+    def _run_timed(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
+        started_at = time.perf_counter()  # uvloop's time() stands still between two turns of the loop
         outputs: dict[str, np.ndarray] = {}
         failure: ServingError | None = None
         try:
@@ -111,7 +124,7 @@ class Runner:
             failure = check_rows(outputs, rows)
         except Exception as error:  # noqa: BLE001 -- see _failure_of
             failure = _failure_of(error)
-        return Outcome(outputs, failure, time.perf_counter() - started_at, time.thread_time() - cpu_started_at)
+        return Outcome(outputs, failure, time.perf_counter() - started_at, None)
 
     async def _run_awaited(
         self, inputs: Sequence[Arrays], rows: int, padding_rows: int, deadline: float | None

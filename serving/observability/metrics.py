@@ -7,11 +7,12 @@ can neither remove figures nor read them from functions. docs/metrics.md lists a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import Enum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from serving.observability.bulk_histogram import BulkHistogram
 from serving.observability.figures import Family, Sample
 from serving.observability.request_figures import RequestFigures
 from serving.observability.shadow_metrics import ShadowMetrics
@@ -30,26 +31,10 @@ class Metrics:
         self.registry.register(self._request_figures)
         self.request = self._request_figures.ended
         """One request ended. Its model must be one that is served, so that clients cannot invent label values."""
-        self._batch_rows = Histogram(
-            "atelier_batch_rows",
-            "Rows in a batch.",
-            ["model_name", "version"],
-            buckets=_ROWS,
-            registry=self.registry,
-        )
-        self._batch_run = Histogram(
-            "atelier_batch_run_seconds",
-            "Time of one run of the model.",
-            ["model_name", "version"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._batch_wait = Histogram(
-            "atelier_batch_wait_seconds",
-            "Wait of the oldest request of a batch.",
-            ["model_name", "version"],
-            buckets=_SECONDS,
-            registry=self.registry,
+        self._batch_rows = self._of_batches("atelier_batch_rows", "Rows in a batch.", _ROWS)
+        self._batch_run = self._of_batches("atelier_batch_run_seconds", "Time of one run of the model.", _SECONDS)
+        self._batch_wait = self._of_batches(
+            "atelier_batch_wait_seconds", "Wait of the oldest request of a batch.", _SECONDS
         )
         self._queue_rows = Gauge(
             "atelier_queue_rows", "Rows that wait now.", ["model_name", "version"], registry=self.registry
@@ -110,14 +95,14 @@ class Metrics:
 
     def batch_observer(self, model_name: str, version: int) -> Callable[..., None]:
         """Takes the figures of finished batches of one version; see `batching.batcher.BatchObserver`."""
-        rows_of_batch = self._batch_rows.labels(model_name, str(version))
-        run = self._batch_run.labels(model_name, str(version))
-        wait = self._batch_wait.labels(model_name, str(version))
+        rows_of_batch = self._batch_rows.observer(model_name, str(version))
+        run = self._batch_run.observer(model_name, str(version))
+        wait = self._batch_wait.observer(model_name, str(version))
 
         def observe(*, rows: int, requests: int, oldest_wait_s: float, run_s: float) -> None:  # noqa: ARG001 -- the observers' signature
-            rows_of_batch.observe(rows)
-            run.observe(run_s)
-            wait.observe(oldest_wait_s)
+            rows_of_batch(rows)
+            run(run_s)
+            wait(oldest_wait_s)
 
         return observe
 
@@ -171,8 +156,10 @@ class Metrics:
 
     def end_batches(self, model_name: str, version: int) -> None:
         """A version is unloaded: it has no queue and runs no batches any more."""
-        for figure in (self._queue_rows, self._in_flight, self._batch_rows, self._batch_run, self._batch_wait):
-            figure.remove(model_name, str(version))
+        for gauge in (self._queue_rows, self._in_flight):
+            gauge.remove(model_name, str(version))
+        for histogram in (self._batch_rows, self._batch_run, self._batch_wait):
+            histogram.remove(model_name, str(version))
         self._batch_size_limit.remove_by_labels({"model_name": model_name, "version": str(version)})
 
     def forget_version(self, model_name: str, version: int) -> None:
@@ -195,6 +182,11 @@ class Metrics:
             )
             for metric in self.registry.collect()
         ]
+
+    def _of_batches(self, name: str, documentation: str, bounds: Sequence[float]) -> BulkHistogram:
+        histogram = BulkHistogram(name, documentation, ["model_name", "version"], bounds)
+        self.registry.register(histogram)
+        return histogram
 
     def _leave_state(self, model_name: str, version: int) -> None:
         state = self._states.pop((model_name, version), None)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
+
+from serving.observability.bulk_histogram import Tally
 
 _MOST_PENDING = 4096
 
@@ -20,13 +20,9 @@ class RequestFigures(Collector):
     """
 
     def __init__(self, bounds_s: Sequence[float]) -> None:
-        self._bounds_s = np.array(bounds_s)
         self._pending: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
         self._ended: defaultdict[tuple[str, str, str], int] = defaultdict(int)
-        self._in_bucket: defaultdict[tuple[str, str], np.ndarray] = defaultdict(
-            lambda: np.zeros(len(bounds_s) + 1, np.int64)
-        )
-        self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._latency: defaultdict[tuple[str, str], Tally] = defaultdict(lambda: Tally(bounds_s))
 
     def ended(self, model_name: str, api: str, outcome: str, seconds: float) -> None:
         """One request ended, after that long."""
@@ -49,16 +45,12 @@ class RequestFigures(Collector):
             "From the request's body received to its answer encoded.",
             labels=["model_name", "api"],
         )
-        bounds = [*map(floatToGoString, self._bounds_s), "+Inf"]
-        for labels, in_bucket in self._in_bucket.items():
-            at_most = zip(bounds, in_bucket.cumsum().tolist(), strict=True)
-            latency.add_metric(labels, list(at_most), self._seconds[labels])
+        for labels, tally in self._latency.items():
+            tally.add_to(latency, labels)
         yield latency
 
     def _add_up(self) -> None:
         for (model_name, api, outcome), pending in self._pending.items():
             self._ended[model_name, api, outcome] += len(pending)
-            buckets = np.searchsorted(self._bounds_s, pending)
-            self._in_bucket[model_name, api] += np.bincount(buckets, minlength=len(self._bounds_s) + 1)
-            self._seconds[model_name, api] += sum(pending)
+            self._latency[model_name, api].observe_all(pending)
         self._pending.clear()
