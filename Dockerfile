@@ -48,7 +48,7 @@ RUN uv-pip install --require-hashes -r requirements/serving.txt -r requirements/
 COPY --from=source / .
 # Bytecode of what the gateway imports, and of no more: its root is read-only, and compiling takes longer than starting.
 RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools \
-    && /opt/atelier/bin/python -Bc "import atelier.cli, serving.server, serving.worker, grpc.aio, s3fs, sys; \
+    && /opt/atelier/bin/python -Bc "import atelier.cli, serving.server, serving.worker, serving.repository.upstream_source, s3fs, sys; \
          print(*filter(None, (getattr(module, '__file__', '') for module in [*sys.modules.values()])), sep='\n')" \
        | grep '^/opt/atelier/.*\.py$' \
        | /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash -i -

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Sources:
     """Opens sources on an event loop; those on an upstream share its connections.
 
-    What asks an upstream is imported only where a model is on one: it brings grpcio.
+    What asks an upstream is imported only where a model is on one.
     """
 
     def __init__(

@@ -16,6 +16,7 @@ from serving.wire.field_limits import check_fields
 _HEADER = struct.Struct(">BI")
 _SECONDS_OF_UNIT = MappingProxyType({"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9})
 _TIMEOUT_DIGITS = 8
+FRAME_HEADER_BYTES = _HEADER.size
 
 
 def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
@@ -92,6 +93,12 @@ def encode_message(message: bytes, encoding: str = "") -> bytes:
         compressed = deflate(message, encoding)
         return _HEADER.pack(1, len(compressed)) + compressed
     return _HEADER.pack(0, len(message)) + message
+
+
+def message_length(body: bytes) -> int | None:
+    """Bytes of the message whose frame begins the body, of at least `FRAME_HEADER_BYTES`; None: it is compressed."""
+    compressed, length = _HEADER.unpack_from(body)
+    return None if compressed else length
 
 
 def parse_timeout(value: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from serving.errors import (
     DeadlineExceededError,
@@ -16,8 +17,9 @@ from serving.errors import (
     UnsupportedError,
 )
 
-CANCELLED, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND = 1, 3, 4, 5
-RESOURCE_EXHAUSTED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED, UNAVAILABLE = 8, 9, 11, 12, 14
+CANCELLED, UNKNOWN, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, PERMISSION_DENIED = 1, 2, 3, 4, 5, 7
+RESOURCE_EXHAUSTED, FAILED_PRECONDITION, OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL = 8, 9, 11, 12, 13
+UNAVAILABLE, UNAUTHENTICATED = 14, 16
 
 _CAUSE_OF_CODE: Mapping[int, type[ServingError]] = MappingProxyType(
     {
@@ -34,14 +36,19 @@ _CAUSE_OF_CODE: Mapping[int, type[ServingError]] = MappingProxyType(
 )
 
 
-class RpcError(Exception):
-    """An RPC ended with another status than OK; `code` is gRPC's number."""
+class Failure(NamedTuple):
+    """Another status than OK; `code` is gRPC's number."""
 
-    def __init__(self, code: int, text: str, address: str) -> None:
-        super().__init__(f"{address}: {text}")
-        self.code = code
-        self.text = text
-        self.address = address
+    code: int
+    text: str
+
+
+class RpcError(Exception):
+    """An RPC to a server failed."""
+
+    def __init__(self, failure: Failure, address: str) -> None:
+        super().__init__(f"{address}: {failure.text}")
+        self.code, self.text = failure
 
     @property
     def is_of_connection(self) -> bool:

@@ -18,7 +18,7 @@ from serving.backends.tfserving.messages import (
     metadata_request,
     status_request,
 )
-from serving.backends.tfserving.server import Server, credentials_of
+from serving.backends.tfserving.server import Server, tls_context
 from serving.errors import InvalidInputError, ModelNotFoundError
 from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.upstream import Upstream
@@ -42,10 +42,10 @@ class Pool:
     """The servers of one upstream. Everything happens on the event loop that it was made on."""
 
     def __init__(self, upstream: Upstream, metrics: UpstreamMetrics) -> None:
-        credentials = credentials_of(upstream.tls)
+        tls = tls_context(upstream.tls)
         name = upstream.tls.server_name if upstream.tls else None
         self._upstream = upstream
-        self._servers = [Server(address, credentials, name) for address in upstream.addresses]
+        self._servers = [Server(address, tls, name) for address in upstream.addresses]
         self._standings = [server.standing for server in self._servers]
         self._counters = [metrics.counter(server.address) for server in self._servers]
         for server in self._servers:
@@ -120,7 +120,7 @@ class Pool:
 
     async def close(self) -> None:
         """Closes all connections."""
-        await asyncio.gather(*(server.close() for server in self._servers))
+        await asyncio.gather(*(server.channel.close() for server in self._servers))
 
     def _choose(self, wanted: Wanted | None, failed: Collection[int], without: Collection[int]) -> int:
         """The server to ask: of those that had the version when they were last looked at, and then of all others.
@@ -140,7 +140,7 @@ class Pool:
         server, standing = self._servers[index], self._standings[index]
         standing.asked()
         try:
-            answer = await server.call(method, request, max(0.0, timeout_s))
+            answer = await server.channel.call(method, request, timeout_s)
         except RpcError as error:
             if error.is_of_connection:
                 if standing.failures == 0:
@@ -157,10 +157,9 @@ class Pool:
         return answer
 
     async def _look_at(self, server: Server, model: str) -> Mapping[int, VersionState] | RpcError:
+        server.channel.refresh()
         try:
-            answer = await server.call(
-                GET_MODEL_STATUS, status_request(model), self._upstream.status_timeout_s, is_look=True
-            )
+            answer = await server.channel.call(GET_MODEL_STATUS, status_request(model), self._upstream.status_timeout_s)
         except RpcError as error:
             if error.code == NOT_FOUND:
                 server.silences = 0
@@ -171,7 +170,7 @@ class Pool:
                 log.warning("a server does not answer, %s", error)
             if server.silences >= _SILENCES_OF_THE_DEAD:
                 server.standing.failed(self._loop.time())
-                server.give_up()
+                server.channel.give_up()
             return error
         if server.silences >= _SILENCES_OF_THE_DEAD:
             log.info("the server %s answers again", server.address)
