@@ -15,11 +15,10 @@ from typing import Any, cast
 import numpy as np
 
 from serving.batching.terms import DEFAULT_TERMS
-from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
-from serving.repository.manager import Manager
-from serving.repository.reload import Reload
+from serving.helper_process import HelperProcess
+from serving.message_reader import MessageReader
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest
 from serving.wire.tensors import encode_content, encode_tensor
@@ -56,7 +55,9 @@ def ours(pixels: np.ndarray, scores: np.ndarray) -> Callable[[bytes], bytes]:
     """The gateway's way from a request's bytes to its answer's."""
     signature = Signature((TensorSpec("pixels", pixels.dtype.name, (None, *pixels.shape[1:])),), (SCORES,))
     plane = cast("DataPlane", InstantPlane(signature, scores))
-    front_end = TfsGrpc(plane, cast("Manager", None), cast("ModelStates", None), cast("Reload", None), _MAX_BYTES)
+    reader = MessageReader(cast("HelperProcess", None))
+    nothing: Any = None
+    front_end = TfsGrpc(plane, nothing, nothing, nothing, reader, _MAX_BYTES)
 
     def answer(message: bytes) -> bytes:
         try:

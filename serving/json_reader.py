@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-import numpy as np
-
+from serving.arrays_apart import Inputs, Packed, pack, unpack
 from serving.errors import DeadlineExceededError
 from serving.helper_process import HelperProcess
 from serving.signatures import Signature
@@ -22,12 +20,9 @@ from serving.wire.json_limits import JsonLimits
 
 MAX_READ_HERE_BYTES = 128 * 1024
 """Takes five milliseconds at most."""
-_STRINGS_AT_ONCE = 4096
-_TURN_S = 1e-4
 
 ResultT = TypeVar("ResultT")
 RequestT = TypeVar("RequestT")
-Inputs = dict[str, np.ndarray]
 
 
 class Form(NamedTuple, Generic[RequestT]):
@@ -79,10 +74,7 @@ class JsonReader:
             return request, lambda signature: form.decode(request, signature)
 
         async def decode(signature: Signature) -> Inputs:
-            packed = await self._apart(sent, None, _decode, form.decode, signature)
-            if any(isinstance(values, _Strings) for values in packed.values()):
-                return await asyncio.to_thread(_unpack, packed)
-            return _unpack(packed)
+            return await unpack(await self._apart(sent, None, _decode, form.decode, signature))
 
         return await self._apart(sent, deadline, _parse, form.without_data), decode
 
@@ -113,56 +105,18 @@ class _Body(NamedTuple):
         return self.parser(self.content, *self.args)
 
 
-class _Strings(NamedTuple):
-    """An array of byte strings as two of numbers, which take no time to send."""
-
-    shape: tuple[int, ...]
-    ends: np.ndarray
-    content: np.ndarray
-
-
 def _parse(sent: _Body, without_data: Callable[[Any], RequestT]) -> RequestT:
     return without_data(_parsed(sent))
 
 
-def _decode(
-    sent: _Body, decode: Callable[[Any, Signature], Inputs], signature: Signature
-) -> dict[str, np.ndarray | _Strings]:
+def _decode(sent: _Body, decode: Callable[[Any, Signature], Inputs], signature: Signature) -> Packed:
     try:
-        inputs = decode(_parsed(sent), signature)
+        return pack(decode(_parsed(sent), signature))
     finally:
         _parsed.cache_clear()
-    return {name: _pack(array) for name, array in inputs.items()}
 
 
 @lru_cache(maxsize=1)
 def _parsed(sent: _Body) -> Any:
     """A body is sent twice, to be parsed and to be decoded, and mostly parsed once."""
     return sent.parse()
-
-
-def _pack(array: np.ndarray) -> np.ndarray | _Strings:
-    if array.dtype != object:
-        return np.ascontiguousarray(array) if array.ndim else array
-    flat = array.ravel().tolist()
-    ends = np.cumsum(np.fromiter(map(len, flat), np.int64, len(flat)))
-    return _Strings(array.shape, ends, np.frombuffer(b"".join(flat), np.uint8))
-
-
-def _unpack(packed: dict[str, np.ndarray | _Strings]) -> Inputs:
-    return {name: _strings(values) if isinstance(values, _Strings) else values for name, values in packed.items()}
-
-
-def _strings(packed: _Strings) -> np.ndarray:
-    """In pieces, between which the event loop has its turn: a thread that asks for Python's lock waits for 5 ms."""
-    content, count = packed.content.tobytes(), len(packed.ends)
-    array = np.empty(count, object)
-    begin = 0
-    for first in range(0, count, _STRINGS_AT_ONCE):
-        if first:
-            time.sleep(_TURN_S)
-        ends = packed.ends[first : first + _STRINGS_AT_ONCE].tolist()
-        begins = [begin, *ends[:-1]]
-        array[first : first + len(ends)] = [content[start:end] for start, end in zip(begins, ends, strict=True)]
-        begin = ends[-1]
-    return array.reshape(packed.shape)

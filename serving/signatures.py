@@ -129,6 +129,11 @@ class Signature:
         return frozenset(spec.name for spec in self.inputs)
 
     @cached_property
+    def takes_strings(self) -> bool:
+        """Whether an input is of strings, each of which is a Python object."""
+        return any(spec.element.is_string for spec in self.inputs)
+
+    @cached_property
     def is_batched(self) -> bool:
         """Whether rows of several requests can share a run: the first dimension is the same one in all tensors.
 

@@ -47,6 +47,7 @@ from serving.helper_process import HelperProcess
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.json_reader import JsonReader
+from serving.message_reader import MessageReader
 from serving.model_config import ModelConfig
 from serving.observability.figures import Sample
 from serving.observability.loop_lag import watch_loop
@@ -118,6 +119,7 @@ class Worker:
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
         self._helper = HelperProcess()
         reader = JsonReader(json_limits, self._helper)
+        messages = MessageReader(self._helper)
         rest = TfsRest(plane, self.manager, states, departures, reader)
         reload = Reload(
             configuration,
@@ -127,9 +129,9 @@ class Worker:
             have_others_look=self._peers.have_others_look,
         )
         self.app = App(
-            TfsGrpc(plane, self.manager, states, reload, limit),
+            TfsGrpc(plane, self.manager, states, reload, messages, limit),
             rest,
-            OipGrpc(oip),
+            OipGrpc(oip, messages),
             OipRest(oip, departures, limit, reader),
             Images(
                 plane,

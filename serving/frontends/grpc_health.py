@@ -13,6 +13,7 @@ from serving.errors import InvalidInputError, ModelNotFoundError, UnavailableErr
 from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.health import Health
+from serving.message_reader import check_short
 from serving.repository.manager import Manager
 from serving.wire.atelier_health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListResponse
 
@@ -41,6 +42,7 @@ class GrpcHealth:
         Raises:
             ModelNotFoundError: neither a service of this gateway nor a model.
         """
+        check_short(message)
         service = HealthCheckRequest.FromString(message).service
         status = self._status(service)
         if status == HealthCheckResponse.SERVICE_UNKNOWN:
@@ -61,6 +63,7 @@ class GrpcHealth:
             UnavailableError: the gateway is stopping; its last status was sent.
         """
         async for message in messages:
+            check_short(message)
             service = HealthCheckRequest.FromString(message).service
             break
         else:

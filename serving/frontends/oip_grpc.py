@@ -5,18 +5,20 @@ Source: https://kserve.github.io/website/latest/modelserving/data_plane/v2_proto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
-import numpy as np
 from google.protobuf.message import Message
 
 from serving.batching.terms import Terms
+from serving.dataplane import Inputs
 from serving.errors import InvalidInputError, ModelNotFoundError
 from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_stream import InferStream
+from serving.message_reader import MAX_READ_HERE_BYTES, MessageForm, MessageReader, check_short
 from serving.signatures import Signature, TensorSpec
 from serving.wire.atelier_oip_pb2 import (
     ModelConfigResponse,
@@ -33,30 +35,26 @@ from serving.wire.atelier_oip_pb2 import (
     ServerReadyResponse,
 )
 from serving.wire.field_limits import check_fields
+from serving.wire.infer_messages import decode_inputs, decode_message
 from serving.wire.oip_classes import as_classes, class_count
 from serving.wire.oip_parameters import parameters_of, refuse_unsupported
-from serving.wire.oip_tensors import (
-    TYPED_FIELD,
-    check_names,
-    check_tensor,
-    decode_contents,
-    decode_raw,
-    encode_contents,
-    encode_raw,
-    find_outputs,
-)
+from serving.wire.oip_tensors import TYPED_FIELD, encode_contents, encode_raw, find_outputs
+from serving.wire.protobuf_fields import has_field
 
 SERVICE = "inference.GRPCInferenceService"
 _API = "oip_grpc"
-_TENSORS = (5, 6)
-"""The numbers of `inputs` and `outputs`, which have maps in them."""
+_TENSORS, _RAW = (5, 6), 7
+"""The numbers of `inputs` and `outputs`, which have maps in them, and of `raw_input_contents`."""
+_INFER = MessageForm(ModelInferRequest.FromString, {1, 2, 3, 4, 6}, {5: {5: dict.fromkeys((6, 7, 8))}, _RAW: None})
+"""Pieces of a tensor's `contents` are `fp32_contents`, `fp64_contents` and long strings."""
 
 
 class OipGrpc:
     """The methods by their paths, in `methods` and `streams`."""
 
-    def __init__(self, models: OipModels) -> None:
+    def __init__(self, models: OipModels, reader: MessageReader) -> None:
         self._models = models
+        self._reader = reader
         self.methods: Mapping[str, Handler] = MappingProxyType(
             {
                 f"/{SERVICE}/ModelInfer": self.model_infer,
@@ -77,19 +75,22 @@ class OipGrpc:
     async def model_infer(self, message: bytes, terms: Terms) -> bytes:
         """`ModelInfer`: answers raw when asked raw, and where an output is FP16 or BF16, which have no typed list."""
         check_fields(message, _TENSORS)
-        request = ModelInferRequest.FromString(message)
+        request, is_whole = self._reader.open(_INFER, message)
+        is_raw = bool(request.raw_input_contents) or (not is_whole and has_field(message, _RAW))
         name = request.model_name
         if not name:
             raise InvalidInputError("model_name: expected the name of a model, received none")
         parameters = parameters_of(request.parameters)
         wanted: list[TensorSpec] = []
 
-        def decode(signature: Signature) -> dict[str, np.ndarray]:
-            wanted.extend(find_outputs([output.name for output in request.outputs], signature, name))
-            return _decode_inputs(request, signature)
+        def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
+            wanted[:] = find_outputs([output.name for output in request.outputs], signature, name)
+            if not is_whole:
+                return self._reader.decode(decode_message, message, signature)
+            if len(message) > MAX_READ_HERE_BYTES and signature.takes_strings:
+                return asyncio.to_thread(decode_inputs, request, signature)
+            return decode_inputs(request, signature)
 
-        for tensor in request.inputs:
-            refuse_unsupported(tensor.parameters, f'input "{tensor.name}"')
         class_counts = {}
         for output in request.outputs:
             if output.parameters:
@@ -101,7 +102,7 @@ class OipGrpc:
         outputs = [(spec, prediction.outputs[spec.name]) for spec in wanted]
         if class_counts:
             outputs = as_classes(outputs, class_counts, prediction.labels)
-        raw = bool(request.raw_input_contents) or any(spec.dtype not in TYPED_FIELD for spec, _ in outputs)
+        raw = is_raw or any(spec.dtype not in TYPED_FIELD for spec, _ in outputs)
         for spec, array in outputs:
             tensor = response.outputs.add(name=spec.name, datatype=spec.element.oip, shape=array.shape)
             if raw:
@@ -140,29 +141,7 @@ def _method(answer: Callable[[bytes], Message]) -> Handler:
     """A method that has its answer at once."""
 
     async def handle(message: bytes, terms: Terms) -> bytes:  # noqa: ARG001 -- all handlers have this signature
+        check_short(message)
         return answer(message).SerializeToString()
 
     return handle
-
-
-def _decode_inputs(request: ModelInferRequest, signature: Signature) -> dict[str, np.ndarray]:
-    names = [tensor.name for tensor in request.inputs]
-    check_names(names, signature)
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(names):
-        raise InvalidInputError(
-            f"raw_input_contents: expected one for each of {len(names)} inputs, received {len(raw)}"
-        )
-    arrays = {}
-    for spec in signature.inputs:
-        position = names.index(spec.name)
-        tensor = request.inputs[position]
-        shape = tuple(tensor.shape)
-        check_tensor(spec, tensor.datatype, shape)
-        if not raw:
-            arrays[spec.name] = decode_contents(tensor.contents, spec, shape)
-        elif tensor.HasField("contents"):
-            raise InvalidInputError(f'input "{spec.name}": expected raw_input_contents or contents, received both')
-        else:
-            arrays[spec.name] = decode_raw(raw[position], spec, shape)
-    return arrays

@@ -6,14 +6,15 @@ tensor data", "model configuration", "statistics" and "model repository" (its in
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from serving.batching.terms import Terms
-from serving.dataplane import Inputs, LateDecode
+from serving.dataplane import Decode, Inputs, LateDecode
 from serving.errors import InvalidInputError
 from serving.frontends.departures import Departures
 from serving.frontends.http import (
@@ -28,7 +29,7 @@ from serving.frontends.http import (
     send_json,
 )
 from serving.frontends.oip_models import OipModels
-from serving.json_reader import Form, JsonReader
+from serving.json_reader import MAX_READ_HERE_BYTES, Form, JsonReader
 from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS
 from serving.wire.json_bodies import kind_of, parse_object
@@ -131,16 +132,19 @@ class OipRest:
     ) -> tuple[bytes, int | None]:
         """The answer's body, and how many of its bytes are JSON where binary data follows."""
         is_raw = json_bytes == 0
+        size = len(body) if json_bytes is None else json_bytes
+        has_long_data = size <= MAX_READ_HERE_BYTES < len(body)
         decode_body: LateDecode
         if is_raw:
             request, decode_body = RAW_BODY, partial(decode_raw_body, body)
         else:
-            size = len(body) if json_bytes is None else json_bytes
             request, decode_body = await self._reader.open(_TENSORS, body, json_bytes=size, deadline=terms.deadline)
         wanted: list[TensorSpec] = []
 
         def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
             wanted[:] = find_outputs(request.outputs or (), signature, name)
+            if has_long_data and signature.takes_strings:
+                return asyncio.to_thread(cast("Decode", decode_body), signature)
             return decode_body(signature)
 
         prediction = await self._models.predict(name, version, decode, request.parameters, api=_API, terms=terms)

@@ -18,12 +18,16 @@ from serving.errors import PayloadTooLargeError, ServingError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.http import printable
 from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+from serving.wire.protobuf_fields import only_fields
 
 log = logging.getLogger("atelier.grpc")
 
 FINAL_RESPONSE = "triton_final_response"
 _MAX_IN_FLIGHT = 64
 """Requests of one stream that are answered at the same time; the next ones are read when these are answered."""
+
+_NAMES = (1, 2, 3)
+"""The numbers of `model_name`, `model_version` and `id`."""
 
 
 class InferStream:
@@ -72,6 +76,6 @@ class InferStream:
 
 
 def _failure(message: bytes, text: str) -> ModelStreamInferResponse:
-    asked = ModelInferRequest.FromString(message)
+    asked = ModelInferRequest.FromString(only_fields(message, _NAMES))
     response = ModelInferResponse(model_name=asked.model_name, model_version=asked.model_version, id=asked.id)
     return ModelStreamInferResponse(error_message=printable(text), infer_response=response)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 
 from serving.frontends.grpc_streams import Stream
+from serving.message_reader import check_short
 from serving.wire.atelier_reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from serving.wire.services import Descriptions
 
@@ -32,6 +33,7 @@ class Reflection:
     async def answer_all(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """`ServerReflectionInfo`."""
         async for message in messages:
+            check_short(message)
             yield self.answer(ServerReflectionRequest.FromString(message)).SerializeToString()
 
     def answer(self, request: ServerReflectionRequest) -> ServerReflectionResponse:

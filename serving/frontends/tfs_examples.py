@@ -5,7 +5,7 @@ Behaviour and message texts follow tensorflow_serving/servables/tensorflow/{clas
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -15,12 +15,13 @@ from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, SignatureNotFoundError, UnsupportedError
 from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, format_shape
-from serving.wire.atelier_tfs_pb2 import Input
-from serving.wire.examples import examples_of
 
 INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
 _MATRIX_RANK = 2
 _KIND_OF_METHOD: Mapping[str, str] = MappingProxyType({CLASSIFY_METHOD: "classification", REGRESS_METHOD: "regression"})
+
+Examples = Callable[[], np.ndarray]
+"""Gives a request's serialized examples, or raises InvalidInputError where there are none."""
 
 
 class Task(NamedTuple):
@@ -37,7 +38,7 @@ class ExampleMethods:
         self._plane = plane
         self._api = api
 
-    async def run(self, target: Target, method: str, examples: Input, terms: Terms = DEFAULT_TERMS) -> Prediction:
+    async def run(self, target: Target, method: str, examples: Examples, terms: Terms = DEFAULT_TERMS) -> Prediction:
         """Answers examples by the target, which has to be a signature of `method`.
 
         Raises:
@@ -49,7 +50,9 @@ class ExampleMethods:
         except SignatureNotFoundError as error:
             raise InvalidInputError(f"No signature was found with the name: {error.signature_name}") from error
 
-    async def run_all(self, tasks: Sequence[Task], examples: Input, terms: Terms = DEFAULT_TERMS) -> list[Prediction]:
+    async def run_all(
+        self, tasks: Sequence[Task], examples: Examples, terms: Terms = DEFAULT_TERMS
+    ) -> list[Prediction]:
         """Answers the same examples by several signatures of one version, in the order of the tasks.
 
         Raises:
@@ -129,13 +132,10 @@ def values(prediction: Prediction) -> np.ndarray:
     return array.reshape(-1)
 
 
-def _decoder(method: str, examples: Input) -> Decode:
+def _decoder(method: str, examples: Examples) -> Decode:
     def decode(signature: Signature) -> dict[str, np.ndarray]:
         _check(signature, method)
-        serialized = examples_of(examples)
-        strings = np.empty(len(serialized), dtype=object)
-        strings[:] = serialized
-        return {INPUTS: strings}
+        return {INPUTS: examples()}
 
     return decode
 

@@ -6,7 +6,7 @@ Behaviour and message texts follow tensorflow_serving/servables/tensorflow/*.cc 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from serving.batching.terms import Terms
 from serving.control.model_states import ModelStates
-from serving.dataplane import DataPlane, Prediction, Target
+from serving.dataplane import DataPlane, Inputs, Prediction, Target
 from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
-from serving.frontends.tfs_examples import ExampleMethods, Task, labels_and_scores, values
+from serving.frontends.tfs_examples import INPUTS, ExampleMethods, Examples, Task, labels_and_scores, values
+from serving.message_reader import MessageForm, MessageReader, check_short
 from serving.repository.manager import Manager
 from serving.repository.models_config import listed_models
 from serving.repository.records import VersionStatus
@@ -42,14 +43,21 @@ from serving.wire.atelier_tfs_pb2 import (
     ReloadConfigResponse,
     SignatureDefMap,
 )
-from serving.wire.predict_messages import SeenRequests, encode_outputs
-from serving.wire.tensors import decode_tensor, encode_tensor_info
+from serving.wire.examples import array_of, decode_request
+from serving.wire.predict_messages import SeenRequests, decode_inputs, decode_message, encode_outputs
+from serving.wire.tensors import encode_tensor_info
 
 SIGNATURE_DEF = "signature_def"
 UNKNOWN_ERROR = 2
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _API = "tfs_grpc"
 _KNOWN_SIGNATURES = 1024
+_PREDICT = MessageForm(PredictRequest.FromString, {1, 3}, {2: {2: dict.fromkeys((4, 5, 6, 8))}})
+"""Pieces of a tensor are `tensor_content`, `float_val`, `double_val` and long strings."""
+_INPUT = {2: {1: {1: None}, 2: {1: None, 2: None}}}
+"""Serialized examples, and their context."""
+_EXAMPLES = MessageForm(ExamplesRequest.FromString, {1}, _INPUT)
+_SEVERAL = MessageForm(MultiInferenceRequest.FromString, {1}, _INPUT)
 
 
 class _Asked(NamedTuple):
@@ -63,12 +71,19 @@ class TfsGrpc:
     """The methods by their paths, in `methods`."""
 
     def __init__(
-        self, plane: DataPlane, manager: Manager, states: ModelStates, reload: Reload, max_tensor_bytes: int
+        self,
+        plane: DataPlane,
+        manager: Manager,
+        states: ModelStates,
+        reload: Reload,
+        reader: MessageReader,
+        max_tensor_bytes: int,
     ) -> None:
         self._plane = plane
         self._manager = manager
         self._states = states
         self._reload = reload
+        self._reader = reader
         self._examples = ExampleMethods(plane, api=_API)
         self._max_tensor_bytes = max_tensor_bytes
         self._seen: SeenRequests[_Asked] = SeenRequests()
@@ -88,12 +103,14 @@ class TfsGrpc:
         """`PredictionService.Predict`."""
         seen = self._seen.find(message)
         if seen is None:
-            request = PredictRequest.FromString(message)
+            request, is_whole = self._reader.open(_PREDICT, message)
             asked = _asked(request)
         else:
-            request, asked = None, seen.meaning
+            request, is_whole, asked = None, True, seen.meaning
 
-        def decode(signature: Signature) -> dict[str, np.ndarray]:
+        def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
+            if not is_whole:
+                return self._reader.decode(decode_message, message, signature, self._max_tensor_bytes)
             known = None if seen is None else seen.decode(message, signature.inputs)
             return self._decode(message, request, asked, signature) if known is None else known
 
@@ -121,10 +138,11 @@ class TfsGrpc:
 
     async def multi_inference(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.MultiInference`: several signatures of one model on the same examples."""
-        request = MultiInferenceRequest.FromString(message)
+        request, is_whole = self._reader.open(_SEVERAL, message)
+        examples = await self._examples_of(message, request, terms, is_whole=is_whole)
         tasks = [Task(_target(task.model_spec), task.method_name) for task in request.tasks]
         response = MultiInferenceResponse()
-        for prediction in await self._examples.run_all(tasks, request.input, terms):
+        for prediction in await self._examples.run_all(tasks, examples, terms):
             result = response.results.add()
             _encode_spec(result.model_spec, prediction)
             if prediction.signature.method == CLASSIFY_METHOD:
@@ -135,6 +153,7 @@ class TfsGrpc:
 
     async def get_model_metadata(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`PredictionService.GetModelMetadata`: the signatures of a version."""
+        check_short(message)
         request = GetModelMetadataRequest.FromString(message)
         if not request.HasField("model_spec"):
             raise InvalidInputError("Missing ModelSpec")
@@ -155,6 +174,7 @@ class TfsGrpc:
 
     async def get_model_status(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`ModelService.GetModelStatus`: the states of all versions, or of one; a label is ignored."""
+        check_short(message)
         request = GetModelStatusRequest.FromString(message)
         if not request.HasField("model_spec"):
             raise InvalidInputError("Missing ModelSpec")
@@ -166,6 +186,7 @@ class TfsGrpc:
 
     async def reload_config(self, message: bytes, terms: Terms) -> bytes:
         """`ModelService.HandleReloadConfigRequest`: replaces the models, and waits for those that are new."""
+        check_short(message)
         request = ReloadConfigRequest.FromString(message)
         if not request.config.HasField("model_config_list"):
             raise InvalidInputError(
@@ -178,23 +199,25 @@ class TfsGrpc:
         return response.SerializeToString()
 
     async def _run_examples(self, message: bytes, method: str, terms: Terms) -> Prediction:
-        request = ExamplesRequest.FromString(message)
+        request, is_whole = self._reader.open(_EXAMPLES, message)
         if not request.HasField("model_spec"):
             raise InvalidInputError("Missing ModelSpec")
-        return await self._examples.run(_target(request.model_spec), method, request.input, terms)
+        examples = await self._examples_of(message, request, terms, is_whole=is_whole)
+        return await self._examples.run(_target(request.model_spec), method, examples, terms)
+
+    async def _examples_of(
+        self, message: bytes, request: ExamplesRequest | MultiInferenceRequest, terms: Terms, *, is_whole: bool
+    ) -> Examples:
+        if is_whole:
+            return functools.partial(array_of, request.input)
+        inputs = await self._reader.decode(decode_request, message, deadline=terms.deadline)
+        return lambda: inputs[INPUTS]
 
     def _decode(
         self, message: bytes, request: PredictRequest | None, asked: _Asked, signature: Signature
     ) -> dict[str, np.ndarray]:
         request = PredictRequest.FromString(message) if request is None else request
-        tensors = request.inputs
-        # Comparing `tensors.keys()` would take longer than decoding does.
-        if len(tensors) != len(signature.inputs) or not all(spec.name in tensors for spec in signature.inputs):
-            raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
-        arrays = {
-            spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=self._max_tensor_bytes)
-            for spec in signature.inputs
-        }
+        arrays = decode_inputs(request, signature, self._max_tensor_bytes)
         self._seen.remember(message, request, arrays, asked)
         return arrays
 
@@ -242,15 +265,6 @@ def _encode_classification(result: ClassificationResult, prediction: Prediction)
 def _encode_regression(result: RegressionResult, prediction: Prediction) -> None:
     for number in values(prediction).tolist():
         result.regressions.add(value=number)
-
-
-def _input_names_differ(sent: set[str], wanted: frozenset[str]) -> str:
-    return (
-        f"input size does not match signature: {len(sent)}!={len(wanted)} "
-        f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(wanted))}}}). "
-        f"Sent extra: {{{','.join(sorted(sent - wanted))}}}. "
-        f"Missing but required: {{{','.join(sorted(wanted - sent))}}}."
-    )
 
 
 def _signature_def_map(signatures: Mapping[str, Signature]) -> SignatureDefMap:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -23,6 +24,7 @@ from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import Input
+from serving.wire.examples import array_of
 from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
 from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body, without_data
 
@@ -113,7 +115,8 @@ class TfsRest:
         request = await self._reader.read(parse_examples_body, body, deadline=terms.deadline)
         target = Target(address.name, address.version, address.label, request.signature_name)
         method = REGRESS_METHOD if address.verb == "regress" else CLASSIFY_METHOD
-        prediction = await self._examples.run(target, method, Input.FromString(request.input), terms)
+        examples = partial(array_of, Input.FromString(request.input))
+        prediction = await self._examples.run(target, method, examples, terms)
         if method == REGRESS_METHOD:
             return encode_regression(values(prediction)), prediction.version
         return encode_classification(*labels_and_scores(prediction)), prediction.version

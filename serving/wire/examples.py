@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from serving.errors import InvalidInputError
 from serving.signatures import TensorSpec
-from serving.wire.atelier_tfs_pb2 import Example, Feature, FloatList, Input, UnpackedFloatList
+from serving.wire.atelier_tfs_pb2 import Example, ExamplesRequest, Feature, FloatList, Input, UnpackedFloatList
 from serving.wire.field_limits import check_fields
 
 _FEATURES = 1
@@ -39,6 +39,28 @@ def examples_of(message: Input) -> list[bytes]:
     if not examples:
         raise InvalidInputError("Input is empty.")
     return examples
+
+
+def array_of(message: Input) -> np.ndarray:
+    """The same as an array of byte strings.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    examples = examples_of(message)
+    strings = np.empty(len(examples), dtype=object)
+    strings[:] = examples
+    return strings
+
+
+def decode_request(message: bytes) -> dict[str, np.ndarray]:
+    """The examples of a serialized request of Classify, Regress or MultiInference, which have them in one field.
+
+    Raises:
+        DecodeError: it is none.
+        InvalidInputError: there are no examples.
+    """
+    return {"inputs": array_of(ExamplesRequest.FromString(message).input)}
 
 
 def decode_example(serialized: bytes, spec: TensorSpec) -> np.ndarray:

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from serving.errors import InvalidInputError
 from serving.signatures import DType, Signature, TensorSpec, format_shape
 from serving.wire.atelier_oip_pb2 import InferTensorContents, UnpackedTensorContents
+from serving.wire.turns import VALUES_AT_ONCE, give_way
 
 _LENGTH = struct.Struct("<I")
 _MAX_SIZE = 2**63 - 1
@@ -172,6 +173,8 @@ def _decode_strings(content: bytes | memoryview, spec: TensorSpec, count: int) -
     array = np.empty(count, object)
     start = 0
     for index in range(count):
+        if index and index % VALUES_AT_ONCE == 0:
+            give_way()
         end = start + _LENGTH.size
         if end <= len(content):
             end += _LENGTH.unpack_from(content, start)[0]

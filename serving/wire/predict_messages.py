@@ -16,9 +16,10 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from serving.signatures import TensorSpec
+from serving.errors import InvalidInputError
+from serving.signatures import Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest, PredictResponse, Tensor
-from serving.wire.tensors import encode_tensor
+from serving.wire.tensors import decode_tensor, encode_tensor
 
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _MAX_PREFIX_BYTES = 512
@@ -83,6 +84,29 @@ class SeenRequests(Generic[MeaningT]):
         self._of_size[len(message)] = [*known, Seen(prefix, meaning, name, array.shape, tensor.dtype)]
 
 
+def decode_message(message: bytes, signature: Signature, max_tensor_bytes: int) -> dict[str, np.ndarray]:
+    """The inputs of a serialized request.
+
+    Raises:
+        DecodeError: it is none.
+        InvalidInputError: see `decode_inputs`.
+    """
+    return decode_inputs(PredictRequest.FromString(message), signature, max_tensor_bytes)
+
+
+def decode_inputs(request: PredictRequest, signature: Signature, max_tensor_bytes: int) -> dict[str, np.ndarray]:
+    """The request's tensors as arrays of the signature's dtypes and shapes.
+
+    Raises:
+        InvalidInputError: names, dtypes or shapes do not fit, or a tensor would take more than `max_tensor_bytes`.
+    """
+    tensors = request.inputs
+    # Comparing `tensors.keys()` would take longer than decoding does.
+    if len(tensors) != len(signature.inputs) or not all(spec.name in tensors for spec in signature.inputs):
+        raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
+    return {spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=max_tensor_bytes) for spec in signature.inputs}
+
+
 def encode_outputs(specs: Sequence[TensorSpec], outputs: Mapping[str, np.ndarray]) -> bytes:
     """The `outputs` of a PredictResponse, serialized: those of `specs` that there are."""
     parts: list[bytes] = []
@@ -107,6 +131,15 @@ def _head(spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
     encode_tensor(response.outputs[spec.name], zeros, spec.element)
     message = response.SerializeToString()
     return message[: len(message) - math.prod(shape) * zeros.itemsize]
+
+
+def _input_names_differ(sent: set[str], wanted: frozenset[str]) -> str:
+    return (
+        f"input size does not match signature: {len(sent)}!={len(wanted)} "
+        f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(wanted))}}}). "
+        f"Sent extra: {{{','.join(sorted(sent - wanted))}}}. "
+        f"Missing but required: {{{','.join(sorted(wanted - sent))}}}."
+    )
 
 
 def _numbers_of(tensor: Tensor) -> bytes:

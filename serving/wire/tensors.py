@@ -39,6 +39,8 @@ _DTYPE_OF_FIELD: Mapping[str, type[np.generic]] = MappingProxyType({"int_val": n
 """What the fields hold that hold several dtypes; the others hold their own."""
 _KNOWN_SHAPES = 1024
 _MAX_FILLED_VALUES = 65_536
+_MAX_FILLED_BYTES = 4 * 1024 * 1024
+"""What a message of a few bytes may have the event loop write, which takes some milliseconds."""
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.ndarray:
@@ -153,14 +155,19 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
             raise InvalidInputError(
                 f'input "{spec.name}": {field} is not a list of whole {element.name} values'
             ) from error
+        if len(values) * element.numpy.itemsize == len(content):  # packed, all of them
+            values = np.frombuffer(content, element.numpy)
     given = len(values)
     if given > count:
         raise InvalidInputError(f'input "{spec.name}": expected at most {count} values, received {given}')
     if not element.is_string:
         numbers = np.array(values, _DTYPE_OF_FIELD.get(field, element.numpy))
         values = _narrow(numbers, spec, field) if field in _DTYPE_OF_FIELD else numbers
-    if given == 1 and count > _MAX_FILLED_VALUES and not element.is_string:
-        return np.broadcast_to(values, count)  # takes no memory until somebody who is let in has it copied
+    if given <= 1 and count > _MAX_FILLED_VALUES and not element.is_string:
+        value = values if given else np.zeros(1, element.numpy)
+        return np.broadcast_to(value, count)  # takes no memory until somebody who is let in has it copied
+    if given < count and count * element.numpy.itemsize > _MAX_FILLED_BYTES:
+        raise InvalidInputError(f'input "{spec.name}": expected {count} values, received {given}')
     array = np.empty(count, element.numpy)
     array[:given] = values
     array[given:] = array[given - 1] if given else (b"" if element.is_string else 0)

@@ -12,7 +12,8 @@ from serving.signatures import TensorSpec
 from serving.wire.atelier_oip_pb2 import ModelInferRequest
 from serving.wire.atelier_tfs_pb2 import Example, PredictRequest
 from serving.wire.examples import decode_example
-from serving.wire.field_limits import MAX_FIELDS, MAX_UNCOUNTED_BYTES, _fields, check_fields
+from serving.wire.field_limits import MAX_FIELDS, MAX_UNCOUNTED_BYTES, check_fields
+from serving.wire.protobuf_fields import fields_of
 
 REASON = "expected at most 4,096 fields in a message, received more"
 
@@ -67,7 +68,7 @@ def test_what_is_walked_through_is_what_is_parsed(inputs: list[tuple[str, bytes]
     for name, content in inputs:
         request.inputs[name].tensor_content = content
     message = request.SerializeToString()
-    found = list(_fields(message, 0, len(message)))
+    found = list(fields_of(message, 0, len(message)))
     assert [field.number for field in found].count(2) == len(request.inputs)
     assert found[-1].end == len(message)
     with contextlib.suppress(DecodeError):

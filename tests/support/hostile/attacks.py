@@ -56,6 +56,8 @@ ATTACKS = {
     "HTTP/2: empty data": Attack(http2.flood(http2.DATA, b"", 1), 50_000, 1_000_000, frozenset({CLOSED})),
     "gRPC: 100,000 entries of metadata": Attack(http2.metadata_of(100_000), 1, 20, frozenset({"reset", CLOSED})),
     "gRPC: one value for 120 million": Attack(bodies.one_value_for_all, 2, 50, frozenset({"answered"})),
+    "gRPC: two values for 120 million": Attack(bodies.two_values_for_all, 2, 50, frozenset({"answered"})),
+    **{f"gRPC: {name}": Attack(bodies.send_message(name), 1, 20, frozenset({"answered"})) for name in bodies.MESSAGES},
     "gRPC: 400,000 inputs": Attack(bodies.many_inputs, 1, 20, frozenset({"answered"})),
     "gRPC: gzip bombs": Attack(bodies.gzip_bombs, 1, 20, frozenset({"answered"})),
     "gRPC: gzip bombs on a stream": Attack(bodies.gzip_bombs_on_a_stream, 1, 20, frozenset({"answered", "reset"})),

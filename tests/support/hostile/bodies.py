@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from serving.signatures import DTYPES
+from serving.wire.atelier_oip_pb2 import ModelInferRequest
 from serving.wire.atelier_tfs_pb2 import PredictRequest
-from serving.wire.tensors import encode_content
+from serving.wire.tensors import encode_content, encode_tensor
 from tests.support.hostile import http2
 from tests.support.hostile.raw import Address, ask, post
 
+_INFER = "/inference.GRPCInferenceService/ModelInfer"
 BRIGHTNESS = "/v1/models/brightness:predict"
 _FULL = 16 * 1024 * 1024 - 100
 """As many bytes as JSON may have."""
@@ -88,10 +90,7 @@ def send_body(name: str) -> Callable[[Address, int], Counter[str]]:
 
 def one_value_for_all(address: Address, count: int) -> Counter[str]:
     """gRPC tensors whose one value stands for 120 million, in messages of 50 bytes."""
-    request = PredictRequest()
-    request.model_spec.name = "brightness"
-    encode_content(request.inputs["pixels"], np.zeros((0, 2, 2), np.uint8), DTYPES["uint8"])
-    request.inputs["pixels"].tensor_shape.dim[0].size = 30_000_000
+    request = _pixels(30_000_000)
     request.inputs["pixels"].int_val.append(7)
     return _call_each(address, request.SerializeToString(), count)
 
@@ -111,6 +110,68 @@ def gzip_bombs_on_a_stream(address: Address, count: int) -> Counter[str]:
     """Streams of sixteen messages of 100 MB of zeros each, compressed: all of them would be 1.6 GB."""
     frames = _compressed_frame(gzip.compress(bytes(100_000_000))) * 16
     return _call_each(address, frames, count, framed=True, path="/inference.GRPCInferenceService/ModelStreamInfer")
+
+
+def two_values_for_all(address: Address, count: int) -> Counter[str]:
+    """The same with two values, the second of which stands for the rest."""
+    request = _pixels(30_000_000)
+    request.inputs["pixels"].int_val.extend([7, 8])
+    return _call_each(address, request.SerializeToString(), count)
+
+
+def _pixels(rows: int) -> PredictRequest:
+    """A request of that many images without a value."""
+    request = PredictRequest()
+    request.model_spec.name = "brightness"
+    encode_content(request.inputs["pixels"], np.zeros((0, 2, 2), np.uint8), DTYPES["uint8"])
+    request.inputs["pixels"].tensor_shape.dim[0].size = rows
+    return request
+
+
+def _many_strings() -> bytes:
+    count = _FULL // 3
+    request = PredictRequest()
+    request.model_spec.name = "text"
+    tensor = request.inputs["x"]
+    encode_tensor(tensor, np.full(count, b"a", object), DTYPES["string"])
+    return request.SerializeToString()
+
+
+def _many_numbers() -> bytes:
+    request = _pixels(_FULL // 4)
+    request.inputs["pixels"].int_val.extend(bytes(_FULL // 4 * 4))
+    return request.SerializeToString()
+
+
+def _many_contents() -> bytes:
+    request = ModelInferRequest(model_name="text")
+    tensor = request.inputs.add(name="x", datatype="BYTES", shape=[_FULL // 3])
+    tensor.contents.bytes_contents.extend([b"a"] * (_FULL // 3))
+    return request.SerializeToString()
+
+
+def _many_raw_strings() -> bytes:
+    request = ModelInferRequest(model_name="text", raw_input_contents=[bytes(_FULL // 4 * 4)])
+    request.inputs.add(name="x", datatype="BYTES", shape=[_FULL // 4])
+    return request.SerializeToString()
+
+
+MESSAGES: Mapping[str, tuple[Callable[[], bytes], str]] = {
+    "16 MB of one-byte strings": (_many_strings, http2.PREDICT),
+    "16 MB of small integers": (_many_numbers, http2.PREDICT),
+    "16 MB of one-byte contents": (_many_contents, _INFER),
+    "16 MB of raw empty strings": (_many_raw_strings, _INFER),
+}
+
+
+def send_message(name: str) -> Callable[[Address, int], Counter[str]]:
+    """Sends the message of that name so many times, compressed so that it fits into what a stream may send at once."""
+
+    def attack(address: Address, count: int) -> Counter[str]:
+        content, path = MESSAGES[name][0](), MESSAGES[name][1]
+        return _call_each(address, _compressed_frame(gzip.compress(content)), count, framed=True, path=path)
+
+    return attack
 
 
 def _compressed_frame(content: bytes) -> bytes:
