@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,13 @@ def test_the_help_shows_defaults_and_where_else_settings_come_from() -> None:
     shown = runner.invoke(app, ["serve", "--help"], env={"COLUMNS": "200"}).stdout
     assert "[default: (8500)]" in shown
     assert "Settings also come from ATELIER_… variables and [serve] in atelier.toml." in shown
+
+
+def test_the_flags_that_the_guide_gives_for_tensorflow_servings_are_there() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    section = guide.split("### Flags of `tensorflow_model_server`")[1].split("\n#")[0]
+    rows = [row.split("|") for row in section.splitlines() if row.startswith("| `--")]
+    ours = {flag for row in rows for flag in re.findall(r"--[a-z-]+", row[2])}
+    known = {name for option in OPTIONS.values() for name in option.opts}
+    assert len(rows) > 10
+    assert ours - known == set()
