@@ -44,7 +44,10 @@ class Store:
 
     def age_s(self, prefix: str) -> float:
         """How long ago the newest object below the prefix was written, in seconds; 0 where there is none."""
-        times = [self._filesystem.modified(self._path(f"{prefix}/{name}")) for name in self.sizes(prefix)]
+        times = []
+        for name in self.sizes(prefix):
+            with suppress(FileNotFoundError):  # its publisher has just removed it
+                times.append(self._filesystem.modified(self._path(f"{prefix}/{name}")))
         return max(0.0, (datetime.now(UTC) - max(times)).total_seconds()) if times else 0.0
 
     def read(self, name: str) -> bytes | None:

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from loadtest.recording import write_line
 from loadtest.target import tls_context
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 5.0
 _SUMS = (
     "atelier_batch_rows_sum", "atelier_batch_rows_count", "atelier_batch_run_seconds_sum",
     "atelier_batch_wait_seconds_sum",
@@ -116,17 +116,23 @@ class ServerWatch:
         return [sample for sample in moved if sample.at >= -self.interval_s]
 
     def _watch(self) -> None:
-        url = f"{self.url}/metrics"
-        while not self._stopping.is_set():
-            try:
-                with urllib.request.urlopen(url, timeout=_TIMEOUT_S, context=tls_context(self.ca_file)) as response:  # noqa: S310 -- the user's own address
-                    text = response.read().decode("utf-8", "replace")
-            except (OSError, ValueError):
-                text = ""
-            at = time.time()
-            if text and (sample := read_sample(text, self.model, at)):
-                self._samples.append((at, sample))
+        """Once more at the end, so that a short test has figures of before and after it."""
+        is_last = False
+        while not is_last:
+            is_last = self._stopping.is_set()
+            self._look()
             self._stopping.wait(self.interval_s)
+
+    def _look(self) -> None:
+        url = f"{self.url}/metrics"
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_S, context=tls_context(self.ca_file)) as response:  # noqa: S310 -- the user's own address
+                text = response.read().decode("utf-8", "replace")
+        except (OSError, ValueError):
+            text = ""
+        at = time.time()
+        if text and (sample := read_sample(text, self.model, at)):
+            self._samples.append((at, sample))
 
 
 def read_samples(lines: Iterable[Mapping[str, Any]]) -> list[Sample]:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("atelier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+WITHOUT_CLOCK: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("atelier", derandomize=True, **WITHOUT_CLOCK)
+settings.register_profile("explore", **WITHOUT_CLOCK)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Undoes that a shell has what it starts in the background ignore Ctrl-C, which many tests send.
 
-    Hypothesis never goes by the clock.
+    Hypothesis never goes by the clock, and tries the same examples each time; others by `--hypothesis-profile explore`.
     """
-    settings.load_profile("atelier")
+    settings.load_profile(config.getoption("hypothesis_profile", None) or "atelier")
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -77,18 +77,20 @@ def rest(serving: Serving) -> str:
 def test_both_ports_speak_tls_and_nothing_else(models: Path, authority: Authority) -> None:
     with atelier_serve(models, *flags(*authority.issue("localhost"))) as serving:
         for port in (serving.grpc_port, serving.rest_port):
-            answer = httpx.post(f"https://localhost:{port}{PREDICT}", json=ROWS, verify=authority.trusting())
+            answer = httpx.post(
+                f"https://localhost:{port}{PREDICT}", json=ROWS, verify=authority.trusting(), timeout=60.0
+            )
             assert answer.json() == PREDICTED
         credentials = grpc.ssl_channel_credentials(authority.ca_file.read_bytes())
         with grpc.secure_channel(f"localhost:{serving.grpc_port}", credentials) as channel:
             request = get_model_status_pb2.GetModelStatusRequest()
             request.model_spec.name = "brightness"
-            status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=30.0)
+            status = model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(request, timeout=60.0)
             assert [one.version for one in status.model_version_status] == [1]
         with pytest.raises(httpx.TransportError):
-            httpx.get(f"http://localhost:{serving.rest_port}/readyz")
+            httpx.get(f"http://localhost:{serving.rest_port}/readyz", timeout=60.0)
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            httpx.get(f"{rest(serving)}/readyz")
+            httpx.get(f"{rest(serving)}/readyz", timeout=60.0)
 
 
 def test_where_clients_have_to_show_a_certificate_only_those_of_its_authority_are_answered(
@@ -132,7 +134,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_connections_go_on(
     certificate, key = authority.issue("localhost")
     with (
         atelier_serve(models, *flags(certificate, key), "--workers", workers) as serving,
-        httpx.Client(base_url=rest(serving), verify=authority.trusting()) as old_connection,
+        one_connection(rest(serving), authority.trusting()) as old_connection,
     ):
         assert old_connection.post(PREDICT, json=ROWS).json() == PREDICTED
         before = shown_by(serving)
@@ -144,9 +146,14 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_connections_go_on(
         assert old_connection.post(PREDICT, json=ROWS).json() == PREDICTED
 
 
+def one_connection(url: str, verify: ssl.SSLContext) -> httpx.Client:
+    """Opens no other in place of one that has been idle for some seconds."""
+    return httpx.Client(base_url=url, verify=verify, timeout=60.0, limits=httpx.Limits(keepalive_expiry=None))
+
+
 def shown_by(serving: Serving) -> bytes:
     """The certificate that a new connection sees."""
-    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("localhost", serving.rest_port), timeout=30.0))
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("localhost", serving.rest_port), timeout=60.0))
 
 
 @pytest.mark.parametrize(

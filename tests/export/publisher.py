@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,8 @@ def fork(work: Callable[[], None]) -> int:
         status = 0
     except WrongUseError:
         status = 2
+    except BaseException:  # noqa: BLE001 -- the child's last words, for who looks why it failed
+        traceback.print_exc()
     finally:
         os._exit(status)
 

@@ -295,6 +295,22 @@ def test_where_the_store_cannot_refuse_publishers_look_after_they_wrote(
     assert {name for name in check_whole(models) if name.isdigit()} == {"1", "2", *names}
 
 
+def test_an_upload_that_its_publisher_removes_while_another_looks_at_it_keeps_nobody_from_publishing(
+    models: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(".publishing-other/bundle/manifest.json", b"{}")
+    listed = Store.sizes
+
+    def listed_just_before(self: Store, prefix: str = "") -> dict[str, int]:
+        found = listed(self, prefix)
+        if prefix == ".publishing-other":
+            self.remove(prefix)
+        return found
+
+    monkeypatch.setattr(Store, "sizes", listed_just_before)
+    assert publish_one(models).name == "1"
+
+
 def test_a_rival_who_only_wants_the_number_keeps_others_from_it_but_gets_nothing(store: Store) -> None:
     store.write(f"{claims.CLAIMS}/1.dead", claims.WANTED)
 
