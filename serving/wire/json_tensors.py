@@ -10,7 +10,7 @@ import itertools
 import math
 from array import array as machine_array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -29,7 +29,14 @@ from serving.wire.json_bodies import (
     shorten,
     signature_name_of,
 )
+from serving.wire.json_numbers import Numbers, parse_around_numbers
 
+Form = Literal["rows", "columns"]
+
+_FORMS: Mapping[str, Form] = MappingProxyType({"instances": "rows", "inputs": "columns"})
+"""How a body's values are arranged, by the key that they are under."""
+MIN_QUICK_BYTES = 1024
+"""Shorter bodies are read sooner with care than by the quick way."""
 _MAX_RANK = 32
 """numpy's own bound is 64; TensorFlow's is 254."""
 _ACCEPTED_TYPES: Mapping[str, set[type]] = MappingProxyType({"b": {bool}, "f": {int, float}, "i": {int}, "u": {int}})
@@ -56,15 +63,16 @@ _NAMES_OF_TYPES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class PredictBody:
-    """A parsed `:predict` body: `data` is the list of rows, or the value or object of columns.
+    """A parsed `:predict` body: `data` is the list of rows, the value or object of columns, or the `Numbers` of either.
 
-    `has_words` says that true or false may be among its values.
+    `has_words` says that true or false may be among its values; `content` is the body that `Numbers` are of.
     """
 
     signature_name: str
-    form: Literal["rows", "columns"]
+    form: Form
     data: Any
     has_words: bool = True
+    content: bytes = b""
 
 
 def parse_predict_body(body: bytes) -> PredictBody:
@@ -73,9 +81,18 @@ def parse_predict_body(body: bytes) -> PredictBody:
     Raises:
         InvalidInputError: not JSON, not an object, or not exactly one of `instances` and `inputs`.
     """
+    found = parse_around_numbers(body) if len(body) >= MIN_QUICK_BYTES else None
+    if found is not None:
+        document, key, numbers = found
+        if document.keys() & _FORMS.keys() == {key}:
+            return PredictBody(signature_name_of(document), _FORMS[key], numbers, content=body)
+    return _parse_with_care(body)
+
+
+def _parse_with_care(body: bytes) -> PredictBody:
     document = parse_object(body)
     signature_name = signature_name_of(document)
-    forms = [key for key in ("instances", "inputs") if key in document]
+    forms = [key for key in _FORMS if key in document]
     if len(forms) != 1:
         received = "both" if forms else (", ".join(sorted(document)) or "an empty object")
         raise InvalidInputError(
@@ -94,7 +111,7 @@ def parse_predict_body(body: bytes) -> PredictBody:
 
 def without_data(body: PredictBody) -> PredictBody:
     """What has to be known of it before its signature is."""
-    return replace(body, data=None)
+    return PredictBody(body.signature_name, body.form, None)
 
 
 def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarray]:
@@ -103,11 +120,18 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
     Raises:
         InvalidInputError: names, shapes or values do not fit the signature.
     """
+    if isinstance(body.data, Numbers):
+        if len(signature.inputs) == 1:
+            (spec,) = signature.inputs
+            array = body.data.decode(spec)
+            if array is not None and spec.accepts(array.shape):
+                return {spec.name: array}
+        body = _parse_with_care(body.content)
     columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
     return {spec.name: decode_values(columns[spec.name], spec, body.has_words) for spec in signature.inputs}
 
 
-def encode_outputs(outputs: Mapping[str, np.ndarray], form: Literal["rows", "columns"]) -> bytes:
+def encode_outputs(outputs: Mapping[str, np.ndarray], form: Form) -> bytes:
     """`{"predictions": rows}` or `{"outputs": columns}`; a single output is bare.
 
     Raises:

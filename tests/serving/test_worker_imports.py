@@ -13,6 +13,7 @@ from tests.support.gateway import running_gateway
 
 NEEDED = {
     *("PIL", "google", "ml_dtypes", "multipart", "numpy", "orjson", "prometheus_client", "serving"),
+    *("simdjson", "csimdjson", "cython_runtime"),
     *("pydantic", "pydantic_core", "pydantic_settings", "annotated_types", "dotenv"),
     *("typing_extensions", "typing_inspection"),
 }
