@@ -174,6 +174,12 @@ def serve(
     max_request_bytes: Annotated[
         int | None, typer.Option(help="Largest request body in bytes.", show_default="134217728")
     ] = None,
+    max_inflight_bytes: Annotated[
+        int | None,
+        typer.Option(
+            help="Bytes that all requests may have that are being received or answered.", show_default="1073741824"
+        ),
+    ] = None,
     max_json_bytes: Annotated[
         int | None, typer.Option(help="Largest JSON body in bytes.", show_default="16777216")
     ] = None,

@@ -9,6 +9,7 @@ from serving.admin_access import ADMIN_PREFIX
 from serving.batching.terms import Terms
 from serving.errors import ServingError
 from serving.frontends.admin import Admin
+from serving.frontends.bodies import Bodies, Hold, InflightBytes
 from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
@@ -57,6 +58,7 @@ class App:
         admin: Admin,
         departures: Departures,
         terms: TermsReader,
+        inflight: InflightBytes,
         max_request_bytes: int,
         overload_status: str,
     ) -> None:
@@ -66,8 +68,9 @@ class App:
         self._oip_rest = oip_rest
         self._images = images
         self._admin = admin
-        self._unary = UnaryCalls(max_request_bytes, departures, terms, OVERLOAD_CODE[overload_status])
+        self._unary = UnaryCalls(max_request_bytes, Bodies(inflight), departures, terms, OVERLOAD_CODE[overload_status])
         self._terms = terms
+        self._inflight = inflight
         self._max_request_bytes = max_request_bytes
         self._overload_status = OVERLOAD_STATUS[overload_status]
         self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
@@ -95,7 +98,7 @@ class App:
         path = scope["path"]
         stream = self._streams.get(path)
         if stream is not None:
-            await serve_stream(scope, receive, send, stream, self._max_request_bytes)
+            await serve_stream(scope, receive, send, stream, Hold(self._inflight), self._max_request_bytes)
         else:
             text = f"unknown gRPC method {path}; {_known_calls(path, [*self._methods, *self._streams])}"
             await send_status(send, UNIMPLEMENTED, text)

@@ -144,6 +144,8 @@ class ServingSettings(BaseSettings):
     tfserving_server_name: str | None = None
     """The name in the servers' certificates, where it is not that of the address."""
     max_request_bytes: int = Field(128 * MEBIBYTE, ge=1)
+    max_inflight_bytes: int = Field(1024 * MEBIBYTE, ge=1)
+    """Of the requests of all clients, from when they are received until they are answered; workers share it."""
     max_json_bytes: int = Field(16 * MEBIBYTE, ge=1)
     """JSON takes far more memory and time than tensors do, so it has a limit of its own."""
     max_json_lists: int = Field(1_000_000, ge=1)

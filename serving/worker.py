@@ -29,6 +29,7 @@ from serving.control.pulse import LOOKS
 from serving.cores import threads_for_each, usable_cores
 from serving.dataplane import DataPlane
 from serving.frontends.admin import Admin
+from serving.frontends.bodies import Bodies, InflightBytes
 from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
@@ -116,11 +117,13 @@ class Worker:
         oip = OipModels(plane, self.manager, states, health)
         limit = settings.max_request_bytes
         departures = Departures()
+        inflight = InflightBytes(max(settings.max_inflight_bytes // settings.workers, limit))
+        bodies = Bodies(inflight)
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
         self._helper = HelperProcess()
         reader = JsonReader(json_limits, self._helper)
         messages = MessageReader(self._helper)
-        rest = TfsRest(plane, self.manager, states, departures, reader)
+        rest = TfsRest(plane, self.manager, states, bodies, departures, reader)
         reload = Reload(
             configuration,
             self.manager,
@@ -131,11 +134,12 @@ class Worker:
         self.app = App(
             TfsGrpc(plane, self.manager, states, reload, messages, limit),
             rest,
-            OipGrpc(oip, messages),
-            OipRest(oip, departures, limit, reader),
+            OipGrpc(oip, messages, inflight),
+            OipRest(oip, bodies, departures, limit, reader),
             Images(
                 plane,
                 rest,
+                bodies,
                 departures,
                 self._image_executor,
                 limit,
@@ -150,9 +154,11 @@ class Worker:
             Admin(
                 Rollout(self.manager, stored_files, self._files_executor, self._all_figures),
                 partial(read_admin_token, settings),
+                bodies,
             ),
             departures,
             TermsReader(settings.client_header),
+            inflight,
             limit,
             settings.overload_status,
         )

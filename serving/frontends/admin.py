@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serving.admin_access import AdminTokenError
 from serving.errors import InvalidInputError
-from serving.frontends.http import Receive, Scope, Send, header_of, read_content, send_body, send_json
+from serving.frontends.bodies import Bodies
+from serving.frontends.http import Receive, Scope, Send, header_of, send_body, send_json
 from serving.rollout import Rollout
 from serving.traffic.settings import TrafficSettings
 
@@ -76,9 +77,10 @@ class RollbackBody(_Body):
 class Admin:
     """Answers every path under /admin/. `token` is asked for each request, so that it may be replaced while running."""
 
-    def __init__(self, rollout: Rollout, token: Callable[[], str | None]) -> None:
+    def __init__(self, rollout: Rollout, token: Callable[[], str | None], bodies: Bodies) -> None:
         self._rollout = rollout
         self._token = token
+        self._bodies = bodies
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request.
@@ -114,7 +116,7 @@ class Admin:
         expected = ("POST",) if kind == "rollback" else _METHODS[kind]
         if method not in expected:
             return 405, {"error": f"{path}: expected {' or '.join(expected)}, received {method}"}
-        body = await read_content(scope, receive, _MAX_BODY_BYTES)
+        body = await self._bodies.read_content(scope, receive, _MAX_BODY_BYTES)
         if match["name"] is None:
             return 200, {"models": await self._rollout.models()}
         name = unquote(match["name"])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 from google.protobuf.message import DecodeError
 
 from serving.errors import DeadlineExceededError, InvalidInputError, ServingError
+from serving.frontends.bodies import Hold
 from serving.frontends.grpc_transport import (
     CODE_OF_CAUSE,
     INTERNAL,
@@ -39,8 +40,13 @@ _MAX_WAITING_MESSAGES = 16
 _LOOK_FOR_DISCONNECT_S = 0.25
 
 
-async def serve_stream(scope: Scope, receive: Receive, send: Send, stream: Stream, max_message_bytes: int) -> None:
-    """Answers one streaming call until the handler ends, the client leaves or its deadline passes."""
+async def serve_stream(
+    scope: Scope, receive: Receive, send: Send, stream: Stream, hold: Hold, max_message_bytes: int
+) -> None:
+    """Answers one streaming call until the handler ends, the client leaves or its deadline passes.
+
+    What the stream has sent counts in `hold` until the handler has it.
+    """
     incoming: asyncio.Queue[bytes | None] = asyncio.Queue(_MAX_WAITING_MESSAGES)
     answer = _Answer(send)
     try:
@@ -48,8 +54,10 @@ async def serve_stream(scope: Scope, receive: Receive, send: Send, stream: Strea
         deadline = loop_time() + parse_timeout(timeout) if timeout else None
         encoding = header_of(scope, b"grpc-encoding")
         async with _deadline(deadline):
-            reading = asyncio.ensure_future(_read(receive, incoming, max_message_bytes, takes_one=stream.takes_one))
-            messages = _messages(incoming, encoding, max_message_bytes)
+            reading = asyncio.ensure_future(
+                _read(receive, incoming, hold, max_message_bytes, takes_one=stream.takes_one)
+            )
+            messages = _messages(incoming, hold, encoding, max_message_bytes)
             answering = asyncio.ensure_future(answer.send_all(stream.handle(messages)))
             try:
                 # Reading ends by an error only: a client that left, or that sent what is no message.
@@ -57,6 +65,7 @@ async def serve_stream(scope: Scope, receive: Receive, send: Send, stream: Strea
                 await (answering if answering.done() else reading)
             finally:
                 await _cancelled(reading, answering)
+                hold.close()
                 del reading, answering  # else an error and this frame hold each other, and what was sent
     except ServingError as error:
         await answer.fail(CODE_OF_CAUSE[type(error)], str(error))
@@ -108,7 +117,7 @@ class _Answer:
 
 
 async def _read(
-    receive: Receive, incoming: asyncio.Queue[bytes | None], max_bytes: int, *, takes_one: bool
+    receive: Receive, incoming: asyncio.Queue[bytes | None], hold: Hold, max_bytes: int, *, takes_one: bool
 ) -> NoReturn:
     """Passes frames on, then stays to see whether the client leaves."""
     splitter = FrameSplitter(max_bytes)
@@ -117,7 +126,9 @@ async def _read(
         event = await asyncio.shield(receive())  # pyvoy logs an error where it answers nobody any more
         if event["type"] == "http.disconnect":
             raise ClientGoneError
-        for frame in splitter.feed(event.get("body", b"")):
+        chunk = event.get("body", b"")
+        hold.take(len(chunk))
+        for frame in splitter.feed(chunk):
             count += 1
             if takes_one and count > 1:
                 raise InvalidInputError("expected one message, received more")
@@ -131,10 +142,15 @@ async def _read(
         await asyncio.sleep(_LOOK_FOR_DISCONNECT_S)
 
 
-async def _messages(incoming: asyncio.Queue[bytes | None], encoding: str, max_bytes: int) -> AsyncIterator[bytes]:
+async def _messages(
+    incoming: asyncio.Queue[bytes | None], hold: Hold, encoding: str, max_bytes: int
+) -> AsyncIterator[bytes]:
     """Frames wait as they came: inflated, a few could take all memory."""
     while (frame := await incoming.get()) is not None:
-        yield await message_of(frame, encoding, max_bytes)
+        message = await message_of(frame, encoding, max_bytes)
+        hold.give_back(len(frame))
+        del frame
+        yield message
 
 
 @contextlib.asynccontextmanager

@@ -26,6 +26,7 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from serving.frontends.bodies import Bodies
 from serving.frontends.departures import Departures
 from serving.frontends.http import (
     ClientGoneError,
@@ -34,7 +35,6 @@ from serving.frontends.http import (
     Send,
     header_of,
     printable,
-    read_body,
     send_json,
 )
 from serving.frontends.request_terms import TermsReader
@@ -108,8 +108,11 @@ _OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b
 class UnaryCalls:
     """Answers calls of methods with one message in and one out, on one event loop."""
 
-    def __init__(self, max_bytes: int, departures: Departures, reader: TermsReader, overload_code: int) -> None:
+    def __init__(
+        self, max_bytes: int, bodies: Bodies, departures: Departures, reader: TermsReader, overload_code: int
+    ) -> None:
         self._max_bytes = max_bytes
+        self._bodies = bodies
         self._departures = departures
         self._reader = reader
         self._overload_code = overload_code
@@ -124,11 +127,13 @@ class UnaryCalls:
         try:
             terms = self._reader.read(scope, headers)
             encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
-            body = await read_body(receive, self._max_bytes + _FRAME_HEADER_BYTES)
+            frame = await self._bodies.read(receive, self._max_bytes + _FRAME_HEADER_BYTES)
             if encoding:
-                message = await message_of(body, encoding, self._max_bytes)
+                message = await message_of(frame, encoding, self._max_bytes)
+                self._bodies.count(len(message))
             else:
-                message = decode_message(body, "", self._max_bytes)
+                message = decode_message(frame, "", self._max_bytes)
+            del frame  # has what the message has
             answer = await self._departures.watch(receive, handle(message, terms))
         except ServingError as error:
             await _send_cause(send, error, self._overload_code)

@@ -24,7 +24,6 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE, inflate
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,72 +48,15 @@ STATUS_OF_CAUSE = MappingProxyType(
 )
 OVERLOAD_STATUS = MappingProxyType({"resource-exhausted": 429, "unavailable": 503})
 """What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
-_MAX_DROPPED_BYTES = 256 * 1024 * 1024
 
 
 class ClientGoneError(Exception):
     """The client left before its request was complete; there is nobody to answer."""
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """The whole request body.
-
-    Raises:
-        PayloadTooLargeError: more than `max_bytes`; the rest is read and dropped, because many clients send all of
-            their request before they look for an answer, and would see a reset connection instead.
-        ClientGoneError: the client left in the middle of it.
-    """
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        check_size(len(body), max_bytes)
-        return body
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        ended = not message.get("more_body")
-        if size <= max_bytes:
-            chunks.append(chunk)
-        elif ended or size > max_bytes + _MAX_DROPPED_BYTES:
-            check_size(size, max_bytes)
-        else:
-            chunks.clear()
-        if ended:
-            return b"".join(chunks)
-        message = await receive()
-
-
-async def read_content(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
-    """The whole request body, inflated where it is compressed; other encodings are not looked at.
-
-    Raises:
-        InvalidInputError: it is damaged.
-        PayloadTooLargeError, ClientGoneError: see `read_body`; also where it inflates to more.
-    """
-    body = await read_body(receive, max_bytes)
-    encoding = encoding_of(scope)
-    if encoding not in ENCODINGS:
-        return body
-    if len(body) > MAX_INFLATED_AT_ONCE:
-        return await asyncio.to_thread(inflate, body, encoding, max_bytes, what="request body")
-    return inflate(body, encoding, max_bytes, what="request body")
-
-
 def encoding_of(scope: Scope) -> str:
     """How the request says that its body is encoded, empty where it says nothing."""
     return header_of(scope, b"content-encoding").strip().lower()
-
-
-def check_size(size: int, max_bytes: int) -> None:
-    """Raises:
-    PayloadTooLargeError: a body of `size` bytes is over the limit.
-    """
-    if size > max_bytes:
-        raise PayloadTooLargeError(f"request body: expected at most {max_bytes:,} bytes, received more")
 
 
 def header_of(scope: Scope, name: bytes) -> str:

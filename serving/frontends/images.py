@@ -11,13 +11,13 @@ from urllib.parse import parse_qs
 from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
+from serving.frontends.bodies import Bodies
 from serving.frontends.departures import Departures
 from serving.frontends.http import (
     Receive,
     Scope,
     Send,
     header_of,
-    read_content,
     send_json,
 )
 from serving.frontends.tfs_rest import Address, TfsRest
@@ -52,6 +52,7 @@ class Images:
         self,
         plane: DataPlane,
         rest: TfsRest,
+        bodies: Bodies,
         departures: Departures,
         executor: Executor,
         max_request_bytes: int,
@@ -60,6 +61,7 @@ class Images:
     ) -> None:
         self._plane = plane
         self._rest = rest
+        self._bodies = bodies
         self._departures = departures
         self._executor = executor
         self._max_request_bytes = max_request_bytes
@@ -69,7 +71,7 @@ class Images:
     async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON."""
         content_type = header_of(scope, b"content-type")
-        body = await read_content(scope, receive, self._max_request_bytes)
+        body = await self._bodies.read_content(scope, receive, self._max_request_bytes)
         is_single = is_image(content_type, body)
         if is_single:
             files = [ImageFile(body)]

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from serving.batching.terms import Terms
 from serving.dataplane import Inputs
 from serving.errors import InvalidInputError, ModelNotFoundError
+from serving.frontends.bodies import InflightBytes
 from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
@@ -52,7 +53,7 @@ _INFER = MessageForm(ModelInferRequest.FromString, {1, 2, 3, 4, 6}, {5: {5: dict
 class OipGrpc:
     """The methods by their paths, in `methods` and `streams`."""
 
-    def __init__(self, models: OipModels, reader: MessageReader) -> None:
+    def __init__(self, models: OipModels, reader: MessageReader, inflight: InflightBytes) -> None:
         self._models = models
         self._reader = reader
         self.methods: Mapping[str, Handler] = MappingProxyType(
@@ -69,7 +70,7 @@ class OipGrpc:
             }
         )
         self.streams: Mapping[str, Stream] = MappingProxyType(
-            {f"/{SERVICE}/ModelStreamInfer": Stream(InferStream(self.model_infer))}
+            {f"/{SERVICE}/ModelStreamInfer": Stream(InferStream(self.model_infer, inflight))}
         )
 
     async def model_infer(self, message: bytes, terms: Terms) -> bytes:

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from serving.batching.terms import Terms
 from serving.dataplane import Decode, Inputs, LateDecode
 from serving.errors import InvalidInputError
+from serving.frontends.bodies import Bodies
 from serving.frontends.departures import Departures
 from serving.frontends.http import (
     Receive,
@@ -23,7 +24,6 @@ from serving.frontends.http import (
     Send,
     encoding_of,
     header_of,
-    read_content,
     refuse_method,
     send_body,
     send_json,
@@ -62,8 +62,11 @@ _PATHS = (
 class OipRest:
     """Answers every path under /v2."""
 
-    def __init__(self, models: OipModels, departures: Departures, max_request_bytes: int, reader: JsonReader) -> None:
+    def __init__(
+        self, models: OipModels, bodies: Bodies, departures: Departures, max_request_bytes: int, reader: JsonReader
+    ) -> None:
         self._models = models
+        self._bodies = bodies
         self._departures = departures
         self._max_request_bytes = max_request_bytes
         self._reader = reader
@@ -165,7 +168,7 @@ class OipRest:
         if encoding not in {"", "identity", *ENCODINGS}:
             raise InvalidInputError(f"content-encoding: expected gzip or deflate, received {encoding[:20]}")
         limit = self._max_request_bytes if header_length else self._max_json_bytes
-        body = await read_content(scope, receive, limit)
+        body = await self._bodies.read_content(scope, receive, limit)
         if not header_length:
             return body, None
         if not (header_length.isascii() and header_length.isdigit() and len(header_length) <= _MAX_DIGITS):

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from serving.batching.terms import DEFAULT_TERMS
 from serving.errors import PayloadTooLargeError, ServingError
+from serving.frontends.bodies import Hold, InflightBytes
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.http import printable
 from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
@@ -33,8 +34,9 @@ _NAMES = (1, 2, 3)
 class InferStream:
     """Answers each message of a stream by `infer`, the handler of `ModelInfer`."""
 
-    def __init__(self, infer: Handler) -> None:
+    def __init__(self, infer: Handler, inflight: InflightBytes) -> None:
         self._infer = infer
+        self._inflight = inflight
 
     async def __call__(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The answers, in the order of the messages."""
@@ -59,7 +61,9 @@ class InferStream:
             await asyncio.gather(asking, *asked, return_exceptions=True)
 
     async def _answer(self, message: bytes) -> bytes:
+        hold = Hold(self._inflight)
         try:
+            hold.take(len(message))
             response = ModelInferResponse.FromString(await self._infer(message, DEFAULT_TERMS))
             answer = ModelStreamInferResponse(infer_response=response)
         except PayloadTooLargeError as error:  # reading even its `id` would take too long
@@ -71,6 +75,8 @@ class InferStream:
         except Exception:
             log.exception("a request of a stream failed")
             answer = _failure(message, "internal error; the gateway's log has the details")
+        finally:
+            hold.close()
         answer.infer_response.parameters[FINAL_RESPONSE].bool_param = True
         return answer.SerializeToString()
 

@@ -15,8 +15,9 @@ from serving.batching.terms import Terms
 from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
+from serving.frontends.bodies import Bodies
 from serving.frontends.departures import Departures
-from serving.frontends.http import Receive, Scope, Send, read_content, send_body, send_json
+from serving.frontends.http import Receive, Scope, Send, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.json_reader import Form, JsonReader
@@ -81,9 +82,16 @@ class TfsRest:
     """Answers what `parse_path` understood; images sent to `:classify` go to the front end for people."""
 
     def __init__(
-        self, plane: DataPlane, manager: Manager, states: ModelStates, departures: Departures, reader: JsonReader
+        self,
+        plane: DataPlane,
+        manager: Manager,
+        states: ModelStates,
+        bodies: Bodies,
+        departures: Departures,
+        reader: JsonReader,
     ) -> None:
         self._plane = plane
+        self._bodies = bodies
         self._manager = manager
         self._states = states
         self._examples = ExampleMethods(plane, api=_API)
@@ -92,7 +100,7 @@ class TfsRest:
 
     async def post(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """`:predict` and `:regress`."""
-        body = await read_content(scope, receive, self._reader.limits.max_json_bytes)
+        body = await self._bodies.read_content(scope, receive, self._reader.limits.max_json_bytes)
         await self.answer(address, terms, body, receive, send)
 
     async def answer(self, address: Address, terms: Terms, body: bytes, receive: Receive, send: Send) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from serving.batching.terms import Terms
 from serving.errors import OverloadedError
+from serving.frontends.bodies import Bodies, InflightBytes
 from serving.frontends.departures import Departures
 from serving.frontends.grpc_transport import OVERLOAD_CODE, UnaryCalls
 from serving.frontends.request_terms import TermsReader
@@ -37,7 +38,7 @@ async def call(
     async def send(event: Any) -> None:
         sent.append(event)
 
-    calls = UnaryCalls(1_000_000, Departures(), TermsReader(""), overload_code)
+    calls = UnaryCalls(1_000_000, Bodies(InflightBytes(1_000_000)), Departures(), TermsReader(""), overload_code)
     await calls.serve(scope, receive, send, answer)
     return sent
 
