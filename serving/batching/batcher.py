@@ -95,7 +95,7 @@ class Batcher:
         """
         size_limit = self._size_limit.rows
         if self._may_run_where_it_stands(rows, terms):
-            return self._run_where_it_stands(inputs, rows)
+            return await self._run_where_it_stands(inputs, rows, terms.deadline)
         # Counting the bytes of millions of strings takes its time: rows that are refused anyway are not counted.
         size_bytes = bytes_of(inputs) if rows <= self._settings.max_queue_rows else 0
         if terms.deadline is not None or not self._door.admits_at_once(rows, size_bytes, size_limit):
@@ -126,7 +126,7 @@ class Batcher:
         return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
     def _may_run_where_it_stands(self, rows: int, terms: Terms) -> bool:
-        """Whether a request needs no queue: nobody else is there, and a short run would keep nobody waiting."""
+        """Whether a request needs no queue: nobody else is there, and its run would keep nobody waiting."""
         if (
             not self._is_quiet
             or self._running
@@ -137,18 +137,29 @@ class Batcher:
             return False
         if terms.deadline is not None and terms.deadline <= self._loop.time() + _CLOCK_TICK_S:
             return False
+        if self._runner.is_awaited:
+            return True
         return self._runner.is_short(padded(rows, self._settings.allowed_batch_sizes), self._settings.inline_limit_us)
 
-    def _run_where_it_stands(self, inputs: Arrays, rows: int) -> dict[str, np.ndarray]:
+    async def _run_where_it_stands(self, inputs: Arrays, rows: int, deadline: float | None) -> dict[str, np.ndarray]:
         """A batch of one, in the request's own task: no queue, no future, no other turn of the loop.
 
-        Those that come in the same turn share the next batch.
+        Those that come in the same turn share the next batch. What runs on another server is given up with the request.
         """
         self._is_quiet = False
         self._loop.call_soon(self._turn_ended)
         run_rows = padded(rows, self._settings.allowed_batch_sizes)
         started_at = self._clock()
-        outcome = self._runner.run_here([inputs], run_rows, run_rows - rows)
+        if self._runner.is_awaited:
+            ends_at = started_at + self._pace.run_s(rows)
+            self._running.append(ends_at)
+            try:
+                outcome = await self._runner.run_there([inputs], run_rows, run_rows - rows, deadline)
+            finally:
+                self._running.remove(ends_at)
+                self._schedule()
+        else:
+            outcome = self._runner.run_here([inputs], run_rows, run_rows - rows)
         self._learn(rows, 1, 0.0, started_at, outcome)
         if outcome.error is not None:
             try:

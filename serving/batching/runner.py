@@ -59,7 +59,8 @@ class Runner:
 
     def __init__(self, run: Run, executor: Executor, cost: CostModel) -> None:
         self._run = run
-        self._is_awaited = inspect.iscoroutinefunction(run)
+        self.is_awaited = inspect.iscoroutinefunction(run)
+        """Whether batches run on another server."""
         self._executor = executor
         self._cost = cost
         self._loop = asyncio.get_running_loop()
@@ -68,7 +69,7 @@ class Runner:
 
     def is_short(self, rows: int, inline_limit_us: float) -> bool:
         """Whether the event loop may wait for a run of that size."""
-        return not self._is_awaited and self._cost.predict_s(rows) < inline_limit_us / 1e6
+        return not self.is_awaited and self._cost.predict_s(rows) < inline_limit_us / 1e6
 
     def run_here(self, inputs: Sequence[Arrays], rows: int, padding_rows: int) -> Outcome:
         """Runs a batch on the event loop; `rows` counts its padding too."""
@@ -87,10 +88,8 @@ class Runner:
         done: Callable[[Outcome], None],
     ) -> None:
         """Has a batch run elsewhere; `done` is called on the event loop."""
-        if self._is_awaited:
-            work: asyncio.Future[Outcome] = self._loop.create_task(
-                self._run_awaited(inputs, rows, padding_rows, deadline)
-            )
+        if self.is_awaited:
+            work: asyncio.Future[Outcome] = self._loop.create_task(self.run_there(inputs, rows, padding_rows, deadline))
             self._working.add(work)
         else:
             try:
@@ -126,9 +125,10 @@ class Runner:
             failure = _failure_of(error)
         return Outcome(outputs, failure, time.perf_counter() - started_at, None)
 
-    async def _run_awaited(
+    async def run_there(
         self, inputs: Sequence[Arrays], rows: int, padding_rows: int, deadline: float | None
     ) -> Outcome:
+        """Has another server run a batch; `rows` counts its padding too."""
         started_at = time.perf_counter()
         outputs: dict[str, np.ndarray] = {}
         failure: ServingError | None = None

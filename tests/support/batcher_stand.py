@@ -42,6 +42,28 @@ class Observed:
         self.batches.append((rows, requests, oldest_wait_s))
 
 
+class Upstream:
+    """Another server: answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[list[float], float | None]] = []
+        self.answers: list[asyncio.Future[None]] = []
+
+    async def run(self, inputs: Arrays, deadline: float | None) -> dict[str, np.ndarray]:
+        self.calls.append((inputs["x"][:, 0].tolist(), deadline))
+        self.answers.append(asyncio.get_running_loop().create_future())
+        await self.answers[-1]
+        return {"y": inputs["x"]}
+
+    async def answer(self, call: int) -> None:
+        self.answers[call].set_result(None)
+        await turn()
+
+    async def fail(self, call: int, error: Exception) -> None:
+        self.answers[call].set_exception(error)
+        await turn()
+
+
 class Stand:
     """A batcher on a clock and an executor that the test moves; `threaded` runs wait for `run_batch`."""
 

@@ -67,15 +67,18 @@ class Channel:
             connection.fail("the server has gone silent")
 
     async def close(self) -> None:
-        """Ends all connections, and cancels who waits for an answer."""
+        """Ends all connections; calls that wait for an answer, and all that come yet, are UNAVAILABLE."""
         self._is_closed = True
         tasks = [*self._connecting.values(), *([self._looking_up] if self._looking_up else [])]
-        for waiting in [*tasks, *self._waiting]:
-            waiting.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._tell_waiting("the gateway is stopping")
         await asyncio.gather(*(connection.close() for connection in list(self._connections)))
 
     async def _until_connected(self, gives_up_at: float) -> None:
+        if self._is_closed:
+            raise RpcError(Failure(UNAVAILABLE, "the gateway is stopping"), self._address)
         arrival: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(arrival)
         self.refresh()

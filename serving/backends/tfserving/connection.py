@@ -123,10 +123,8 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     async def close(self) -> None:
-        """Ends it at once, and cancels who waits for an answer."""
-        for call in self._calls.values():
-            call.answer.cancel()
-        self._transport.abort()
+        """As `fail`, because the gateway stops; returns once it has ended."""
+        self.fail("the gateway is stopping")
         await self._lost
 
     def leave(self) -> None:

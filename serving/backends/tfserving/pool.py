@@ -53,6 +53,7 @@ class Pool:
         self._everyone = frozenset(range(len(self._servers)))
         self._having: dict[Wanted, frozenset[int]] = {}
         self._turn = 0
+        self._is_closed = False
         self._loop = asyncio.get_running_loop()
 
     async def call(
@@ -84,8 +85,8 @@ class Pool:
                     without.add(index)
                     continue
                 failed.add(index)
-                is_last = failed | without >= self._everyone
-                if not error.is_of_connection or (is_last and self._loop.time() >= patient_until):
+                is_last = failed | without >= self._everyone and self._loop.time() >= patient_until
+                if not error.is_of_connection or is_last or self._is_closed:
                     raise error.cause() from error
 
     async def look(self, model: str) -> Mapping[int, VersionState]:
@@ -119,7 +120,8 @@ class Pool:
         return found
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections; what waits for an answer is told that there is none."""
+        self._is_closed = True
         await asyncio.gather(*(server.channel.close() for server in self._servers))
 
     def _choose(self, wanted: Wanted | None, failed: Collection[int], without: Collection[int]) -> int:

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from serving.batching.entry import Arrays
 from serving.errors import InferenceError, InvalidInputError, UnavailableError
-from tests.support.batcher_stand import Stand, column
+from tests.support.batcher_stand import Stand, Upstream, column
 from tests.support.stepping import turn
 
 NewStand = Callable[..., Stand]
-
-
-class Upstream:
-    """Another server: answers when the test says so."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[list[float], float | None]] = []
-        self.answers: list[asyncio.Future[None]] = []
-
-    async def run(self, inputs: Arrays, deadline: float | None) -> dict[str, np.ndarray]:
-        self.calls.append((inputs["x"][:, 0].tolist(), deadline))
-        self.answers.append(asyncio.get_running_loop().create_future())
-        await self.answers[-1]
-        return {"y": inputs["x"]}
-
-    async def answer(self, call: int) -> None:
-        self.answers[call].set_result(None)
-        await turn()
-
-    async def fail(self, call: int, error: Exception) -> None:
-        self.answers[call].set_exception(error)
-        await turn()
 
 
 async def test_as_many_batches_run_at_once_as_there_are_instances(new_stand: NewStand) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from serving.batching.entry import Arrays
 from serving.batching.terms import Terms
-from serving.errors import DeadlineExceededError, InvalidInputError
-from tests.support.batcher_stand import Stand, column
+from serving.errors import DeadlineExceededError, InvalidInputError, UnavailableError
+from tests.support.batcher_stand import Stand, Upstream, column
 from tests.support.stepping import turn
 
 NewStand = Callable[..., Stand]
@@ -87,3 +87,57 @@ async def test_the_models_refusal_is_the_requests(quiet: Stand) -> None:
     quiet.model.instead = [refuse]
     with pytest.raises(InvalidInputError, match="nobody may send that"):
         answer_at_once(quiet, 1)
+
+
+@pytest.fixture
+def upstream() -> Upstream:
+    return Upstream()
+
+
+@pytest.fixture
+async def before(new_stand: NewStand, upstream: Upstream) -> Stand:
+    """A batcher before another server, whose last batch had one request."""
+    stand = new_stand(run=upstream.run)
+    task = await stand.ask(0)
+    await upstream.answer(0)
+    assert column(task) == [0]
+    return stand
+
+
+async def test_another_server_is_asked_without_another_turn_of_the_loop(before: Stand, upstream: Upstream) -> None:
+    deadline = before.clock.now + 5
+    request = before.batcher.submit({"x": np.float64([[1]])}, 1, Terms(deadline))
+    waits_for = request.send(None)
+    assert upstream.calls[1:] == [([1.0], deadline)]
+    queued = [await before.ask(value) for value in (2, 3)]
+    assert len(upstream.calls) == 2, "the server is busy"
+    await upstream.answer(1)
+    assert waits_for.done()
+    with pytest.raises(StopIteration) as answered:
+        request.send(None)
+    assert answered.value.value["y"].tolist() == [[1]]
+    await turn()
+    assert upstream.calls[2:] == [([2.0, 3.0], None)]
+    await upstream.answer(2)
+    assert [column(task) for task in queued] == [[2], [3]]
+    assert [(rows, requests) for rows, requests, _ in before.observed.batches] == [(1, 1), (1, 1), (2, 2)]
+
+
+async def test_a_request_that_is_cancelled_gives_up_what_only_it_waits_for(before: Stand, upstream: Upstream) -> None:
+    task, queued = await before.ask(1), await before.ask(2)
+    task.cancel()
+    await turn()
+    assert upstream.answers[1].cancelled()
+    assert upstream.calls[2:] == [([2.0], None)]
+    await upstream.answer(2)
+    assert column(queued) == [2]
+
+
+async def test_what_another_server_fails_with_is_the_requests(before: Stand, upstream: Upstream) -> None:
+    task = await before.ask(1)
+    await upstream.fail(1, UnavailableError("no server answers"))
+    with pytest.raises(UnavailableError, match="no server answers"):
+        task.result()
+    task = await before.ask(2)
+    await upstream.answer(2)
+    assert column(task) == [2]

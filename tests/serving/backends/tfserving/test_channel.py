@@ -369,15 +369,24 @@ async def test_giving_up_ends_calls_and_whoever_waits_for_a_connection(server: H
     assert (error.code, error.text) == (UNAVAILABLE, "the server has gone silent")
 
 
-async def test_closing_cancels_whoever_waits(server: Http2Server) -> None:
+async def test_closing_leaves_nobody_waiting(server: Http2Server) -> None:
     channel = Channel(server.address)
     call = asking(channel)
     peer = await greeted(server)
     await peer.request()
     await channel.close()
-    with pytest.raises(asyncio.CancelledError):
-        await call
+    for late in (call, asking(channel)):
+        error = await failure(late)
+        assert (error.code, error.text) == (UNAVAILABLE, "the gateway is stopping")
     await peer.until_closed()
+
+
+async def test_closing_ends_the_wait_for_a_connection(server: Http2Server) -> None:
+    channel = Channel(server.address)
+    call = asking(channel)
+    await server.peer()  # which says nothing
+    await channel.close()
+    assert (await failure(call)).code == UNAVAILABLE
 
 
 async def test_a_name_stands_for_all_its_addresses_and_for_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
