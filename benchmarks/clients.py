@@ -21,7 +21,7 @@ from benchmarks.model import Model
 TOLERANCE = 1e-5
 GRPC_PATH = "/tensorflow.serving.PredictionService/Predict"
 OIP_PATH = "/inference.GRPCInferenceService/ModelInfer"
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 30.0
 
 
 class NoAnswerError(Exception):

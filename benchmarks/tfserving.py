@@ -83,7 +83,7 @@ def _opened(model: Model, *, batching: bool) -> Iterator[Entrant]:
 @contextlib.contextmanager
 def _elsewhere(address: str, model: Model) -> Iterator[Entrant]:
     call = tfs_grpc(address, model)
-    wait_until_right(call, time.perf_counter() + START_TIMEOUT_S / 10)
+    wait_until_right(call, time.perf_counter() + START_TIMEOUT_S / 4)
     yield Entrant(call.by, call.check, partial(run_load, call))
 
 

@@ -11,6 +11,7 @@ import fcntl
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from export.staging import sync
@@ -52,10 +53,11 @@ def remove_folder(version_dir: Path) -> None:
     removed = version_dir.with_name(f"{REMOVED_PREFIX}{version_dir.name}-{secrets.token_hex(4)}")
     version_dir.rename(removed)
     sync(version_dir.parent)
-    if removed.is_symlink():
-        removed.unlink()
-    else:
-        shutil.rmtree(removed)
+    with suppress(FileNotFoundError):  # another process has taken the removal for one that was cut off, and finishes it
+        if removed.is_symlink():
+            removed.unlink()
+        else:
+            shutil.rmtree(removed)
 
 
 def finish_removals(model_dir: Path) -> None:

@@ -78,7 +78,7 @@ def schema(gateway: RunningGateway) -> Any:
     for kind in IMAGES:
         file = file_of(gradient(), kind.removeprefix("image/").upper())
         schemathesis.openapi.media_type(kind, st.sampled_from([file, file[:20], b""]))
-    return schemathesis.openapi.from_url(f"{gateway.rest_url}/openapi.json")
+    return schemathesis.openapi.from_url(f"{gateway.rest_url}/openapi.json", timeout=60.0)
 
 
 def operations(schema: Any) -> list[Any]:

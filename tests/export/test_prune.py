@@ -11,6 +11,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
+from export import removal
 from export.errors import ExportError, WrongUseError
 from export.location import parse_location
 from export.protection import needed_versions
@@ -178,6 +179,14 @@ def test_a_version_that_is_a_link_goes_and_what_it_points_to_stays(model_dir: Pa
     assert prune(model_dir, 4).remove == (1,)
     assert published_versions(model_dir) == [2, 3, 4, 5]
     assert (tmp_path / "kept-elsewhere" / "manifest.json").is_file()
+
+
+def test_a_removal_that_another_process_finishes_is_done(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "sync", removal.finish_removals)  # it comes after the folder has got its other name
+    prune(model_dir, 1)
+
+    assert published_versions(model_dir) == [5]
+    assert not list(model_dir.glob(".removed-*"))
 
 
 def test_a_folder_without_versions_is_no_models(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def test_every_answer_is_right_over_tls(port: int, authority: Path, tmp_path: Pa
     ended = atelier(
         "loadtest", "--url", f"https://localhost:{port}", "--ca-file", str(authority), "--model", "digits",
         "--api", "grpc-predict,rest-predict", "--data", "random", "--rate", "20", "--spacing", "even",
-        "--duration", "2", "--warm-up", "0", "--slo", "errors<0.1%", "--report", str(tmp_path / "out"),
+        "--duration", "2", "--warm-up", "0", "--timeout", "60", "--slo", "errors<0.1%",
+        "--report", str(tmp_path / "out"),
         timeout_s=300.0,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
