@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import grpc
-import httpx
 import pytest
 
 from tests.support.bundles import write_bundle
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import RunningGateway, one_connection, running_gateway
 from tests.support.hostile.attacks import ATTACKS
 from tests.support.hostile.forms import FORMS
 from tests.support.hostile.http2 import PREDICT
@@ -100,8 +99,7 @@ def test_a_grpc_call_that_takes_too_long_to_arrive_is_told_so(gateway: RunningGa
 
 
 def test_connections_over_the_limit_are_closed_and_those_below_go_on(gateway: RunningGateway, address: Address) -> None:
-    stays = httpx.Limits(keepalive_expiry=None)  # else httpx would open another after five seconds
-    with httpx.Client(base_url=gateway.rest_url, timeout=60.0, limits=stays) as client, ExitStack() as stack:
+    with one_connection(gateway.rest_url) as client, ExitStack() as stack:
         assert client.get("/healthz").status_code == 200
         opened = [stack.enter_context(connection(address)) for _ in range(MAX_CONNECTIONS + 100)]
         wait_until(lambda: sum(map(is_closed, opened)) >= 100)

@@ -18,6 +18,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 from serving.client import Client, UnreachableError
 from tests.support.bundles import write_bundle
 from tests.support.cli import Serving, atelier, atelier_serve
+from tests.support.gateway import one_connection
 from tests.support.waiting import wait_until
 
 PREDICT = "/v1/models/brightness:predict"
@@ -134,7 +135,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_connections_go_on(
     certificate, key = authority.issue("localhost")
     with (
         atelier_serve(models, *flags(certificate, key), "--workers", workers) as serving,
-        one_connection(rest(serving), authority.trusting()) as old_connection,
+        one_connection(rest(serving), verify=authority.trusting()) as old_connection,
     ):
         assert old_connection.post(PREDICT, json=ROWS).json() == PREDICTED
         before = shown_by(serving)
@@ -144,11 +145,6 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_connections_go_on(
         assert renewed != before
         wait_until(lambda: all(shown_by(serving) == renewed for _ in range(10)))
         assert old_connection.post(PREDICT, json=ROWS).json() == PREDICTED
-
-
-def one_connection(url: str, verify: ssl.SSLContext) -> httpx.Client:
-    """Opens no other in place of one that has been idle for some seconds."""
-    return httpx.Client(base_url=url, verify=verify, timeout=60.0, limits=httpx.Limits(keepalive_expiry=None))
 
 
 def shown_by(serving: Serving) -> bytes:

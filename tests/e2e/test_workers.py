@@ -43,11 +43,6 @@ def workers(gateway: RunningGateway) -> list[dict[str, object]]:
     return status(gateway)["workers"]  # type: ignore[return-value]
 
 
-def one_connection(gateway: RunningGateway) -> httpx.Client:
-    """Stays with the worker that it meets first."""
-    return httpx.Client(base_url=gateway.rest_url, timeout=60.0, limits=httpx.Limits(keepalive_expiry=None))
-
-
 def requests_counted(gateway: RunningGateway) -> float:
     text = httpx.get(f"{gateway.rest_url}/metrics", timeout=60.0).text
     return sum(
@@ -130,11 +125,11 @@ def test_counts_never_fall_when_a_worker_is_killed(models: Path) -> None:
 
 
 def test_it_is_ready_once_every_worker_has_loaded_a_new_model(models: Path) -> None:
-    # On one connection: the worker that has seen the model is the one that says what the others answer for.
-    with running_gateway(models, workers=2) as gateway, one_connection(gateway) as worker:
+    with running_gateway(models, workers=2) as gateway:
         write_bundle(models / "second" / "1")
-        wait_until(lambda: "second" in str(worker.get("/status").json()["models"]))
-        wait_until(lambda: worker.get("/status").json()["ready"])
+        # On one connection: the worker that has seen the model is the one that says what the others answer for.
+        wait_until(lambda: "second" in str(gateway.rest.get("/status").json()["models"]))
+        wait_until(lambda: gateway.rest.get("/status").json()["ready"])
         for _ in range(10):
             assert httpx.get(f"{gateway.rest_url}/v1/models/second/metadata", timeout=60.0).status_code == 200
 
