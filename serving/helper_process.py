@@ -7,6 +7,7 @@ or with the process that has started it. The functions are those of modules, and
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import pickle
@@ -14,7 +15,8 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import PriorityQueue
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from serving.errors import OverloadedError, ServingError, UnavailableError
@@ -31,6 +33,19 @@ P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
 
 
+class _Work:
+    """One call, and where its answer goes."""
+
+    def __init__(
+        self, size_bytes: int, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> None:
+        self.size_bytes = size_bytes
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.answer: Future[Any] = Future()
+
+
 class HelperProcess:
     """Runs functions in one other process; of what waits for it, `max_waiting_bytes` at most."""
 
@@ -42,6 +57,9 @@ class HelperProcess:
         # The only thread that touches the process, so that nothing here is locked.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="helper")
         self._process: subprocess.Popen[bytes] | None = None
+        self._queue: PriorityQueue[tuple[int, int, _Work]] = PriorityQueue()
+        self._numbers = itertools.count()
+        self._begun_bytes = 0
         self._is_closed = False
 
     @property
@@ -62,13 +80,16 @@ class HelperProcess:
         if self._ends_when_idle is not None:
             self._ends_when_idle.cancel()
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._executor, self._call, function, args, kwargs)
+        work = _Work(size_bytes, function, args, kwargs)
+        self._queue.put((self._begun_bytes + size_bytes, next(self._numbers), work))
+        self._executor.submit(self._run_next)
+        done = asyncio.wrap_future(work.answer)
         self._waiting_bytes += size_bytes
         done.add_done_callback(lambda _: self._after(loop, size_bytes))
         try:
-            return await done
+            return cast("ResultT", await done)
         finally:
-            del done  # else an error and this frame hold each other, and the arguments, until the collector looks
+            del done, work  # else an error and this frame hold each other, and the arguments, until the collector looks
 
     async def close(self) -> None:
         """Ends the process, whatever it is doing."""
@@ -84,6 +105,18 @@ class HelperProcess:
         self._waiting_bytes -= size_bytes
         if not self._waiting_bytes and not self._is_closed:
             self._ends_when_idle = loop.call_later(self._idle_s, self._executor.submit, self._end)
+
+    def _run_next(self) -> None:
+        """Short calls go first, but before no call more bytes than it has itself."""
+        _, _, work = self._queue.get()
+        self._begun_bytes += work.size_bytes
+        if not work.answer.set_running_or_notify_cancel():
+            return
+        try:
+            work.answer.set_result(self._call(work.function, work.args, work.kwargs))
+        except BaseException as error:  # noqa: BLE001 -- whoever asked gets it
+            work.answer.set_exception(error)
+            del work  # as above
 
     def _call(self, function: Callable[..., ResultT], args: Sequence[Any], kwargs: dict[str, Any]) -> ResultT:
         if self._is_closed:

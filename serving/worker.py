@@ -48,6 +48,7 @@ from serving.helper_process import HelperProcess
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.json_reader import JsonReader
+from serving.json_writer import JsonWriter
 from serving.message_reader import MessageReader
 from serving.model_config import ModelConfig
 from serving.observability.figures import Sample
@@ -122,8 +123,9 @@ class Worker:
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
         self._helper = HelperProcess()
         reader = JsonReader(json_limits, self._helper)
+        writer = JsonWriter(self._helper)
         messages = MessageReader(self._helper)
-        rest = TfsRest(plane, self.manager, states, bodies, departures, reader)
+        rest = TfsRest(plane, self.manager, states, bodies, departures, reader, writer)
         reload = Reload(
             configuration,
             self.manager,
@@ -135,7 +137,7 @@ class Worker:
             TfsGrpc(plane, self.manager, states, reload, messages, limit),
             rest,
             OipGrpc(oip, messages, inflight),
-            OipRest(oip, bodies, departures, limit, reader),
+            OipRest(oip, bodies, departures, limit, reader, writer),
             Images(
                 plane,
                 rest,

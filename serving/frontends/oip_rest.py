@@ -30,6 +30,7 @@ from serving.frontends.http import (
 )
 from serving.frontends.oip_models import OipModels
 from serving.json_reader import MAX_READ_HERE_BYTES, Form, JsonReader
+from serving.json_writer import JsonWriter
 from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS
 from serving.wire.json_bodies import kind_of, parse_object
@@ -63,13 +64,20 @@ class OipRest:
     """Answers every path under /v2."""
 
     def __init__(
-        self, models: OipModels, bodies: Bodies, departures: Departures, max_request_bytes: int, reader: JsonReader
+        self,
+        models: OipModels,
+        bodies: Bodies,
+        departures: Departures,
+        max_request_bytes: int,
+        reader: JsonReader,
+        writer: JsonWriter,
     ) -> None:
         self._models = models
         self._bodies = bodies
         self._departures = departures
         self._max_request_bytes = max_request_bytes
         self._reader = reader
+        self._writer = writer
         self._max_json_bytes = min(reader.limits.max_json_bytes, max_request_bytes)
         self._pages: Mapping[str, Callable[[], tuple[int, Any]]] = {
             "/v2": lambda: (200, models.server_metadata()),
@@ -155,7 +163,9 @@ class OipRest:
         outputs = [(spec, prediction.outputs[spec.name]) for spec in wanted]
         if request.class_counts:
             outputs = as_classes(outputs, request.class_counts, prediction.labels)
-        return encode_response(
+        return await self._writer.write(
+            [array for spec, array in outputs if not as_binary[spec.name]],
+            encode_response,
             prediction.name,
             prediction.version,
             request.request_id,

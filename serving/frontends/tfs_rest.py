@@ -21,6 +21,7 @@ from serving.frontends.http import Receive, Scope, Send, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.json_reader import Form, JsonReader
+from serving.json_writer import JsonWriter
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
@@ -89,6 +90,7 @@ class TfsRest:
         bodies: Bodies,
         departures: Departures,
         reader: JsonReader,
+        writer: JsonWriter,
     ) -> None:
         self._plane = plane
         self._bodies = bodies
@@ -97,6 +99,7 @@ class TfsRest:
         self._examples = ExampleMethods(plane, api=_API)
         self._departures = departures
         self._reader = reader
+        self._writer = writer
 
     async def post(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         """`:predict` and `:regress`."""
@@ -117,7 +120,9 @@ class TfsRest:
             api=_API,
             terms=terms,
         )
-        return encode_outputs(prediction.outputs, request.form), prediction.version
+        outputs = prediction.outputs
+        content = await self._writer.write(outputs.values(), encode_outputs, outputs, request.form)
+        return content, prediction.version
 
     async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
         request = await self._reader.read(parse_examples_body, body, deadline=terms.deadline)

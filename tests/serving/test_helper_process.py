@@ -113,6 +113,31 @@ async def test_more_than_may_wait_is_refused_and_let_in_later() -> None:
         assert await process.call(99, os.getpid) == process.pid, "alone, anything is let in"
 
 
+async def test_short_calls_go_before_long_ones_but_no_more_of_them_than_a_long_one_is_long(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    order: list[str] = []
+
+    async def ask(name: str, size_bytes: int, fifo: Path | None = None) -> None:
+        """Has the process wait, where there is a FIFO, until the test writes to it."""
+        await (process.call(size_bytes, Path.read_text, fifo) if fifo else process.call(size_bytes, os.getpid))
+        order.append(name)
+
+    async with helper() as process, asyncio.TaskGroup() as group:
+        for fifo in (first, second):
+            os.mkfifo(fifo)
+        group.create_task(ask("busy", 0, first))
+        for name, size_bytes in (("long", 100), ("middle", 90)):
+            group.create_task(ask(name, size_bytes))
+        group.create_task(ask("short", 60, second))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(first.write_text, "go on")
+        writing = await asyncio.to_thread(second.open, "w")  # "short" runs now
+        group.create_task(ask("as short, but too late", 60))
+        await asyncio.sleep(0)
+        writing.close()
+    assert order == ["busy", "short", "middle", "long", "as short, but too late"]
+
+
 async def test_who_gives_up_waiting_leaves_the_others_their_answers() -> None:
     async with helper() as process:
         first = asyncio.create_task(process.call(1, time.sleep, 0.1))
