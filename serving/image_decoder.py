@@ -36,16 +36,24 @@ class ImageDecoder:
         if self._waiting + len(files) > self._max_waiting:
             waiting = f"{self._waiting} of {self._max_waiting} wait to be decoded"
             raise OverloadedError(f"too many images: {waiting}, {len(files)} more were sent")
-        if len(files) == 1 and is_small_png(files[0].data):
-            try:
-                return self._decode(files[0].data, spec)[np.newaxis]
-            except InvalidInputError as error:
-                raise _named(error, files[0]) from error
+        if len(files) == 1:
+            return (await self._decode_only(files[0], spec))[np.newaxis]
         found = await asyncio.gather(*(self._decode_one(file, spec) for file in files))
         refused = [pixels for pixels in found if isinstance(pixels, InvalidInputError)]
         if refused:
             raise InvalidInputError("; ".join(map(str, refused)))
         return np.stack([pixels for pixels in found if isinstance(pixels, np.ndarray)])
+
+    async def _decode_only(self, file: ImageFile, spec: ImageSpec) -> np.ndarray:
+        if is_small_png(file.data):
+            try:
+                return self._decode(file.data, spec)
+            except InvalidInputError as error:
+                raise _named(error, file) from error
+        pixels = await self._decode_one(file, spec)
+        if isinstance(pixels, InvalidInputError):
+            raise pixels
+        return pixels
 
     async def _decode_one(self, file: ImageFile, spec: ImageSpec) -> np.ndarray | InvalidInputError:
         self._waiting += 1

@@ -28,7 +28,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MAX_PIXELS = 50_000_000
 _MAX_SIDE = 16_384
 _BRIGHTEST_16_BIT = 65_535
-_JPEG_BLOCK_BYTES = 16 * 1024
+_JPEG_BLOCK_BYTES, _SMALL_JPEG_BLOCK_BYTES = 16 * 1024, 128 * 1024
+_SMALL_JPEG_PIXELS = 1_000_000
+"""A scan of so few takes so little that the decoder may have more of them before it looks at the clock."""
 
 _PILLOW_MODES = MappingProxyType({"grayscale": "L", "rgb": "RGB"})
 _TURN_OF_ORIENTATION = MappingProxyType(
@@ -125,7 +127,8 @@ def _open(data: bytes, mode: str, max_pixels: int, max_cpu_s: float, formats: tu
         with _without_pillow_warnings, Image.open(_TimedFile(data, max_cpu_s), formats=formats) as image:
             _check_size(image.width, image.height, max_pixels)
             if isinstance(image, JpegImageFile):
-                image.decodermaxblock = _JPEG_BLOCK_BYTES
+                is_small = image.width * image.height <= _SMALL_JPEG_PIXELS
+                image.decodermaxblock = _SMALL_JPEG_BLOCK_BYTES if is_small else _JPEG_BLOCK_BYTES
             image.load()
             return _to_eight_bit(_upright(image)).convert(mode)
     except Image.DecompressionBombError as error:
