@@ -7,9 +7,10 @@ EXIF data, and the other formats.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from serving.images import ImageSpec
+from serving.images import MIN_SHRINKING, ImageSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -19,6 +20,8 @@ _LUMA = (19595, 38470, 7471)
 _LUMA_BITS = 16
 _WEIGHT_BITS = 22
 """Of the resize filter's weights: with eight of a pixel and one of the sign they fit int32 (Pillow's Resample.c)."""
+_RATIOS = (1, 2, 4, 8)
+_JPEG = b"\xff\xd8"
 _PNG = b"\x89PNG"
 _GRAYSCALE_OF_16_BITS = b"\x10\x00"
 """Bytes 24 and 25 of a PNG file: bits a channel, and colour type 0."""
@@ -32,7 +35,7 @@ def decode_images(encoded: tf.Tensor, spec: ImageSpec) -> tf.Tensor:
     import tensorflow as tf
 
     def decode(file: tf.Tensor) -> tf.Tensor:
-        return _resize(_in_colour(_decode_rgb(file), spec), spec)
+        return _resize(_in_colour(_decode_rgb(file, spec), spec), spec)
 
     channels = 1 if spec.colour == "grayscale" else 3
     pixels = tf.map_fn(
@@ -41,21 +44,32 @@ def decode_images(encoded: tf.Tensor, spec: ImageSpec) -> tf.Tensor:
     return tf.reshape(pixels, (-1, *spec.shape))
 
 
-def _decode_rgb(file: tf.Tensor) -> tf.Tensor:
-    """uint8 `[height, width, 3]`; alpha is dropped, gray is repeated."""
+def _decode_rgb(file: tf.Tensor, spec: ImageSpec) -> tf.Tensor:
+    """uint8 `[height, width, 3]`; alpha is dropped, gray is repeated; a JPEG may be a half to an eighth as large."""
     import tensorflow as tf
 
-    def decode() -> tf.Tensor:  # the operation reads PNG too; of 16 bits it takes the upper 8, as Pillow does
-        return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE", fancy_upscaling=True)
+    def decode(
+        ratio: int = 1,
+    ) -> tf.Tensor:  # the operation reads PNG too; of 16 bits it takes the upper 8, as Pillow does
+        return tf.io.decode_jpeg(file, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE", fancy_upscaling=True)
+
+    def decode_jpeg() -> tf.Tensor:
+        shorter_side = tf.reduce_min(tf.image.extract_jpeg_shape(file)[:2])
+        shrinking = shorter_side // (MIN_SHRINKING * max(spec.height, spec.width))
+        at = tf.reduce_sum(tf.cast(shrinking >= tf.constant(_RATIOS[1:]), tf.int32))
+        return tf.switch_case(at, [partial(decode, ratio) for ratio in _RATIOS])
 
     def decode_grayscale_of_16_bits() -> tf.Tensor:
         levels = tf.cast(tf.io.decode_png(file, channels=3, dtype=tf.uint16), tf.int32)
         return tf.cast(levels // 257, tf.uint8)  # as `decode_image` does
 
     header = tf.strings.substr(tf.strings.join([file, b"\0" * 26]), 0, 26)
+    is_jpeg = tf.equal(tf.strings.substr(header, 0, len(_JPEG)), _JPEG)
     is_png = tf.equal(tf.strings.substr(header, 0, len(_PNG)), _PNG)
     is_grayscale_of_16_bits = tf.equal(tf.strings.substr(header, 24, 2), _GRAYSCALE_OF_16_BITS)
-    return tf.cond(is_png & is_grayscale_of_16_bits, decode_grayscale_of_16_bits, decode)
+    return tf.case(
+        [(is_jpeg, decode_jpeg), (is_png & is_grayscale_of_16_bits, decode_grayscale_of_16_bits)], default=decode
+    )
 
 
 def _in_colour(pixels: tf.Tensor, spec: ImageSpec) -> tf.Tensor:

@@ -28,6 +28,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 DEFAULT_MAX_PIXELS = 50_000_000
 _MAX_SIDE = 16_384
 _BRIGHTEST_16_BIT = 65_535
+MIN_SHRINKING = 4
+"""How many pixels in a row the resize has to make one of, at least, where a JPEG is decoded smaller than it is.
+
+The triangle that it weights them by is then no more than 3 % wider for the means that the decoder has taken before.
+"""
 _JPEG_BLOCK_BYTES, _SMALL_JPEG_BLOCK_BYTES = 16 * 1024, 128 * 1024
 _SMALL_JPEG_PIXELS = 1_000_000
 """A scan of so few takes so little that the decoder may have more of them before it looks at the clock."""
@@ -93,6 +98,10 @@ def decode_image(
 
     Who trusts where the images come from may have `formats` of Pillow's beyond these five; the gateway does not.
 
+    A JPEG with sides at least eight times the spec's longer one is decoded at a half, a quarter or an eighth, so that
+    the resize still shrinks it by `MIN_SHRINKING`: in half the time and a fraction of the memory. On photographs the
+    levels differ by 0.5 from those of the whole, on average, and at sharp edges by up to 24.
+
     An alpha channel is dropped, 16-bit channels are scaled to 8. The size is checked in the header, before any pixel
     is decoded. `max_cpu_s` bounds what the size does not, such as a small JPEG of ten thousand scans: it is seconds of
     this thread's processor time, looked at whenever the decoder asks for more of the file.
@@ -107,7 +116,8 @@ def decode_image(
     mode = _PILLOW_MODES[spec.colour]
     plain = open_plain_png(data) if "PNG" in formats else None
     if plain is None:
-        pixels = _open(data, mode, max_pixels, max_cpu_s, formats)
+        full_side = MIN_SHRINKING * max(spec.height, spec.width)
+        pixels = _open(data, mode, full_side, max_pixels, max_cpu_s, formats)
     else:
         _check_size(plain.width, plain.height, max_pixels)
         pixels = plain if plain.mode == mode else plain.convert(mode)
@@ -121,12 +131,18 @@ def load_decoders() -> None:
     Image.init()
 
 
-def _open(data: bytes, mode: str, max_pixels: int, max_cpu_s: float, formats: tuple[str, ...]) -> Image.Image:
-    """The pixels of any file, upright and in Pillow's `mode`; see `decode_image`."""
+def _open(
+    data: bytes, mode: str, full_side: int, max_pixels: int, max_cpu_s: float, formats: tuple[str, ...]
+) -> Image.Image:
+    """The pixels of any file, upright and in Pillow's `mode`, no side shorter than `full_side` for being a JPEG's.
+
+    See `decode_image`.
+    """
     try:
         with _without_pillow_warnings, Image.open(_TimedFile(data, max_cpu_s), formats=formats) as image:
             _check_size(image.width, image.height, max_pixels)
             if isinstance(image, JpegImageFile):
+                image.draft(None, (full_side, full_side))
                 is_small = image.width * image.height <= _SMALL_JPEG_PIXELS
                 image.decodermaxblock = _SMALL_JPEG_BLOCK_BYTES if is_small else _JPEG_BLOCK_BYTES
             image.load()

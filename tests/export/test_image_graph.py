@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -103,6 +104,16 @@ def test_images_of_many_sizes_are_resized_to_the_same_pixels() -> None:
     sizes = np.random.default_rng(3).integers(1, 90, (60, 2)).tolist()
 
     assert_equal_pixels({f"{size}": file_of(image(*size), "PNG") for size in sizes}, GRAYSCALE)
+
+
+@pytest.mark.parametrize("colour", ["grayscale", "rgb"])
+@pytest.mark.parametrize(
+    "size", [(39, 200), (40, 47), (47, 40), (79, 81), (80, 97), (159, 170), (160, 161), (251, 183)], ids=str
+)
+def test_a_jpeg_much_larger_than_the_spec_gives_the_same_pixels(
+    size: tuple[int, int], colour: Literal["grayscale", "rgb"]
+) -> None:
+    assert_equal_pixels(jpeg_files(*size), ImageSpec(5, 4, colour))
 
 
 def test_a_large_photograph_is_resized_to_the_same_pixels() -> None:

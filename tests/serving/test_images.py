@@ -67,6 +67,36 @@ def test_lossy_formats_give_nearly_the_pixels(image_format: str, tolerance: int)
     assert np.abs(pixels.astype(int) - np.asarray(gradient())).mean() <= tolerance
 
 
+@pytest.mark.parametrize("shrinking", [7, 8, 16, 32, 50])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("spec", [RGB, GRAYSCALE], ids=["rgb", "grayscale"])
+def test_a_jpeg_much_larger_than_the_spec_gives_nearly_the_pixels_of_the_whole(
+    spec: ImageSpec, orientation: int, shrinking: int
+) -> None:
+    photo = photograph(WIDTH * shrinking, WIDTH * shrinking + 5)
+    data = file_of(photo, "JPEG", exif=exif(orientation))
+    with Image.open(io.BytesIO(data)) as image:
+        whole = ImageOps.exif_transpose(image).convert("RGB" if spec is RGB else "L")
+    expected = np.asarray(whole.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)).astype(int)
+
+    difference = np.abs(decode_image(data, spec) - expected)
+    assert difference.mean() <= (3.0 if shrinking >= 8 else 0.0)
+
+
+def photograph(width: int, height: int) -> Image.Image:
+    """Soft shapes with grain."""
+    random = np.random.default_rng(width)
+    coarse = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    soft = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)).astype(float)
+    return Image.fromarray(np.clip(soft + random.normal(0, 6, soft.shape), 0, 255).astype(np.uint8))
+
+
+def test_the_limit_is_held_against_the_whole_of_a_jpeg() -> None:
+    data = file_of(photograph(200, 100), "JPEG")
+    assert decode_image(data, ImageSpec(4, 4, "rgb"), max_pixels=20_000).shape == (4, 4, 3)
+    assert "received 200 x 100 = 20,000" in refusal(data, ImageSpec(4, 4, "rgb"), max_pixels=19_999)
+
+
 @pytest.mark.parametrize("image_format", ["TIFF", "ICO", "PPM", "PDF"])
 def test_other_formats_are_refused(image_format: str) -> None:
     assert refusal(file_of(gradient(), image_format)).startswith("not an image: expected PNG, JPEG, WEBP, GIF, BMP")
