@@ -11,14 +11,8 @@ from export.description import Description
 from export.errors import WrongUseError
 from export.onnx_file import ONNX_SUFFIX, read_onnx
 from export.versions import published_versions, version_folders
-from serving.bundle import (
-    ONNX_MODEL,
-    SAVED_MODEL,
-    Manifest,
-    TrainingFacts,
-    read_labels,
-    read_manifest,
-)
+from serving.bundle import Manifest, TrainingFacts, read_labels, read_manifest
+from serving.bundle_files import ONNX_MODEL, SAVED_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 
 Kind = Literal["bundle", "saved_model", "onnx", "run"]

@@ -9,7 +9,7 @@ from export.errors import ExportError
 from export.onnx_model import write_onnx
 from export.runtimes import OnnxRuntime
 from export.sources.base import Original, Progress
-from serving.bundle import ONNX_MODEL
+from serving.bundle_files import ONNX_MODEL
 from serving.signatures import DEFAULT_SIGNATURE
 
 OnnxPolicy = Literal["required", "wanted", "unwanted"]

@@ -10,7 +10,8 @@ from export.evidence import Evidence
 from export.limits import Limits
 from export.parity import Comparison
 from export.verdict import Violation
-from serving.bundle import PARITY_REPORT, Parity
+from serving.bundle import Parity
+from serving.bundle_files import PARITY_REPORT
 
 KIB, MIB = 1024, 1024**2
 INTRODUCTION = """Every file of this version was run before it was published. Latencies are medians of a whole batch

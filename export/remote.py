@@ -29,7 +29,8 @@ from export.removal import finish_removals_in
 from export.staging import BUNDLE, STAGING_PREFIX, staging_folder, verified_manifest
 from export.store import Store
 from export.versions import is_number, is_taken, next_version, numbers_among
-from serving.bundle import MANIFEST, SAVED_MODEL, Manifest, read_manifest, verify_files
+from serving.bundle import Manifest, read_manifest, verify_files
+from serving.bundle_files import MANIFEST, SAVED_MODEL
 from serving.errors import BundleError
 
 NUMBER = "number"

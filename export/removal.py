@@ -16,7 +16,7 @@ from pathlib import Path
 
 from export.staging import sync
 from export.store import Store
-from serving.bundle import MANIFEST, SAVED_MODEL
+from serving.bundle_files import MANIFEST, SAVED_MODEL
 
 REMOVED_PREFIX = ".removed-"
 

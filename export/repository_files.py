@@ -19,7 +19,8 @@ from pathlib import Path
 from export.errors import ExportError
 from export.location import is_remote, store_sentences
 from export.versions import published_versions
-from serving.bundle import ONNX_MODEL, SAVED_MODEL, Manifest
+from serving.bundle import Manifest
+from serving.bundle_files import ONNX_MODEL, SAVED_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 
 MODELS_CONFIG = "models.config"

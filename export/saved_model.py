@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from export.description import Description
 from export.errors import ExportError
 from export.signature_functions import SignatureFunction, functions_beside
-from serving.bundle import LABELS
+from serving.bundle_files import LABELS
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec, format_shape
 
 if TYPE_CHECKING:

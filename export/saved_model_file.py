@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from export.atelier_saved_model_pb2 import MetaGraph, SavedModel, SignatureDef, TensorInfo
 from export.errors import ExportError
-from serving.bundle import SAVED_MODEL
+from serving.bundle_files import SAVED_MODEL
 from serving.signatures import DTYPES, Signature, TensorSpec
 
 SERVE = "serve"

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from serving.bundle import MANIFEST, Manifest
+from serving.bundle import Manifest
+from serving.bundle_files import MANIFEST
 
 PUBLISHED = Path(__file__).parents[1] / "docs" / "manifest.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from export.errors import ExportError
-from serving.bundle import MANIFEST, Manifest, read_manifest, verify_files
+from serving.bundle import Manifest, read_manifest, verify_files
+from serving.bundle_files import MANIFEST
 
 STAGING_PREFIX = ".publishing-"
 OWNER = "owner.lock"

@@ -11,7 +11,8 @@ from export.location import is_remote
 from export.probes import probes
 from export.runtimes import RUNTIMES, NoAnswerError, answers, is_present
 from export.store import Store
-from serving.bundle import MANIFEST, SAVED_MODEL, Manifest, read_manifest, verify_files
+from serving.bundle import Manifest, read_manifest, verify_files
+from serving.bundle_files import MANIFEST, SAVED_MODEL
 from serving.errors import BundleError
 from serving.signatures import DEFAULT_SIGNATURE
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from export.errors import WrongUseError
-from serving.bundle import MANIFEST, ONNX_MODEL, SAVED_MODEL
+from serving.bundle_files import MANIFEST, ONNX_MODEL, SAVED_MODEL
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 MAX_VERSION = 2**63 - 1

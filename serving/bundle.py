@@ -8,24 +8,16 @@ is then read from the model itself.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from serving.bundle_files import LABELS, MANIFEST
 from serving.errors import BundleError
 from serving.images import ImageSpec
 from serving.signatures import Signature
-
-MANIFEST = "manifest.json"
-ONNX_MODEL = "model.onnx"
-ONNX_INT8_MODEL = "model.int8.onnx"
-TFLITE_MODEL = "model.tflite"
-PARITY_REPORT = "parity.md"
-SAVED_MODEL = "saved_model.pb"
-LABELS = "assets/labels.txt"
 
 
 class _Record(BaseModel):
@@ -47,10 +39,6 @@ def _check_inside(name: str) -> str:
 
 
 Task = Literal["classification", "regression"]
-
-Precision = Literal["float32", "int8"]
-"""Of the numbers that an ONNX model computes with."""
-ONNX_FILES: Mapping[Precision, str] = MappingProxyType({"float32": ONNX_MODEL, "int8": ONNX_INT8_MODEL})
 
 FileName = Annotated[str, AfterValidator(_check_inside)]
 """A relative POSIX path that stays inside of the version folder."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from serving.batching.settings import BatchSettings
-from serving.bundle import Precision
+from serving.bundle_files import Precision
 from serving.settings import BackendName
 from serving.traffic.settings import TrafficSettings
 from serving.upstream import Upstream

@@ -15,7 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from serving.bundle import Precision
+from serving.bundle_files import Precision
 from serving.tls_files import TlsFiles
 from serving.upstream import Upstream, UpstreamAddress, UpstreamTls
 

@@ -9,7 +9,8 @@ from export.description import Description
 from export.errors import ExportError, WrongUseError
 from export.saved_model import labels_text
 from export.versions import is_model_name
-from serving.bundle import LABELS, Provenance, file_sha256
+from serving.bundle import Provenance, file_sha256
+from serving.bundle_files import LABELS
 from serving.signatures import Signature
 
 

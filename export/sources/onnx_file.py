@@ -11,7 +11,7 @@ from export.errors import ExportError, first_line
 from export.onnx_file import OnnxFacts, read_onnx
 from export.sources.base import Original, Progress
 from export.sources.files import check_fit, name_of, provenance_of, write_labels
-from serving.bundle import MANIFEST, ONNX_MODEL, PARITY_REPORT
+from serving.bundle_files import MANIFEST, ONNX_MODEL, PARITY_REPORT
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 
 WRITTEN_LATER = (MANIFEST, PARITY_REPORT)

@@ -14,7 +14,7 @@ from export.sources.keras_file import KerasFileSource
 from export.sources.onnx_file import OnnxFileSource
 from export.sources.run import RunSource
 from export.sources.saved_model import SavedModelSource
-from serving.bundle import ONNX_MODEL, SAVED_MODEL
+from serving.bundle_files import ONNX_MODEL, SAVED_MODEL
 from training.run import CONFIG, MODEL, read_run
 
 KERAS_SUFFIX = ".keras"

@@ -13,7 +13,8 @@ from export.onnx_beside import OnnxPolicy, write_onnx_beside
 from export.saved_model_file import SavedModelFacts, read_saved_model
 from export.sources.base import Original, Progress
 from export.sources.files import check_fit, name_of, provenance_of, write_labels
-from serving.bundle import SAVED_MODEL, read_labels, read_manifest
+from serving.bundle import read_labels, read_manifest
+from serving.bundle_files import SAVED_MODEL
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 from training.environment import quiet_tensorflow
 

@@ -17,7 +17,7 @@ import numpy as np
 from export.errors import ExportError, WrongUseError, first_line
 from export.onnx_model import save_canonical
 from export.sources.base import Original
-from serving.bundle import ONNX_INT8_MODEL, ONNX_MODEL
+from serving.bundle_files import ONNX_INT8_MODEL, ONNX_MODEL
 from serving.signatures import DEFAULT_SIGNATURE
 from training.datasets.base import Split
 from training.environment import silent_stderr

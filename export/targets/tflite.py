@@ -6,7 +6,7 @@ from pathlib import Path
 
 from export.errors import ExportError, first_line
 from export.sources.base import Original
-from serving.bundle import SAVED_MODEL, TFLITE_MODEL
+from serving.bundle_files import SAVED_MODEL, TFLITE_MODEL
 from serving.signatures import DEFAULT_SIGNATURE
 from training.environment import quiet_tensorflow, silent_stderr
 

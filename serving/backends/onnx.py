@@ -10,7 +10,8 @@ import onnxruntime
 
 from serving.backends.base import Tensors
 from serving.backends.onnx_bfloat16 import run_with_bfloat16
-from serving.bundle import ONNX_FILES, SAVED_MODEL, Manifest, Precision
+from serving.bundle import Manifest
+from serving.bundle_files import ONNX_FILES, SAVED_MODEL, Precision
 from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
 from serving.wire.atelier_onnx_pb2 import Model

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from serving.backends.base import Tensors
-from serving.bundle import ONNX_MODEL, SAVED_MODEL, Manifest
+from serving.bundle import Manifest
+from serving.bundle_files import ONNX_MODEL, SAVED_MODEL
 from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import DTYPES, Signature, TensorSpec
 

@@ -12,7 +12,6 @@ from serving.repository.catalogue import ScannedFolder
 from serving.repository.defaults import Defaults, defaults_of, with_defaults
 from serving.repository.model_cache import ModelCache
 from serving.repository.model_tables import Tables, has_place, parse_model_tables, with_tables
-from serving.repository.models_config import parse_models_config
 from serving.repository.reloaded import Reloaded, read_reloaded, write_reloaded
 from serving.repository.scanned_store import ScannedStore
 from serving.repository.store import is_address, local_path
@@ -39,11 +38,7 @@ class Configuration:
         self._gateway = gateway
         self._scanned = scanned
         self._was_scanned = False
-        self._listed = (
-            WatchedFile(models_config, parse_models_config, last_good=shared / f"last-good-{models_config.name}")
-            if models_config is not None
-            else None
-        )
+        self._listed = _listed(models_config, shared) if models_config is not None else None
         self._tables: WatchedFile[Tables] = WatchedFile(
             own_file, parse_model_tables, last_good=shared / f"last-good-{own_file.name}", absent={}
         )
@@ -115,3 +110,9 @@ class Configuration:
             return {}
         self._was_scanned = True
         return found
+
+
+def _listed(models_config: Path, shared: Path) -> WatchedFile[dict[str, ModelConfig]]:
+    from serving.repository.models_config import parse_models_config  # brings protobuf
+
+    return WatchedFile(models_config, parse_models_config, last_good=shared / f"last-good-{models_config.name}")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from serving.batching.settings import BatchSettings
-from serving.bundle import Precision
+from serving.bundle_files import Precision
 from serving.model_config import ModelConfig
 from serving.settings import BackendName, ServingSettings
 from serving.upstream import Upstream

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from serving.bundle import MANIFEST
+from serving.bundle_files import MANIFEST
 from serving.model_config import MAX_VERSION
 from serving.repository.source import Fingerprint, Found
 

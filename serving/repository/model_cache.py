@@ -21,7 +21,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Self
 
-from serving.bundle import read_manifest, verify_files
 from serving.errors import BundleError, UnreachableError
 from serving.repository.local_source import is_version_number
 from serving.repository.source import Fingerprint
@@ -129,6 +128,12 @@ def _check(folder: Path, files: Fingerprint) -> None:
         received = (folder / name).stat().st_size
         if received != size:
             raise BundleError(f"{name} has {received} bytes, but the store lists {size}")
+    _hold_against_manifest(folder)
+
+
+def _hold_against_manifest(folder: Path) -> None:
+    from serving.bundle import read_manifest, verify_files  # brings numpy, which the supervisor's cache never needs
+
     manifest = read_manifest(folder)
     if manifest is not None:
         verify_files(folder, manifest)
@@ -137,9 +142,7 @@ def _check(folder: Path, files: Fingerprint) -> None:
 def _is_good(folder: Path) -> bool:
     """Whether a fetched version is still what it was; disks lose things."""
     try:
-        manifest = read_manifest(folder)
-        if manifest is not None:
-            verify_files(folder, manifest)
+        _hold_against_manifest(folder)
     except (BundleError, OSError):
         return False
     return folder.is_dir()

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from serving.errors import InvalidInputError
 from serving.model_config import ModelConfig, first_problem
-from serving.repository.models_config import is_relative
+from serving.repository.store import is_relative
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Checked settings of a model by name; `base_path` may be missing."""

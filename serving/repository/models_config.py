@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from google.protobuf import text_format
 from pydantic import ValidationError
 
 from serving.errors import InvalidInputError
 from serving.model_config import Latest, ModelConfig, Specific, VersionPolicy, first_problem
+from serving.repository.store import is_relative
 from serving.wire import atelier_tfs_pb2 as wire
 
 log = logging.getLogger("atelier.repository")
@@ -68,11 +68,6 @@ def listed_models(models: wire.ModelConfigList) -> dict[str, ModelConfig]:
         found[model.name] = _config(model)
     _pass_over_logging([model.name for model in models.config if model.HasField("logging_config")])
     return found
-
-
-def is_relative(base_path: str) -> bool:
-    """Whether a base path is neither absolute nor an address, as TensorFlow Serving has it."""
-    return not urlsplit(base_path).scheme and not base_path.startswith("/")
 
 
 def _config(model: wire.ModelConfig) -> ModelConfig:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from serving.backends.base import RemoteBackend
+if TYPE_CHECKING:
+    from serving.backends.base import RemoteBackend
 
 
 class Fingerprint(NamedTuple):

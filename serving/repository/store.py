@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from serving.bundle import MANIFEST
+from serving.bundle_files import MANIFEST
 from serving.errors import UnreachableError
 from serving.repository.source import Fingerprint
 
@@ -131,6 +131,11 @@ class Store:
 def is_address(base_path: str) -> bool:
     """Whether it is in a store, and not on a disk of this machine."""
     return "://" in base_path and urlsplit(base_path).scheme != "file"
+
+
+def is_relative(base_path: str) -> bool:
+    """Whether a base path is neither absolute nor an address, as TensorFlow Serving has it."""
+    return not urlsplit(base_path).scheme and not base_path.startswith("/")
 
 
 def local_path(base_path: str) -> Path:

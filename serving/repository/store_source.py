@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from serving.bundle import MANIFEST
+from serving.bundle_files import MANIFEST
 from serving.errors import BundleError, UnreachableError
 from serving.repository.local_source import is_version_number
 from serving.repository.model_cache import ModelCache

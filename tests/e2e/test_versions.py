@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from serving.bundle import MANIFEST, ONNX_MODEL
+from serving.bundle_files import MANIFEST, ONNX_MODEL
 from tests.support.bundles import damage, remove, write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import file_of, gradient

@@ -28,7 +28,8 @@ from export.staging import STAGING_PREFIX
 from export.store import Store
 from export.verification import check_version
 from export.versions import published_versions, version_folders
-from serving.bundle import MANIFEST, SAVED_MODEL, Manifest, record_files
+from serving.bundle import Manifest, record_files
+from serving.bundle_files import MANIFEST, SAVED_MODEL
 
 NAME = "clothes"
 BUNDLE_FILES = (SAVED_MODEL, *(f"variables/part-{index}" for index in range(6)))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from export.exporter import Exported
-from serving.bundle import LABELS, read_manifest, record_files, verify_files
+from serving.bundle import read_manifest, record_files, verify_files
+from serving.bundle_files import LABELS
 from training.run import Run
 
 

@@ -15,7 +15,8 @@ from export import publish
 from export.errors import ExportError, WrongUseError
 from export.publish import stage
 from export.versions import next_version, published_versions
-from serving.bundle import MANIFEST, read_manifest, verify_files
+from serving.bundle import read_manifest, verify_files
+from serving.bundle_files import MANIFEST
 from serving.errors import BundleError
 from tests.export.publisher import write_bundle
 from tests.support.publishers import play

@@ -19,7 +19,8 @@ from export.errors import ExportError, WrongUseError
 from export.location import parse_location
 from export.publish import check_target, stage
 from export.store import Store
-from serving.bundle import MANIFEST, SAVED_MODEL, read_manifest, verify_files
+from serving.bundle import read_manifest, verify_files
+from serving.bundle_files import MANIFEST, SAVED_MODEL
 from serving.errors import BundleError
 from tests.export.publisher import BUNDLE_FILES, half_written, write_bundle
 

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from serving.bundle import (
-    LABELS,
-    MANIFEST,
     FileRecord,
     Manifest,
     Parity,
@@ -20,6 +18,7 @@ from serving.bundle import (
     record_files,
     verify_files,
 )
+from serving.bundle_files import LABELS, MANIFEST
 from serving.errors import BundleError
 from serving.images import ImageSpec
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec

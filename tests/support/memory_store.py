@@ -9,7 +9,7 @@ from typing import Any
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from serving.bundle import MANIFEST
+from serving.bundle_files import MANIFEST
 
 _addresses = itertools.count()
 

@@ -13,7 +13,7 @@ import numpy as np
 from serving.backends.base import Tensors
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
-from serving.bundle import MANIFEST
+from serving.bundle_files import MANIFEST
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
 from serving.observability.metrics import Metrics

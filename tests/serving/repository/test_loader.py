@@ -15,7 +15,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.backends.base import Tensors
 from serving.backends.onnx import OnnxBackend
 from serving.batching.settings import BatchSettings
-from serving.bundle import MANIFEST
+from serving.bundle_files import MANIFEST
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
 from serving.repository.loader import Loaded, LoadOptions, load_version
