@@ -19,6 +19,7 @@ import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from tests.support.files import replace_text
+from tests.support.workers import free_ports
 
 BINARY = shutil.which("tensorflow_model_server")
 IS_REAL = BINARY is not None
@@ -45,7 +46,9 @@ class TfServing:
         self.wait_until_listening()
 
     def begin(self) -> None:
-        """Starts the process."""
+        """Starts the process, on a port that nobody else is given while it is down."""
+        if not self.port:
+            (self.port,) = free_ports(1)
         if BINARY is not None:
             self._begin_binary(BINARY)
             return
@@ -70,7 +73,7 @@ class TfServing:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the stand-in ended before it listened"
-        self.port = json.loads(line)["port"]
+        assert json.loads(line) == {"port": self.port}
 
     def kill(self) -> None:
         """As the kernel does when memory runs out: nothing is said to anybody."""
@@ -87,9 +90,6 @@ class TfServing:
                 self.process.stdout.close()
 
     def _begin_binary(self, binary: str) -> None:
-        if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                self.port = probe.getsockname()[1]
         self.process = subprocess.Popen(
             [
                 binary,
