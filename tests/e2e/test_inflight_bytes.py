@@ -22,6 +22,8 @@ REQUEST = post("/v1/models/brightness:classify", bytes(BODY_BYTES), "content-typ
 ALLOWED_BYTES = 128 * MEBIBYTE
 MUCH = 400 * MEBIBYTE
 """Half of what they send; Envoy has some megabytes of each, and gives back piece by piece what was let go."""
+PATIENCE_S = 300.0
+"""A client that fails keeps nobody waiting for ever."""
 ONE_OF_THEM, COME_BACK = "400", "429"
 """What it is told that is no image, and who has to wait."""
 
@@ -43,14 +45,14 @@ def ask_alone(address: Address) -> str:
 
 def test_they_are_let_in_as_far_as_there_is_room_and_the_others_told_to_come_back(gateway: RunningGateway) -> None:
     address, before = Address("127.0.0.1", gateway.process.addresses.rest_port), memory_bytes(gateway)
-    all_but_the_end_is_sent, the_end_may_come = threading.Barrier(CLIENTS + 1), threading.Event()
+    all_but_the_end_is_sent, the_end_may_come = threading.Barrier(CLIENTS + 1, timeout=PATIENCE_S), threading.Event()
 
     def ask() -> str:
         with connection(address) as opened:
             opened.settimeout(None)
             assert send(opened, REQUEST[:-1])
             all_but_the_end_is_sent.wait()
-            the_end_may_come.wait()
+            the_end_may_come.wait(PATIENCE_S)
             opened.settimeout(TIMEOUT_S)
             send(opened, REQUEST[-1:])
             return " ".join(statuses(read_to_end(opened)))
