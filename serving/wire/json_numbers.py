@@ -39,8 +39,7 @@ class Numbers(NamedTuple):
 
         None for other specs, and for numbers that do not fit: another shape, decimals for integers, or out of range.
         """
-        row_shape = tuple(size or 0 for size in spec.shape[1:])
-        row_size = math.prod(row_shape)
+        row_shape, row_size = _row_of(spec.shape)
         if spec.dtype not in _DTYPES or not spec.shape or not row_size:
             return None
         # simdjson flattens lists, however they are nested. As it has checked the grammar, and there are no more numbers
@@ -73,6 +72,13 @@ def _flat_numbers(values: Any) -> np.ndarray:
         return np.frombuffer(values.as_buffer(of_type="i"), np.int64)
     except _REFUSALS:
         return np.frombuffer(values.as_buffer(of_type="d"), np.float64)
+
+
+@lru_cache(maxsize=64)
+def _row_of(shape: tuple[int | None, ...]) -> tuple[tuple[int, ...], int]:
+    """A row's shape and how many numbers it has, 0 where a size is free."""
+    row_shape = tuple(size or 0 for size in shape[1:])
+    return row_shape, math.prod(row_shape)
 
 
 def _skeleton_of(shape: tuple[int, ...]) -> bytes:
