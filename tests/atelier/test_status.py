@@ -95,7 +95,7 @@ def test_watching_goes_on_until_ctrl_c(gateway: RunningGateway) -> None:
         assert watching.stdout is not None
         looks: list[dict[str, Any]] = [json.loads(watching.stdout.readline()) for _ in range(3)]
         watching.send_signal(signal.SIGINT)
-        _, errors = watching.communicate(timeout=60.0)
+        _, errors = watching.communicate(timeout=120.0)
     assert looks[0]["uptime_s"] <= looks[1]["uptime_s"] <= looks[2]["uptime_s"]
     assert (watching.returncode, errors) == (0, "")
 

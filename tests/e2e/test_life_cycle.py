@@ -68,7 +68,7 @@ def test_a_stop_signal_lets_the_requests_in_flight_be_answered(stop: signal.Sign
         answers = [call.result() for call in asked]
         assert [answer.model_spec.version.value for answer in answers[:4]] == [1] * 4
         assert [answer.status_code for answer in answers[4:]] == [200] * 4
-        assert serving.process.wait(timeout=60.0) == 0
+        assert serving.process.wait(timeout=120.0) == 0
         assert not any(map(is_alive, serving.worker_pids))
 
 
@@ -112,7 +112,7 @@ def test_while_it_drains_it_is_not_ready_but_answers_until_a_second_signal_ends_
         assert answer.status_code == 200
         assert answer.headers["connection"] == "close"
         serving.process.send_signal(signal.SIGTERM)
-        assert serving.process.wait(timeout=60.0) == 130
+        assert serving.process.wait(timeout=120.0) == 130
     assert not any(map(is_alive, serving.worker_pids))
     assert list(scratch.iterdir()) == []
 

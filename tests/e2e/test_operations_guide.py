@@ -63,7 +63,7 @@ def test_every_quoted_log_line_is_written_by_a_gateway(tmp_path: Path) -> None:
         cut_off = clients.submit(httpx.post, predict, json=ROWS, timeout=60.0)
         wait_until(lambda: queued_rows(serving.rest_url) == 1)
         serving.process.send_signal(signal.SIGTERM)
-        _, errors = serving.process.communicate(timeout=60.0)
+        _, errors = serving.process.communicate(timeout=120.0)
         assert isinstance(cut_off.exception(), httpx.TransportError)
     written = {shape(line) for line in errors.splitlines()}
     for line in quoted:

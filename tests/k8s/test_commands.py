@@ -41,7 +41,7 @@ def _check_locust(*arguments: str) -> None:
     """Locust parses all of it before it shows how often which task would be done, and ends."""
     locustfile = ROOT / "loadtest" / "locustfile.py"
     command = [BIN / "locust", "-f", locustfile, *arguments, "--show-task-ratio-json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -56,5 +56,5 @@ def _options(arguments: list[str]) -> set[str]:
 
 @cache
 def _known(*command: str) -> set[str]:
-    done = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([*command, "--help"], capture_output=True, text=True, timeout=300, check=True)
     return set(re.findall(r"--[a-z][a-z-]+", done.stdout))

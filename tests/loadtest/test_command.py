@@ -72,7 +72,7 @@ def test_ctrl_c_writes_a_partial_report_that_says_so(gateway: RunningGateway, tm
     ) as process:
         wait_until(lambda: recording.is_file() and '"index":1' in recording.read_text(encoding="utf-8"), 120.0)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120.0)
+        out, err = process.communicate(timeout=300.0)
     assert process.returncode == 130, err
     assert "interrupted; the report in" in err
     assert "Partial. The test was interrupted: figures are of " in out

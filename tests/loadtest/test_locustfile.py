@@ -21,7 +21,7 @@ def locust(gateway: RunningGateway, file: str, *options: str) -> subprocess.Comp
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120.0,
+        timeout=300.0,
         check=False,
     )
 

@@ -34,7 +34,7 @@ def overlay(name: str) -> tuple[Manifest, ...]:
 def render(folder: Path) -> tuple[Manifest, ...]:
     """What `kubectl kustomize` makes of a folder."""
     command = [KUBECTL, "kustomize", folder]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, f"kustomize warns: {done.stderr}"
     return tuple(yaml.safe_load_all(done.stdout))

@@ -274,7 +274,7 @@ def test_a_killed_process_is_resumed_by_another_to_the_same_weights(digits: Data
     killed = tmp_path / "killed"
     with subprocess.Popen([*COMMAND, "train", *settings, "--out", killed], stdout=subprocess.DEVNULL) as process:
         try:
-            wait_until((partial_path(killed) / CHECKPOINT).is_file, timeout_s=120)
+            wait_until((partial_path(killed) / CHECKPOINT).is_file, timeout_s=600)
         finally:
             process.kill()
     assert process.returncode == -signal.SIGKILL

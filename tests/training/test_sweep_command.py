@@ -132,7 +132,7 @@ def test_a_stop_signal_says_how_to_go_on_and_what_is_finished_stays(tmp_path: Pa
             while not process.stdout.readline().startswith("epoch 1/100000"):
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=300)
         finally:
             process.kill()
 

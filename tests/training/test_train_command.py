@@ -261,7 +261,7 @@ def test_a_stop_signal_says_how_to_go_on_and_resume_alone_goes_on_with_the_newes
             process.stdout.readline()
             assert process.stdout.readline().startswith("epoch 1/100000")
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=300)
         finally:
             process.kill()
 

@@ -65,7 +65,7 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(timeout=120.0)
+        writer.join(timeout=300.0)
         assert writer.exitcode == 0
     found = read_stored(tmp_path)
     assert found.labels == {"a": 20, "b": 20, "c": 20}
