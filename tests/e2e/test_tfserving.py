@@ -20,7 +20,7 @@ from tests.support.cli import atelier
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import plain
 from tests.support.load import steady_load
-from tests.support.onnx_models import expected_scores, write_brightness_model
+from tests.support.onnx_models import expected_scores, write_brightness_model, write_row_maximum_model
 from tests.support.tfs import failure, outputs, predict_request
 from tests.support.tfserving import TfServing, running_tfserving, write_models_config
 from tests.support.waiting import wait_until
@@ -155,6 +155,28 @@ def test_a_bundle_that_lies_here_too_lends_its_labels_and_its_image_size(tmp_pat
             gateway.wait_until_ready()
             answer = gateway.rest.post("/v1/models/brightness:classify", content=plain(200))
     assert {one["label"] for one in answer.json()["classes"]} == {"zero", "one", "two"}
+
+
+def test_a_gateway_may_stand_before_another_one(models: Path, tmp_path: Path) -> None:
+    """Whose HTTP/2 is Envoy's, with windows and frames of its own."""
+    write_row_maximum_model(models / "largest" / "1")
+    numbers = np.zeros((4, 1_000_000), np.float32)
+    numbers[:, 77] = np.arange(4)
+    with running_gateway(models) as behind:
+        settings = {
+            "backend": "tfserving",
+            "tfserving_addresses": (behind.grpc_address,),
+            "tfserving_models": ("brightness", "largest"),
+        }
+        with (
+            running_gateway(tmp_path / "nothing", **settings) as before,
+            grpc.insecure_channel(before.grpc_address) as channel,
+        ):
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            answer = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=60.0)
+            np.testing.assert_array_equal(outputs(answer)["scores"], expected_scores(PIXELS, 4))
+            answer = stub.Predict(predict_request("largest", x=numbers), timeout=60.0)
+            np.testing.assert_array_equal(outputs(answer)["y"][:, 0], np.arange(4))
 
 
 def test_a_gateway_that_starts_first_waits_for_the_servers_and_says_so(configuration: Path, tmp_path: Path) -> None:
