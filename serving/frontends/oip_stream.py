@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
@@ -39,26 +40,37 @@ class InferStream:
         self._inflight = inflight
 
     async def __call__(self, messages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The answers, in the order of the messages."""
-        answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_MAX_IN_FLIGHT)
-        asked: set[asyncio.Task[bytes]] = set()
+        """The answers, in the order of the messages.
+
+        Raises:
+            ServingError: what was sent is no message; those before it have been answered.
+        """
+        answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue(_MAX_IN_FLIGHT)
+        asked: set[asyncio.Future[bytes]] = set()
 
         async def ask() -> None:
-            async for message in messages:
-                task = asyncio.create_task(self._answer(message))
-                asked.add(task)
-                task.add_done_callback(asked.discard)
-                await answers.put(task)
-            await answers.put(None)
+            try:
+                async for message in messages:
+                    task = asyncio.create_task(self._answer(message))
+                    asked.add(task)
+                    task.add_done_callback(asked.discard)
+                    await answers.put(task)
+            except ServingError as error:
+                await answers.put(_failed(error))
+            else:
+                await answers.put(None)
 
         asking = asyncio.create_task(ask())
+        answer: asyncio.Future[bytes] | None = None
         try:
-            while (task := await answers.get()) is not None:
-                yield await task
+            while (answer := await answers.get()) is not None:
+                yield await answer
         finally:
-            for one in (asking, *asked):
+            answer = None  # else an error and this frame hold each other
+            working: list[asyncio.Future[Any]] = [asking, *asked]
+            for one in working:
                 one.cancel()
-            await asyncio.gather(asking, *asked, return_exceptions=True)
+            await asyncio.gather(*working, return_exceptions=True)
 
     async def _answer(self, message: bytes) -> bytes:
         hold = Hold(self._inflight)
@@ -79,6 +91,12 @@ class InferStream:
             hold.close()
         answer.infer_response.parameters[FINAL_RESPONSE].bool_param = True
         return answer.SerializeToString()
+
+
+def _failed(error: ServingError) -> asyncio.Future[bytes]:
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    future.set_exception(error.with_traceback(None))
+    return future
 
 
 def _failure(message: bytes, text: str) -> ModelStreamInferResponse:

@@ -51,6 +51,9 @@ REFUSED = {
     "gRPC: no inputs": grpc(INFER, encode_message(oip.ModelInferRequest(model_name="brightness").SerializeToString())),
     "gRPC: a stream of one frame that is too long": grpc(f"{INFER[:-5]}StreamInfer", b"\0\xff\xff\xff\xff" + PADDING),
     "gRPC: a stream that ends within a frame": grpc(f"{INFER[:-5]}StreamInfer", b"\0\0\0\xff\xff\0"),
+    "gRPC: a stream with a damaged frame among many": grpc(
+        f"{INFER[:-5]}StreamInfer", encode_message(b"") + b"\xf9" + bytes(99)
+    ),
     "REST: no JSON": Request(ROWS, b"["),
     "REST: another model": Request("/v1/models/nothing:predict", b'{"instances":[1]}'),
     "REST: another shape": Request(ROWS, b'{"instances":[1]}'),
