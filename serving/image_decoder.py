@@ -52,7 +52,10 @@ class ImageDecoder:
                 raise _named(error, file) from error
         pixels = await self._decode_one(file, spec)
         if isinstance(pixels, InvalidInputError):
-            raise pixels
+            try:
+                raise pixels
+            finally:
+                del pixels  # else an error and this frame hold each other, and the file
         return pixels
 
     async def _decode_one(self, file: ImageFile, spec: ImageSpec) -> np.ndarray | InvalidInputError:
