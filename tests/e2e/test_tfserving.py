@@ -172,6 +172,7 @@ def test_a_gateway_may_stand_before_another_one(models: Path, tmp_path: Path) ->
             running_gateway(tmp_path / "nothing", **settings) as before,
             grpc.insecure_channel(before.grpc_address) as channel,
         ):
+            before.wait_until_ready()
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             answer = stub.Predict(predict_request("brightness", pixels=PIXELS), timeout=60.0)
             np.testing.assert_array_equal(outputs(answer)["scores"], expected_scores(PIXELS, 4))
