@@ -16,7 +16,10 @@ Endpoint = tuple[str, int]
 
 
 class Channel:
-    """Made, used and closed on one event loop. It connects when it is first asked, and when it is told to `refresh`."""
+    """Made, used and closed on one event loop. It connects when it is asked and has no connection, and by `refresh`.
+
+    Never by itself: who asks knows how often to try a server that fails.
+    """
 
     def __init__(self, address: str, tls: ssl.SSLContext | None = None, server_name: str | None = None) -> None:
         """`server_name` is the one in the server's certificate, where it is not the one in the address."""
@@ -138,6 +141,5 @@ class Channel:
     def _changed(self, connection: Connection) -> None:
         if connection in self._in_turn and not connection.is_open:
             self._in_turn.remove(connection)
-            self.refresh()
         if connection.is_lost:
             self._connections.pop(connection, None)

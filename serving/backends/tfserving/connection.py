@@ -100,12 +100,12 @@ class Connection(asyncio.Protocol):
             raise RpcError(Failure(UNAVAILABLE, self._problem), self._address)
         stream = self._next_stream
         self._next_stream += 2
-        if self._next_stream > frames.LAST_STREAM:
-            self.leave()
         call = self._calls[stream] = _Call(self._loop.create_future(), request, self._first_window)
         block = fields + timeout_field(timeout_s)
         head = frame_head(frames.HEADERS, frames.END_HEADERS, stream, len(block))
         self._send(stream, call, [head, block])
+        if self._next_stream > frames.LAST_STREAM:
+            self.leave()
         timer = self._loop.call_at(gives_up_at, call.end, EXPIRED)
         try:
             result = await call.answer

@@ -334,6 +334,23 @@ async def test_a_connection_that_is_lost_fails_its_calls_and_is_made_anew(
     assert await following == b"answer"
 
 
+async def test_a_connection_that_has_no_numbers_left_for_streams_is_followed_by_another(
+    server: Http2Server, channel: Channel
+) -> None:
+    call = asking(channel)
+    peer = await greeted(server)
+    peer.answer(await peer.request(), b"first")
+    assert await call == b"first"
+    channel._in_turn[0]._next_stream = frames.LAST_STREAM
+    last, following = asking(channel), asking(channel)
+    assert await peer.request() == frames.LAST_STREAM
+    successor = await greeted(server)
+    successor.answer(await successor.request(), b"following")
+    peer.answer(frames.LAST_STREAM, b"last")
+    assert await asyncio.gather(last, following) == [b"last", b"following"]
+    await peer.until_closed()
+
+
 async def test_a_server_that_accepts_and_says_nothing_is_asked_nothing(server: Http2Server, channel: Channel) -> None:
     assert (await failure(asking(channel, timeout_s=0.05))).code == DEADLINE_EXCEEDED
 
