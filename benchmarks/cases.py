@@ -11,7 +11,7 @@ from functools import partial
 from benchmarks import tfserving
 from benchmarks.calls import Call, image_upload, tfs_grpc, tfs_rest
 from benchmarks.direct import own_usage, run_directly
-from benchmarks.images import ImageFile, image_spec, photo_jpeg, small_png
+from benchmarks.images import ImageFile, image_spec, open_plainly, photo_jpeg, small_png
 from benchmarks.model import Model
 from benchmarks.servers import GATEWAY, CallFor, Entrant, Opening, gateway, reference_fastapi, reference_grpc
 from serving.images import decode_image
@@ -73,7 +73,8 @@ def _jpeg() -> Case:
     openings: dict[str, Opening] = {
         GATEWAY: gateway(upload, "rest_port"),
         "FastAPI + Pillow": reference_fastapi(upload),
-        "the decoder alone": _decoder_alone,
+        "the gateway's decoder alone": _decoder_alone,
+        "Pillow alone": _pillow_alone,
     }
     return Case("jpeg", "JPEG 640×480", openings)
 
@@ -105,6 +106,12 @@ def _runtime_alone(model: Model) -> Iterator[Entrant]:
 def _decoder_alone(model: Model) -> Iterator[Entrant]:
     file, spec = photo_jpeg(model).content, image_spec(model)
     yield _loop(lambda: decode_image(file, spec), len(os.sched_getaffinity(0)))
+
+
+@contextlib.contextmanager
+def _pillow_alone(model: Model) -> Iterator[Entrant]:
+    file, spec = photo_jpeg(model).content, image_spec(model)
+    yield _loop(lambda: open_plainly(file, spec), len(os.sched_getaffinity(0)))
 
 
 def _loop(function: Callable[[], object], threads: int = 1) -> Entrant:

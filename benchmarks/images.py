@@ -50,6 +50,13 @@ def photo_jpeg(model: Model) -> ImageFile:
     return _image_file(model, Image.fromarray(np.clip(smooth + grain, 0, 255).astype(np.uint8)), "JPEG")
 
 
+def open_plainly(content: bytes, spec: ImageSpec) -> np.ndarray:
+    """A file's pixels as a few lines of Pillow give them."""
+    mode = "L" if spec.colour == "grayscale" else "RGB"
+    with Image.open(io.BytesIO(content)) as image:
+        return np.asarray(image.convert(mode).resize((spec.width, spec.height), Image.Resampling.BILINEAR))
+
+
 def _image_file(model: Model, image: Image.Image, kind: str) -> ImageFile:
     buffer = io.BytesIO()
     image.save(buffer, kind, quality=90)
