@@ -96,6 +96,7 @@ class InferStream:
 def _failed(error: ServingError) -> asyncio.Future[bytes]:
     future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     future.set_exception(error.with_traceback(None))
+    future.exception()  # else asyncio complains where the client leaves before it is told
     return future
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import cast
 
 import pytest
 
@@ -12,6 +15,7 @@ from serving.frontends.bodies import InflightBytes
 from serving.frontends.oip_stream import InferStream
 from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 from tests.support.garbage import frames_in_garbage
+from tests.support.stepping import turn
 
 
 async def echo(message: bytes, terms: Terms) -> bytes:
@@ -54,3 +58,16 @@ async def test_a_message_for_which_there_is_no_room_is_told_so_and_the_stream_go
     first, second, third = await answered(sent("1", "too long", "3"), max_bytes=8)
     assert (first, third) == ("1", "3")
     assert "bytes of requests are held" in second
+
+
+async def test_a_client_that_leaves_before_it_is_told_of_its_mistake_is_no_failure() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    stream = InferStream(echo, InflightBytes(1000))(sent("1", then=InvalidInputError("no message")))
+    answers = cast("AsyncGenerator[bytes, None]", stream)
+    await anext(answers)
+    await turn()
+    await answers.aclose()
+    del answers, stream
+    gc.collect()
+    assert complaints == []
