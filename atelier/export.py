@@ -85,7 +85,7 @@ def export(
             help="Loosen a bound on purpose, such as int8-agreement=0.98; it is noted in the manifest.",
             show_default=False,
         ),
-    ] = [],  # noqa: B006 - typer makes a new one
+    ] = [],  # noqa: B006 -- typer makes a new one
     as_json: AsJson = False,
 ) -> None:
     """Publish a model as a SavedModel and an ONNX model, after proving that both answer alike.

@@ -1,12 +1,15 @@
-"""TensorFlow Serving processes to ask: the real ones where they are installed, else stand-ins."""
+"""TensorFlow Serving processes to ask, the real ones or else stand-ins; and a scripted HTTP/2 server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from serving.backends.tfserving.channel import Channel
+from tests.support.http2_calls import channel_to
+from tests.support.http2_server import Http2Server, http2_server
 from tests.support.onnx_models import write_brightness_model, write_row_maximum_model
 from tests.support.tfserving import TfServing, running_tfserving, write_models_config
 
@@ -27,3 +30,15 @@ def two_servers(configuration: Path) -> Iterator[list[TfServing]]:
     """Two servers that nobody kills."""
     with running_tfserving(configuration, count=2) as servers:
         yield servers
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Http2Server]:
+    async with http2_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def channel(server: Http2Server) -> AsyncIterator[Channel]:
+    async with channel_to(server.address) as opened:
+        yield opened
