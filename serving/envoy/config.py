@@ -14,7 +14,6 @@ APPLICATION = "serving.worker:application"
 STAT_PREFIX = "gateway"
 _GIVE_MEMORY_BACK = {"bytes_to_release": 8 * 1024 * 1024, "memory_release_interval": "1s"}
 """Envoy's allocator serves the whole process, models too, and would keep what they have freed for ever."""
-_MAX_CONCURRENT_STREAMS = 1024
 _WINDOW_BYTES = 1024 * 1024
 _MIN_COMPRESSED_BYTES = 16 * 1024
 _TYPES = "type.googleapis.com/envoy"
@@ -87,7 +86,6 @@ def build_config(
     manager["stat_prefix"] = STAT_PREFIX
     manager["http_protocol_options"] = {"accept_http_10": True}
     manager["http2_protocol_options"] = {
-        "max_concurrent_streams": _MAX_CONCURRENT_STREAMS,
         "initial_stream_window_size": _WINDOW_BYTES,
         "initial_connection_window_size": 16 * _WINDOW_BYTES,
     }

@@ -15,6 +15,14 @@ _HEADERS_TIMEOUT_S = 10.0
 """For the first line and the headers alone."""
 MAX_HEADERS = 100
 MAX_HEADERS_KIB = 60
+MAX_CONCURRENT_STREAMS = 128
+"""Of one connection. It is also how many requests of one client may stand before another's at most."""
+_ACCEPTED_PER_TURN = 1
+"""Connections that a turn of Envoy's loop takes: those that come in crowds wait, and those that are open do not."""
+_REQUESTS_PER_TURN = 8
+"""Of one connection. One at a time would be fairer still, and cost a client of 64 in flight a fifth of its speed."""
+_CANCELLED_CALLS = 100
+"""From so many calls on, a connection that cancelled most of them within a second is closed."""
 _KEEPALIVE_INTERVAL_S = 60
 _KEEPALIVE_TIMEOUT_S = 20
 _MAX_EMPTY_FRAMES = 1
@@ -37,6 +45,12 @@ def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionL
     """Adds the bounds to Envoy's configuration and to the connection manager in it."""
     config["overload_manager"] = _at_most(limits.max_connections)
     config["admin"]["ignore_global_conn_limit"] = True  # a full gateway can still be asked and stopped
+    config["layered_runtime"]["layers"][0]["static_layer"] |= {
+        "http.max_requests_per_io_cycle": _REQUESTS_PER_TURN,
+        "overload.premature_reset_total_stream_count": _CANCELLED_CALLS,
+    }
+    for listener in config["static_resources"]["listeners"]:
+        listener["max_connections_to_accept_per_socket_event"] = _ACCEPTED_PER_TURN
     manager["request_timeout"] = _seconds(limits.request_timeout_s)
     manager["request_headers_timeout"] = _seconds(min(_HEADERS_TIMEOUT_S, limits.request_timeout_s))
     manager["stream_flush_timeout"] = _seconds(limits.request_timeout_s)
@@ -47,6 +61,7 @@ def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionL
     )
     manager["http_protocol_options"]["allow_chunked_length"] = False
     manager["http2_protocol_options"] |= {
+        "max_concurrent_streams": MAX_CONCURRENT_STREAMS,
         "max_consecutive_inbound_frames_with_empty_payload": _MAX_EMPTY_FRAMES,
         "max_outbound_control_frames": _MAX_CONTROL_FRAMES_WAITING,
         "max_outbound_frames": _MAX_FRAMES_WAITING,
