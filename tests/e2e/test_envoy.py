@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from serving.envoy.protection import MAX_CONCURRENT_STREAMS
 from tests.support.gateway import RunningGateway
 from tests.support.hostile.raw import Address, connection, read_to_end, send
 from tests.support.image_files import file_of, gradient
@@ -61,6 +62,14 @@ def test_a_grpc_client_of_several_addresses_is_answered(gateway: RunningGateway)
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
         assert stub.Predict(request, timeout=60.0).model_spec.name == "brightness"
+
+
+def test_calls_beyond_those_of_a_connection_wait_for_one_that_ends(gateway: RunningGateway) -> None:
+    request = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
+    with grpc.insecure_channel(gateway.grpc_address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        calls = [stub.Predict.future(request, timeout=60.0) for _ in range(3 * MAX_CONCURRENT_STREAMS)]
+        assert {call.result().model_spec.name for call in calls} == {"brightness"}
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
