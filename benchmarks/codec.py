@@ -17,8 +17,8 @@ import numpy as np
 from serving.batching.terms import DEFAULT_TERMS
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
-from serving.helper_process import HelperProcess
-from serving.message_reader import MessageReader
+from serving.offload.helper_process import HelperProcess
+from serving.offload.message_reader import MessageReader
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest
 from serving.wire.tensors import encode_content, encode_tensor

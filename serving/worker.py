@@ -44,16 +44,16 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
-from serving.helper_process import HelperProcess
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
-from serving.json_reader import JsonReader
-from serving.json_writer import JsonWriter
-from serving.message_reader import MessageReader
 from serving.model_config import ModelConfig
 from serving.observability.figures import Sample
 from serving.observability.loop_lag import watch_loop
 from serving.observability.metrics import Metrics
+from serving.offload.helper_process import HelperProcess
+from serving.offload.json_reader import JsonReader
+from serving.offload.json_writer import JsonWriter
+from serving.offload.message_reader import MessageReader
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager

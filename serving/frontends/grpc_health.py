@@ -13,7 +13,7 @@ from serving.errors import InvalidInputError, ModelNotFoundError, UnavailableErr
 from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.health import Health
-from serving.message_reader import check_short
+from serving.offload.message_reader import check_short
 from serving.repository.manager import Manager
 from serving.wire.atelier_health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListResponse
 

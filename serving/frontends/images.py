@@ -22,7 +22,7 @@ from serving.frontends.http import (
 )
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
-from serving.json_reader import JsonReader
+from serving.offload.json_reader import JsonReader
 from serving.wire.image_bodies import has_images, is_image, is_multipart, parse_json, parse_multipart
 
 DEFAULT_TOP_K = 5

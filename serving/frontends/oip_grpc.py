@@ -19,7 +19,7 @@ from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_stream import InferStream
-from serving.message_reader import MAX_READ_HERE_BYTES, MessageForm, MessageReader, check_short
+from serving.offload.message_reader import MAX_READ_HERE_BYTES, MessageForm, MessageReader, check_short
 from serving.signatures import Signature, TensorSpec
 from serving.wire.atelier_oip_pb2 import (
     ModelConfigResponse,

@@ -29,8 +29,8 @@ from serving.frontends.http import (
     send_json,
 )
 from serving.frontends.oip_models import OipModels
-from serving.json_reader import MAX_READ_HERE_BYTES, Form, JsonReader
-from serving.json_writer import JsonWriter
+from serving.offload.json_reader import MAX_READ_HERE_BYTES, JsonForm, JsonReader
+from serving.offload.json_writer import JsonWriter
 from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS
 from serving.wire.json_bodies import kind_of, parse_object
@@ -49,7 +49,7 @@ PREFIX = "/v2"
 _API = "oip_rest"
 _HEADER_LENGTH = b"inference-header-content-length"
 _BINARY = b"application/octet-stream"
-_TENSORS = Form(parse_infer_body, decode_inputs, without_data)
+_TENSORS = JsonForm(parse_infer_body, decode_inputs, without_data)
 _MAX_DIGITS = 12
 _MODEL_PATH = re.compile(
     r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<what>infer|ready|config|stats))?"

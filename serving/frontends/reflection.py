@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 
 from serving.frontends.grpc_streams import Stream
-from serving.message_reader import check_short
+from serving.offload.message_reader import check_short
 from serving.wire.atelier_reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 from serving.wire.services import Descriptions
 

@@ -18,7 +18,7 @@ from serving.dataplane import DataPlane, Inputs, Prediction, Target
 from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import INPUTS, ExampleMethods, Examples, Task, labels_and_scores, values
-from serving.message_reader import MessageForm, MessageReader, check_short
+from serving.offload.message_reader import MessageForm, MessageReader, check_short
 from serving.repository.manager import Manager
 from serving.repository.models_config import listed_models
 from serving.repository.records import VersionStatus

@@ -20,8 +20,8 @@ from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, send_body, send_json
 from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
-from serving.json_reader import Form, JsonReader
-from serving.json_writer import JsonWriter
+from serving.offload.json_reader import JsonForm, JsonReader
+from serving.offload.json_writer import JsonWriter
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
@@ -38,7 +38,7 @@ _NAME = "/(?P<name>[^/:]+)"
 _CHOICE = "(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _GET_PATH = re.compile(f"/v1/models(?:{_NAME})?{_CHOICE}(?P<metadata>/metadata)?", re.IGNORECASE)
 _POST_PATH = re.compile(f"/v1/models{_NAME}{_CHOICE}:(?P<verb>predict|classify|regress)", re.IGNORECASE)
-_ROWS_OR_COLUMNS = Form(parse_predict_body, decode_inputs, without_data)
+_ROWS_OR_COLUMNS = JsonForm(parse_predict_body, decode_inputs, without_data)
 _MAX_VERSION = 2**63 - 1
 _MAX_DIGITS = 40
 """More are not looked at: turning them into a number would take its time."""

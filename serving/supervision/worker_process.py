@@ -20,7 +20,7 @@ from pyvoy._server import get_envoy_environ
 from serving.control.channel import Channel
 from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
 from serving.envoy.admin import EnvoyAdmin
-from serving.helper_process import PYTHON_VARIABLE
+from serving.offload.helper_process import PYTHON_VARIABLE
 from serving.settings import ServingSettings
 
 _Answer = TypeVar("_Answer")

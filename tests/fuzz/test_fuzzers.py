@@ -40,7 +40,7 @@ def test_every_seed_is_answered_well(application: Application) -> None:
 
 
 def test_an_internal_error_is_found(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.json_reader.JsonReader.open", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("serving.offload.json_reader.JsonReader.open", lambda *_, **__: 1 / 0)
     with pytest.raises(FoundError, match="ZeroDivisionError"):
         application.ask(Request("/v1/models/brightness:predict", b"{}"))
 

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
-from serving.arrays_apart import Inputs, Packed, pack, unpack
 from serving.errors import DeadlineExceededError
-from serving.helper_process import HelperProcess
+from serving.offload.arrays import Inputs, Packed, pack, unpack
+from serving.offload.helper_process import HelperProcess
 from serving.signatures import Signature
 from serving.wire.json_limits import JsonLimits
 
@@ -25,7 +25,7 @@ ResultT = TypeVar("ResultT")
 RequestT = TypeVar("RequestT")
 
 
-class Form(NamedTuple, Generic[RequestT]):
+class JsonForm(NamedTuple, Generic[RequestT]):
     """How bodies of one kind are read: `parse` takes one apart, `decode` makes a signature's inputs of that.
 
     `without_data` is what has to be known of a request before its signature is.
@@ -60,7 +60,7 @@ class JsonReader:
         return await self._apart(sent, deadline, _Body.parse)
 
     async def open(
-        self, form: Form[RequestT], body: bytes, *, json_bytes: int | None = None, deadline: float | None = None
+        self, form: JsonForm[RequestT], body: bytes, *, json_bytes: int | None = None, deadline: float | None = None
     ) -> tuple[RequestT, Callable[[Signature], Inputs | Awaitable[Inputs]]]:
         """The request, and what makes its inputs once the signature is known; the first `json_bytes` are JSON, or all.
 

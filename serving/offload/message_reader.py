@@ -14,9 +14,9 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from serving.arrays_apart import Inputs, Packed, pack, unpack
 from serving.errors import DeadlineExceededError, InvalidInputError, PayloadTooLargeError
-from serving.helper_process import HelperProcess
+from serving.offload.arrays import Inputs, Packed, pack, unpack
+from serving.offload.helper_process import HelperProcess
 from serving.wire.field_limits import MAX_UNCOUNTED_BYTES, Layout, bytes_beside_pieces
 from serving.wire.protobuf_fields import only_fields
 

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-from serving.helper_process import HelperProcess
+from serving.offload.helper_process import HelperProcess
 
 MAX_WRITTEN_HERE_BYTES = 512 * 1024
 """As JSON, roughly: takes five milliseconds at most, and with NaN in it some fifty."""

@@ -13,8 +13,8 @@ from serving.errors import DeadlineExceededError, PayloadTooLargeError, ServingE
 from serving.frontends.http import loop_time
 from serving.frontends.oip_grpc import _INFER
 from serving.frontends.tfs_grpc import _EXAMPLES, _PREDICT
-from serving.helper_process import HelperProcess
-from serving.message_reader import MAX_READ_HERE_BYTES, MAX_VALUE_BYTES, MessageReader
+from serving.offload.helper_process import HelperProcess
+from serving.offload.message_reader import MAX_READ_HERE_BYTES, MAX_VALUE_BYTES, MessageReader
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire import examples, infer_messages, predict_messages
 from serving.wire.atelier_oip_pb2 import ModelInferRequest

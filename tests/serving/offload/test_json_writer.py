@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 
 from serving.errors import InvalidInputError
-from serving.helper_process import HelperProcess
-from serving.json_writer import MAX_WRITTEN_HERE_BYTES, JsonWriter
+from serving.offload.helper_process import HelperProcess
+from serving.offload.json_writer import MAX_WRITTEN_HERE_BYTES, JsonWriter
 from serving.signatures import DTYPES, TensorSpec
 from serving.wire.json_tensors import encode_outputs
 from serving.wire.oip_json import encode_response

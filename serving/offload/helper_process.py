@@ -149,7 +149,7 @@ class HelperProcess:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    command = [os.environ.get(PYTHON_VARIABLE, sys.executable), "-P", "-m", "serving.helper_process"]
+    command = [os.environ.get(PYTHON_VARIABLE, sys.executable), "-P", "-m", "serving.offload.helper_process"]
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), **kept}  # it needs no token, nor Envoy's own variables
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 -- a module of ours

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving import helper_process
 from serving.errors import InvalidInputError, OverloadedError, UnavailableError
-from serving.helper_process import PYTHON_VARIABLE, HelperProcess
+from serving.offload import helper_process
+from serving.offload.helper_process import PYTHON_VARIABLE, HelperProcess
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 
@@ -172,7 +172,7 @@ async def test_it_sees_nothing_of_the_gateways_environment(monkeypatch: pytest.M
 def test_it_ends_with_the_process_that_has_started_it() -> None:
     code = (
         "import asyncio, os, time\n"
-        "from serving.helper_process import HelperProcess\n"
+        "from serving.offload.helper_process import HelperProcess\n"
         "print(asyncio.run(HelperProcess().call(0, os.getpid)), flush=True)\n"
         "time.sleep(600)"
     )

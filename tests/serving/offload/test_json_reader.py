@@ -14,8 +14,8 @@ from serving.errors import DeadlineExceededError, PayloadTooLargeError, ServingE
 from serving.frontends.http import loop_time
 from serving.frontends.oip_rest import _TENSORS
 from serving.frontends.tfs_rest import _ROWS_OR_COLUMNS
-from serving.helper_process import HelperProcess
-from serving.json_reader import MAX_READ_HERE_BYTES, JsonReader
+from serving.offload.helper_process import HelperProcess
+from serving.offload.json_reader import MAX_READ_HERE_BYTES, JsonReader
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire.image_bodies import parse_json
 from serving.wire.json_examples import parse_examples_body
