@@ -73,7 +73,7 @@ class App:
         self._inflight = inflight
         self._max_request_bytes = max_request_bytes
         self._overload_status = OVERLOAD_STATUS[overload_status]
-        self._pages: Mapping[str, Callable[[Scope, Receive, Send], Awaitable[None]]] = {
+        self._pages: Mapping[str, Callable[[Send], Awaitable[None]]] = {
             "/": send_page,
             "/docs": openapi.page,
             "/openapi.json": openapi.document,
@@ -122,7 +122,7 @@ class App:
         page = self._pages.get(path)
         if page is not None:
             if method in {"GET", "HEAD"}:
-                await page(scope, receive, send)
+                await page(send)
             else:
                 await refuse_method(send, method, path, "GET")
         elif path[: len(PREFIX)].lower() == PREFIX:

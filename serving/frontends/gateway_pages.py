@@ -8,7 +8,7 @@ from typing import Any
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
 from serving.frontends.health import Health
-from serving.frontends.http import Receive, Scope, Send, send_body, send_json
+from serving.frontends.http import Send, send_body, send_json
 from serving.observability.exposition import CONTENT_TYPE
 from serving.repository.manager import Manager
 from serving.repository.records import Model, ModelStatus
@@ -23,15 +23,15 @@ class GatewayPages:
         self._states = states
         self._health = health
 
-    async def metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def metrics(self, send: Send) -> None:
         """All figures in Prometheus' text format."""
         await self._send_text(send, "metrics")
 
-    async def tfserving_metrics(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def tfserving_metrics(self, send: Send) -> None:
         """The figures that TensorFlow Serving has, under its names."""
         await self._send_text(send, "tfserving_metrics")
 
-    async def status(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def status(self, send: Send) -> None:
         """Workers, models, versions and their figures as JSON."""
         gateway = await self._peers.ask("status")
         reasons = self._health.not_ready()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from serving.control.peers import Peers
 from serving.control.readiness import Report, VersionReport, all_answer_for, not_ready
-from serving.frontends.http import Receive, Scope, Send, send_json
+from serving.frontends.http import Send, send_json
 from serving.repository.manager import Manager
 
 
@@ -42,11 +42,11 @@ class Health:
         versions = [VersionReport(model.name, *status) for model in models for status in model.versions]
         return Report(self._manager.not_ready(), answered, versions)
 
-    async def live(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def live(self, send: Send) -> None:
         """200 as long as the event loop turns."""
         await send_json(send, 200, {"live": True})
 
-    async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def ready(self, send: Send) -> None:
         """200 when every model has an available version, else 503 with the reasons."""
         reasons = self.not_ready()
         await send_json(send, 503 if reasons else 200, {"ready": not reasons, "reasons": reasons})

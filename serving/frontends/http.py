@@ -1,4 +1,4 @@
-"""The little of HTTP that every front end shares: read a body, send an answer, map causes to status codes."""
+"""The little of HTTP that every front end shares: headers, answers, and the status codes of causes."""
 
 from __future__ import annotations
 

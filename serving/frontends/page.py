@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from importlib import resources
 
-from serving.frontends.http import Receive, Scope, Send, send_body
+from serving.frontends.http import Send, send_body
 
 
-async def send_page(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 -- all handlers have this signature
+async def send_page(send: Send) -> None:
     """One self-contained HTML file; it asks the same REST API as everybody else."""
     await send_body(send, 200, _page(), b"text/html; charset=utf-8")
 

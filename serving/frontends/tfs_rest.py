@@ -151,7 +151,7 @@ class TfsRest:
             statuses = self._states.statuses(address.name, address.version)
             await send_json(send, 200, {"model_version_status": [_status(status) for status in statuses]})
 
-    async def list_models(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def list_models(self, send: Send) -> None:
         """Every model with its task, versions and labels; and what is wrong with the configuration."""
         models = [
             {

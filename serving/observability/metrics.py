@@ -94,7 +94,7 @@ class Metrics:
         )
 
     def batch_observer(self, model_name: str, version: int) -> Callable[..., None]:
-        """Takes the figures of finished batches of one version; see `batching.batcher.BatchObserver`."""
+        """Takes the figures of finished batches of one version; see `batching.runner.BatchObserver`."""
         rows_of_batch = self._batch_rows.observer(model_name, str(version))
         run = self._batch_run.observer(model_name, str(version))
         wait = self._batch_wait.observer(model_name, str(version))

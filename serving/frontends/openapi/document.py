@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from serving.frontends.http import printable
-from serving.frontends.openapi.common import GATEWAY_PATHS, RESPONSES, SCHEMAS, responses
-from serving.frontends.openapi.inference import SCHEMAS as OIP_SCHEMAS
-from serving.frontends.openapi.inference import (
+from serving.frontends.openapi.gateway import GATEWAY_PATHS, RESPONSES, SCHEMAS, responses
+from serving.frontends.openapi.oip import SCHEMAS as OIP_SCHEMAS
+from serving.frontends.openapi.oip import (
     SERVER_PATHS,
     in_json,
     infer_answer,

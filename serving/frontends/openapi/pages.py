@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib import metadata, resources
 
 from serving.errors import ServingError
-from serving.frontends.http import Receive, Scope, Send, send_body, send_json
+from serving.frontends.http import Send, send_body, send_json
 from serving.frontends.openapi.document import build_document
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
@@ -22,11 +22,11 @@ class OpenApi:
         self._max_images = max_images
         self._version = metadata.version("atelier")
 
-    async def document(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def document(self, send: Send) -> None:
         """The OpenAPI document."""
         await send_json(send, 200, build_document(self._version, self._servables(), self._max_images))
 
-    async def page(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- all handlers have this signature
+    async def page(self, send: Send) -> None:
         """One self-contained HTML file that reads the document; it asks no other host."""
         await send_body(send, 200, _page(), b"text/html; charset=utf-8")
 

@@ -14,7 +14,7 @@ from PIL import Image
 from serving.dataplane import image_spec
 from serving.errors import UnsupportedError
 from serving.frontends.http import printable
-from serving.frontends.openapi import examples
+from serving.frontends.openapi import tfs_examples
 from serving.frontends.openapi.tensors import B64, Schema, object_of, predict_example, predict_request, predict_response
 from serving.images import FORMATS, ImageSpec
 from serving.repository.servable import Servable
@@ -61,9 +61,9 @@ def verbs_of(servable: Servable, max_images: int) -> Iterator[Verb]:
 def _take_examples(verb: Verb, method: str, signatures: dict[str, Signature]) -> None:
     for name, signature in signatures.items():
         if signature.method == method:
-            schema, example = examples.request_of(name, signature, signatures)
+            schema, example = tfs_examples.request_of(name, signature, signatures)
             verb.requests.append(schema)
-            verb.answers = [*verb.answers, examples.answer_of(verb.name)][: len(verb.requests)]
+            verb.answers = [*verb.answers, tfs_examples.answer_of(verb.name)][: len(verb.requests)]
             verb.examples[f"TensorFlow Serving's {name}"] = example
 
 

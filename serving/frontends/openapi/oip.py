@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from serving.frontends.openapi.common import answer, responses
+from serving.frontends.openapi.gateway import answer, responses
 from serving.frontends.openapi.tensors import EXAMPLE_MAX_VALUES, Schema, column, example_of, object_of, values_taken
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
 
