@@ -18,7 +18,7 @@ _TIMEOUT_S = 10.0
 _MAX_TEXT = 300
 _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 """OpenSSL's `X509_V_ERR_…` for certificates of nobody known: self-signed, an issuer that is not at hand."""
-_TENSORFLOW_NAMES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
+_DTYPE_OF_TENSORFLOW = {dtype.tensorflow_name: dtype.name for dtype in DTYPES.values()}
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def connection_trouble(error: object, url: str) -> str:
 
 
 def _spec(name: str, info: dict[str, Any]) -> TensorSpec:
-    dtype = _TENSORFLOW_NAMES.get(info["dtype"], info["dtype"].removeprefix("DT_").lower())
-    if dtype not in DTYPES:
+    dtype = _DTYPE_OF_TENSORFLOW.get(info["dtype"])
+    if dtype is None:
         raise TargetError(f"{name}: no requests can be made of dtype {info['dtype']}")
     sizes = [int(dim["size"]) for dim in info["tensor_shape"]["dim"]]
     return TensorSpec(name, dtype, tuple(None if size < 0 else size for size in sizes))

@@ -18,6 +18,7 @@ from serving.bundle_files import LABELS, MANIFEST
 from serving.errors import BundleError
 from serving.images import ImageSpec
 from serving.signatures import Signature
+from serving.validation import first_problem
 
 
 class _Record(BaseModel):
@@ -127,9 +128,7 @@ def read_manifest(version_dir: Path) -> Manifest | None:
     try:
         return Manifest.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BundleError(f"{MANIFEST} is not valid: {where}: {first['msg']}") from error
+        raise BundleError(f"{MANIFEST} is not valid: {first_problem(error)}") from error
 
 
 def read_labels(version_dir: Path, manifest: Manifest | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from serving.batching.settings import BatchSettings
 from serving.bundle_files import Precision
@@ -114,14 +114,3 @@ _NOT_OF_LOADING = {
     *TrafficSettings.model_fields,
 }
 """What may change while a loaded version stays as it is; where it lies is for its origin to tell."""
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong with a configuration, in one sentence that starts with where."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting"
-    if first["type"] == "missing":
-        return f"{where} is missing"
-    return f"{where}: {first['msg']}, received {first['input']!r}"

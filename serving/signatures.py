@@ -18,6 +18,9 @@ CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
 """One string input `inputs` [N] of serialized tf.Examples; one float32 output `outputs`, [N] or [N, 1]."""
 
+_TENSORFLOW_NAMES = MappingProxyType({"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"})
+"""Those that are not the dtype's own name in capitals."""
+
 
 @dataclass(frozen=True, slots=True)
 class DType:
@@ -32,6 +35,11 @@ class DType:
     tensorflow: int
     onnx: str
     oip: str
+
+    @property
+    def tensorflow_name(self) -> str:
+        """TensorFlow's name, such as `DT_FLOAT`."""
+        return _TENSORFLOW_NAMES.get(self.name, f"DT_{self.name.upper()}")
 
     @property
     def is_string(self) -> bool:

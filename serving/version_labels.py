@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from serving.errors import BundleError
+from serving.validation import first_problem
 
 VERSION_LABELS = "labels.json"
 
@@ -54,6 +55,4 @@ def parse_version_labels(content: bytes) -> Mapping[str, int]:
     try:
         return _LABELS.validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BundleError(f"{VERSION_LABELS} is not valid: {where}: {first['msg']}") from error
+        raise BundleError(f"{VERSION_LABELS} is not valid: {first_problem(error)}") from error

@@ -15,7 +15,7 @@ from serving.signatures import DTYPES, DType
 
 _LENGTH = struct.Struct("<I")
 _DTYPE_OF_OIP = {dtype.oip: dtype for dtype in DTYPES.values()}
-_TENSORFLOW_NAMES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
+_DTYPE_OF_TENSORFLOW = {dtype.tensorflow_name: dtype for dtype in DTYPES.values()}
 
 
 def encode(name: str, array: np.ndarray) -> tuple[str, bytes]:
@@ -89,8 +89,7 @@ def _range(dtype: DType) -> str:
 
 
 def _dtype_of(tensorflow_dtype: str) -> DType:
-    name = _TENSORFLOW_NAMES.get(tensorflow_dtype, tensorflow_dtype.removeprefix("DT_").lower())
-    dtype = DTYPES.get(name)
+    dtype = _DTYPE_OF_TENSORFLOW.get(tensorflow_dtype)
     if dtype is None:
         raise InvalidInputError(f"the model takes {tensorflow_dtype}, which this client does not know")
     return dtype

@@ -22,6 +22,7 @@ from serving.frontends.bodies import Bodies
 from serving.frontends.http import Receive, Scope, Send, header_of, send_body, send_json
 from serving.rollout import Rollout
 from serving.traffic.settings import TrafficSettings
+from serving.validation import first_problem
 
 log = logging.getLogger("atelier.admin")
 
@@ -156,6 +157,4 @@ def _parse(body: bytes, shape: type[BodyT]) -> BodyT:
     try:
         return shape.model_validate_json(body or b"{}")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the body"
-        raise InvalidInputError(f"{where}: {first['msg']}") from error
+        raise InvalidInputError(first_problem(error, "the body")) from error

@@ -6,7 +6,6 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -24,7 +23,7 @@ from serving.offload.json_reader import JsonForm, JsonReader
 from serving.offload.json_writer import JsonWriter
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
-from serving.signatures import CLASSIFY_METHOD, DTYPES, REGRESS_METHOD, Signature, TensorSpec
+from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import Input
 from serving.wire.examples import array_of
 from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
@@ -43,7 +42,6 @@ _MAX_VERSION = 2**63 - 1
 _MAX_DIGITS = 40
 """More are not looked at: turning them into a number would take its time."""
 _MAX_KNOWN_PATH = 256
-_TF_DTYPE_NAMES: Mapping[str, str] = {"float32": "DT_FLOAT", "float64": "DT_DOUBLE", "float16": "DT_HALF"}
 
 
 class Address(NamedTuple):
@@ -194,7 +192,7 @@ def _signature_def(signature: Signature) -> dict[str, Any]:
 def _tensor_info(spec: TensorSpec) -> dict[str, Any]:
     dims = [{"size": "-1" if size is None else str(size), "name": ""} for size in spec.shape]
     return {
-        "dtype": _TF_DTYPE_NAMES.get(spec.dtype, f"DT_{DTYPES[spec.dtype].name.upper()}"),
+        "dtype": spec.element.tensorflow_name,
         "tensor_shape": {"dim": dims, "unknown_rank": spec.any_rank},
         "name": spec.name,
     }

@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from serving.errors import InvalidInputError
-from serving.model_config import ModelConfig, first_problem
+from serving.model_config import ModelConfig
 from serving.repository.store import is_relative
+from serving.validation import first_problem_of_settings
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Checked settings of a model by name; `base_path` may be missing."""
@@ -35,14 +36,14 @@ def parse_model_tables(text: str, folder: Path) -> Tables:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"no TOML: {error}") from error
     except ValidationError as error:
-        raise InvalidInputError(f"models.{first_problem(error)}") from error
+        raise InvalidInputError(f"models.{first_problem_of_settings(error)}") from error
     for name, table in tables.items():
         if "discovered" in table:
             raise InvalidInputError(f"models.{name}.discovered: there is no such setting")
         try:
             ModelConfig.model_validate({"base_path": _NO_BASE_PATH, **table})
         except ValidationError as error:
-            raise InvalidInputError(f"models.{name}.{first_problem(error)}") from error
+            raise InvalidInputError(f"models.{name}.{first_problem_of_settings(error)}") from error
         if is_relative(table.get("base_path", _NO_BASE_PATH)):
             table["base_path"] = str(folder.absolute() / table["base_path"])
     return tables

@@ -14,8 +14,9 @@ from google.protobuf import text_format
 from pydantic import ValidationError
 
 from serving.errors import InvalidInputError
-from serving.model_config import Latest, ModelConfig, Specific, VersionPolicy, first_problem
+from serving.model_config import Latest, ModelConfig, Specific, VersionPolicy
 from serving.repository.store import is_relative
+from serving.validation import first_problem_of_settings
 from serving.wire import atelier_tfs_pb2 as wire
 
 log = logging.getLogger("atelier.repository")
@@ -79,7 +80,7 @@ def _config(model: wire.ModelConfig) -> ModelConfig:
     try:
         return ModelConfig.model_validate({name: value for name, value in said.items() if value is not None})
     except ValidationError as error:
-        raise InvalidInputError(f"model {model.name}: {first_problem(error)}") from error
+        raise InvalidInputError(f"model {model.name}: {first_problem_of_settings(error)}") from error
 
 
 def _policy(policy: wire.VersionPolicy) -> VersionPolicy | None:

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from serving.errors import BundleError, ConflictError
 from serving.traffic.changes import Change, Stored
 from serving.traffic.settings import TrafficSettings
+from serving.validation import first_problem
 from serving.version_labels import VERSION_LABELS, read_version_labels
 
 TRAFFIC = "traffic.json"
@@ -97,9 +98,7 @@ def _read(path: Path, shape: TypeAdapter[ValueT]) -> ValueT | None:
     try:
         return shape.validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise BundleError(f"{path.name} is not valid: {where}: {first['msg']}") from error
+        raise BundleError(f"{path.name} is not valid: {first_problem(error)}") from error
 
 
 def _stamp(path: Path) -> tuple[int, int, int, int] | None:
