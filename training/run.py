@@ -192,9 +192,9 @@ def read_run(path: Path) -> Run:
         raise RunError(f"{path / MODEL} is damaged: not a .keras archive")
     return Run(
         path=path,
-        config=_read_record(path / CONFIG, RunConfig),
-        history=_read_record(path / HISTORY, History),
-        metrics=_read_record(path / METRICS, RunMetrics),
+        config=read_record(path / CONFIG, RunConfig),
+        history=read_record(path / HISTORY, History),
+        metrics=read_record(path / METRICS, RunMetrics),
     )
 
 
@@ -204,13 +204,18 @@ def read_config(folder: Path) -> RunConfig:
     Raises:
         RunError: the file is missing or damaged.
     """
-    return _read_record(folder / CONFIG, RunConfig)
+    return read_record(folder / CONFIG, RunConfig)
 
 
-RecordT = TypeVar("RecordT", bound=_Record)
+RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
-def _read_record(path: Path, kind: type[RecordT]) -> RecordT:
+def read_record(path: Path, kind: type[RecordT]) -> RecordT:
+    """What a JSON file of a run or a sweep holds.
+
+    Raises:
+        RunError: it cannot be read, or is damaged.
+    """
     try:
         return kind.model_validate_json(path.read_bytes())
     except OSError as error:

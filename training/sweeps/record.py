@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from training.errors import RunError, UsageError
-from training.run import MetricName, RunMetrics
+from training.run import MetricName, RunMetrics, read_record
 from training.sweeps.grid import value_text
 
 SWEEP = "sweep.json"
@@ -78,12 +78,7 @@ def read_sweep(folder: Path) -> Sweep | None:
         if any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty and holds no sweep: expected {SWEEP} in it, or a new folder")
         return None
-    try:
-        return Sweep.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise RunError(f"{path} is damaged: {where}: {first['msg']}") from error
+    return read_record(path, Sweep)
 
 
 def best(results: tuple[Result, ...]) -> Result | None:
