@@ -19,6 +19,7 @@ from pyvoy._server import get_envoy_environ
 
 from serving.control.channel import Channel
 from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.cores import connection_threads, usable_cores
 from serving.envoy.admin import EnvoyAdmin
 from serving.offload.helper_process import PYTHON_VARIABLE
 from serving.settings import ServingSettings
@@ -55,6 +56,8 @@ class WorkerProcess:
                 "--config-yaml",
                 json.dumps(config),
                 "--disable-hot-restart",
+                "--concurrency",
+                str(connection_threads(usable_cores())),
                 "--log-level",
                 "error",
                 "--drain-strategy",

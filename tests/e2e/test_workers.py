@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
+from serving.cores import connection_threads, usable_cores
 from serving.server import StartError
 from tests.support.bundles import write_bundle
 from tests.support.cli import atelier_serve
@@ -70,6 +71,13 @@ def test_any_worker_tells_of_all_of_them(models: Path) -> None:
             (1, "serving", 0),
             (2, "serving", 0),
         ]
+
+
+def test_envoy_starts_no_thread_for_each_core_of_a_large_machine(models: Path) -> None:
+    with running_gateway(models) as gateway:
+        (pid,) = gateway.process.worker_pids
+        names = [(thread / "comm").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    assert sum(name.startswith("wrk:worker_") for name in names) == connection_threads(usable_cores())
 
 
 async def test_when_a_worker_is_killed_only_its_requests_fail_and_it_comes_back(models: Path) -> None:
