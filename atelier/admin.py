@@ -94,7 +94,7 @@ def admin_api(url: str, token_file: Path | None) -> Iterator[AdminApi]:
 
 def change_text(change: dict[str, Any]) -> str:
     """What a change in the record did."""
-    from serving.traffic.changes import Change
+    from serving.traffic.ledger import Change
 
     return str(Change.model_validate(change))
 

@@ -17,7 +17,7 @@ from atelier.console import FAILED, WRONG_USE, fail, print_json, sentences
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from serving.traffic.changes import Stored
+    from serving.traffic.ledger import Ledger
 
 _LOOK_EVERY_S = 0.2
 
@@ -53,10 +53,10 @@ def promote(
     `atelier rollback` takes the change back.
     """
     if models is not None:
-        from serving.traffic.changes import Author, set_label
+        from serving.traffic.ledger import Author, set_label
 
-        def decide(stored: Stored, author: Author) -> Stored:
-            return set_label(stored, label, version, author, expected=expected)
+        def decide(ledger: Ledger, author: Author) -> Ledger:
+            return set_label(ledger, label, version, author, expected=expected)
 
         _check_label(label)
         _change_here(models, model, decide, force=force, as_json=as_json)
@@ -89,10 +89,10 @@ def rollback(
     if expected is not None and label is None:
         fail("rollback: expected a LABEL with --from, received none", WRONG_USE)
     if models is not None:
-        from serving.traffic.changes import Author, roll_back
+        from serving.traffic.ledger import Author, roll_back
 
-        def decide(stored: Stored, author: Author) -> Stored:
-            return roll_back(stored, label, author, expected=expected)
+        def decide(ledger: Ledger, author: Author) -> Ledger:
+            return roll_back(ledger, label, author, expected=expected)
 
         _change_here(models, model, decide, force=force, as_json=as_json)
         return
@@ -130,24 +130,24 @@ def _did_not_come(model: str, label: str, version: int, now: dict[str, Any], rea
 
 
 def _change_here(
-    models: Path, model: str, decide: Callable[[Stored, Any], Stored], *, force: bool, as_json: bool
+    models: Path, model: str, decide: Callable[[Ledger, Any], Ledger], *, force: bool, as_json: bool
 ) -> None:
     """Without a gateway: the version has only to be there."""
     from serving.errors import BundleError, ConflictError
-    from serving.traffic.changes import now_by
     from serving.traffic.files import change
+    from serving.traffic.ledger import now_by
 
     folder = models / model
     if not folder.is_dir():
         fail(f"{folder} is no model's folder", WRONG_USE)
-    changed: list[Stored] = []
+    changed: list[Ledger] = []
 
-    def checked(stored: Stored) -> Stored:
-        after = decide(stored, now_by(whoami()))
+    def checked(ledger: Ledger) -> Ledger:
+        after = decide(ledger, now_by(whoami()))
         done = after.changes[-1] if after.changes else None
-        if done is not None and after.changes != stored.changes and isinstance(done.after, int) and not force:
+        if done is not None and after.changes != ledger.changes and isinstance(done.after, int) and not force:
             _check_version(folder, done.after)
-        changed.append(stored)
+        changed.append(ledger)
         return after
 
     with sentences({BundleError: FAILED, ConflictError: FAILED}, interrupted="interrupted; nothing was changed"):

@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from export.errors import ExportError, WrongUseError
-from serving.traffic.changes import ways_back
-from serving.traffic.files import TRAFFIC, read_stored
+from serving.traffic.files import TRAFFIC, read_ledger
+from serving.traffic.ledger import ways_back
 from serving.version_labels import VERSION_LABELS
 
 MODELS_CONFIG = "models.config"
@@ -33,11 +33,11 @@ def needed_versions(model_dir: Path, versions: Collection[int], model_config_fil
     """
     reasons: dict[int, tuple[str, ...]] = {}
     beside = model_dir.parent / MODELS_CONFIG
-    stored = read_stored(model_dir)
-    targets = stored.traffic.targets if stored.traffic is not None else frozenset()
+    ledger = read_ledger(model_dir)
+    targets = ledger.traffic.targets if ledger.traffic is not None else frozenset()
     found = [
-        *((version, f"label {label} in {VERSION_LABELS}") for label, version in stored.labels.items()),
-        *((version, f"label {label} rolls back to it") for label, version in ways_back(stored).items()),
+        *((version, f"label {label} in {VERSION_LABELS}") for label, version in ledger.labels.items()),
+        *((version, f"label {label} rolls back to it") for label, version in ways_back(ledger).items()),
         *((int(target), f"named in {TRAFFIC}") for target in targets if target.isdigit()),
         *_configured(beside, model_dir, versions, must_exist=False),
         *(need for file in model_config_files for need in _configured(file, model_dir, versions, must_exist=True)),

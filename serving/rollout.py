@@ -19,10 +19,10 @@ from serving.errors import BundleError, ConflictError, InvalidInputError, Unavai
 from serving.repository.manager import Manager
 from serving.repository.records import Model
 from serving.repository.stored import StoredFiles
-from serving.traffic import changes
-from serving.traffic.changes import Change, Stored, now_by
+from serving.traffic import ledger
 from serving.traffic.comparison import Sample, comparisons
-from serving.traffic.files import change, read_stored
+from serving.traffic.files import change, read_ledger
+from serving.traffic.ledger import Change, Ledger, now_by
 from serving.traffic.settings import TrafficSettings, version_of
 from serving.version_labels import is_label
 
@@ -60,7 +60,7 @@ class Rollout:
             ModelNotFoundError: there is no such model.
             ConflictError: a file cannot be understood.
         """
-        found = await self._in_thread(name, read_stored)
+        found = await self._in_thread(name, read_ledger)
         return [one.model_dump(mode="json") for one in reversed(found.changes)]
 
     async def move_label(
@@ -88,7 +88,7 @@ class Rollout:
         if reason is not None:
             raise ConflictError(reason)
         return await self._change(
-            name, lambda stored: changes.set_label(stored, label, version, now_by(by), expected=expected)
+            name, lambda now: ledger.set_label(now, label, version, now_by(by), expected=expected)
         )
 
     async def remove_label(self, name: str, label: str, *, by: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Rollout:
             ModelNotFoundError, ConflictError: as `move_label`.
         """
         _check_not_configured(name, self._manager.model(name), label)
-        return await self._change(name, lambda stored: changes.remove_label(stored, label, now_by(by)))
+        return await self._change(name, lambda now: ledger.remove_label(now, label, now_by(by)))
 
     async def set_traffic(
         self, name: str, traffic: TrafficSettings | None, *, by: str, late: bool = False
@@ -118,7 +118,7 @@ class Rollout:
                 raise ConflictError(f"traffic: no version of {name} answers by the label {target}; known: {known}")
             if (reason := why_not(name, model, version, late=False)) is not None:
                 raise ConflictError(f"traffic: {reason}")
-        return await self._change(name, lambda stored: changes.set_traffic(stored, traffic, now_by(by)))
+        return await self._change(name, lambda now: ledger.set_traffic(now, traffic, now_by(by)))
 
     async def roll_back(
         self, name: str, label: str | None, *, by: str, expected: int | None = None, force: bool = False
@@ -131,9 +131,9 @@ class Rollout:
         """
         model = self._manager.model(name)
 
-        def decide(stored: Stored) -> Stored:
-            after = changes.roll_back(stored, label, now_by(by), expected=expected)
-            done = _last(stored, after)
+        def decide(before: Ledger) -> Ledger:
+            after = ledger.roll_back(before, label, now_by(by), expected=expected)
+            done = _last(before, after)
             if done is not None:
                 _check_not_configured(name, model, done.label)
                 reason = why_not(name, model, done.after, late=True) if isinstance(done.after, int) else None
@@ -143,13 +143,13 @@ class Rollout:
 
         return await self._change(name, decide)
 
-    async def _change(self, name: str, decide: Callable[[Stored], Stored]) -> dict[str, Any]:
+    async def _change(self, name: str, decide: Callable[[Ledger], Ledger]) -> dict[str, Any]:
         """Answers with the change, None where nothing was to be changed, and with the model after it."""
-        befores: list[Stored] = []
+        befores: list[Ledger] = []
 
-        def remember(stored: Stored) -> Stored:
-            befores.append(stored)
-            return decide(stored)
+        def remember(before: Ledger) -> Ledger:
+            befores.append(before)
+            return decide(before)
 
         after = await self._in_thread(name, partial(change, decide=remember))
         done = _last(befores[-1], after)
@@ -166,7 +166,7 @@ class Rollout:
             log.warning("comparisons cannot be told: %s", error)
             return []
 
-    async def _in_thread(self, name: str, work: Callable[[Path], Stored]) -> Stored:
+    async def _in_thread(self, name: str, work: Callable[[Path], Ledger]) -> Ledger:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._folder(name))
         except BundleError as error:
@@ -229,7 +229,7 @@ def _view(name: str, model: Model, samples: Iterable[Sample]) -> dict[str, Any]:
     }
 
 
-def _last(before: Stored, after: Stored) -> Change | None:
+def _last(before: Ledger, after: Ledger) -> Change | None:
     """The change between both, if there is one; edits that were only noticed do not count."""
     return after.changes[-1] if (after.labels, after.traffic) != (before.labels, before.traffic) else None
 

@@ -20,7 +20,7 @@ from serving.tls_files import TlsFiles
 from serving.upstream import Upstream, UpstreamAddress, UpstreamTls
 
 OWN_FILE = "atelier.toml"
-"""In the working directory: `[serve]` is read here, `[models.NAME]` in repository/model_tables.py."""
+"""In the working directory: `[serve]` is read here, `[models.NAME]` in repository/atelier_toml.py."""
 MEBIBYTE = 1024 * 1024
 MIN_TOKEN_CHARACTERS = 16
 """Shorter ones could be guessed."""

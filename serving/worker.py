@@ -60,7 +60,7 @@ from serving.repository.manager import Manager
 from serving.repository.model_cache import ModelCache
 from serving.repository.reload import Reload
 from serving.repository.servable import Servable
-from serving.repository.sources import Sources
+from serving.repository.source_opening import Sources
 from serving.repository.stored import StoredFiles
 from serving.rollout import Rollout
 from serving.settings import ServingSettings

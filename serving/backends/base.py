@@ -12,7 +12,7 @@ from serving.signatures import Signature
 Tensors = Mapping[str, np.ndarray]
 
 
-class Loaded(Protocol):
+class AnyBackend(Protocol):
     """One loaded version of one model."""
 
     @property
@@ -30,7 +30,7 @@ class Loaded(Protocol):
         ...
 
 
-class Backend(Loaded, Protocol):
+class Backend(AnyBackend, Protocol):
     """Runs in this process. `run` may be called from any thread, and from several at once."""
 
     def run(self, signature_name: str, inputs: Tensors) -> dict[str, np.ndarray]:
@@ -43,7 +43,7 @@ class Backend(Loaded, Protocol):
         ...
 
 
-class RemoteBackend(Loaded, Protocol):
+class RemoteBackend(AnyBackend, Protocol):
     """Runs elsewhere. `run` is awaited on the event loop, several at once."""
 
     async def run(self, signature_name: str, inputs: Tensors, deadline: float | None) -> dict[str, np.ndarray]:

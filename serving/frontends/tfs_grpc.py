@@ -20,9 +20,9 @@ from serving.frontends.grpc_transport import Handler
 from serving.frontends.tfs_examples import INPUTS, ExampleMethods, Examples, Task, labels_and_scores, values
 from serving.offload.message_reader import MessageForm, MessageReader, check_short
 from serving.repository.manager import Manager
-from serving.repository.models_config import listed_models
 from serving.repository.records import VersionStatus
 from serving.repository.reload import Reload
+from serving.repository.tfserving_config import listed_models
 from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature
 from serving.wire.atelier_tfs_pb2 import (
     ClassificationResponse,

@@ -8,11 +8,11 @@ from typing import Self
 
 from serving.errors import InvalidInputError
 from serving.model_config import ModelConfig
+from serving.repository.atelier_toml import Tables, has_place, parse_model_tables, with_tables
 from serving.repository.catalogue import ScannedFolder
 from serving.repository.defaults import Defaults, defaults_of, with_defaults
 from serving.repository.model_cache import ModelCache
-from serving.repository.model_tables import Tables, has_place, parse_model_tables, with_tables
-from serving.repository.reloaded import Reloaded, read_reloaded, write_reloaded
+from serving.repository.reload_file import Reloaded, read_reloaded, write_reloaded
 from serving.repository.scanned_store import ScannedStore
 from serving.repository.store import is_address, local_path
 from serving.repository.watched_file import WatchedFile
@@ -113,6 +113,6 @@ class Configuration:
 
 
 def _listed(models_config: Path, shared: Path) -> WatchedFile[dict[str, ModelConfig]]:
-    from serving.repository.models_config import parse_models_config  # brings protobuf
+    from serving.repository.tfserving_config import parse_models_config  # brings protobuf
 
     return WatchedFile(models_config, parse_models_config, last_good=shared / f"last-good-{models_config.name}")

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from serving.errors import BundleError, ConflictError
-from serving.traffic.changes import Change, Stored
+from serving.traffic.ledger import Change, Ledger
 from serving.traffic.settings import TrafficSettings
 from serving.validation import first_problem
 from serving.version_labels import VERSION_LABELS, read_version_labels
@@ -46,13 +46,13 @@ def read_traffic(folder: Path) -> TrafficSettings | None:
     return _read(folder / TRAFFIC, _TRAFFIC)
 
 
-def read_stored(folder: Path) -> Stored:
+def read_ledger(folder: Path) -> Ledger:
     """All that the folder's files say.
 
     Raises:
         BundleError: one of them holds something else.
     """
-    return Stored(read_version_labels(folder), read_traffic(folder), _read(folder / CHANGES, _CHANGES) or ())
+    return Ledger(read_version_labels(folder), read_traffic(folder), _read(folder / CHANGES, _CHANGES) or ())
 
 
 def stamp(folder: Path) -> Stamp:
@@ -60,7 +60,7 @@ def stamp(folder: Path) -> Stamp:
     return tuple(_stamp(folder / name) for name in (VERSION_LABELS, TRAFFIC))
 
 
-def change(folder: Path, decide: Callable[[Stored], Stored]) -> Stored:
+def change(folder: Path, decide: Callable[[Ledger], Ledger]) -> Ledger:
     """Replaces what is stored by what `decide` makes of it; whoever else wants to waits meanwhile. Blocks.
 
     Raises:
@@ -70,7 +70,7 @@ def change(folder: Path, decide: Callable[[Stored], Stored]) -> Stored:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            before = read_stored(folder)
+            before = read_ledger(folder)
             after = decide(before)
             if after.labels != before.labels:
                 _replace(folder / VERSION_LABELS, dict(sorted(after.labels.items())))

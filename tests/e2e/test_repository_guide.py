@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from serving.model_config import Specific
-from serving.repository.model_tables import parse_model_tables
-from serving.repository.models_config import parse_models_config
+from serving.repository.atelier_toml import parse_model_tables
+from serving.repository.tfserving_config import parse_models_config
 from serving.settings import ServingSettings
 from tests.support.bundles import write_bundle
 from tests.support.gateway import running_gateway

@@ -20,8 +20,8 @@ from export.publish import stage
 from export.store import Store
 from export.versions import published_versions
 from serving.errors import BundleError
-from serving.traffic.changes import Author, set_label, set_traffic
 from serving.traffic.files import change
+from serving.traffic.ledger import Author, set_label, set_traffic
 from serving.traffic.settings import TrafficSettings
 from tests.export.publisher import half_written, write_bundle
 from tests.support import bundles
@@ -90,9 +90,9 @@ def test_versions_that_labels_name_stay(model_dir: Path) -> None:
 
 def test_versions_that_a_label_would_roll_back_to_and_those_of_traffic_stay(model_dir: Path) -> None:
     author = Author("anne", "2026-01-02T03:04:05+00:00")
-    change(model_dir, lambda stored: set_label(stored, "stable", 2, author))
-    change(model_dir, lambda stored: set_label(stored, "stable", 4, author))
-    change(model_dir, lambda stored: set_traffic(stored, TrafficSettings(traffic={"stable": 9, "3": 1}), author))
+    change(model_dir, lambda ledger: set_label(ledger, "stable", 2, author))
+    change(model_dir, lambda ledger: set_label(ledger, "stable", 4, author))
+    change(model_dir, lambda ledger: set_traffic(ledger, TrafficSettings(traffic={"stable": 9, "3": 1}), author))
     kept = needed_versions(model_dir, range(1, 6))
     assert kept == {
         2: ("label stable rolls back to it",),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.repository.model_tables import parse_model_tables
+from serving.repository.atelier_toml import parse_model_tables
 from serving.settings import OWN_FILE, ServingSettings
 from tests.support.manifests import OVERLAYS, Manifest, Pod, named, of_kind, overlay, pods, title
 

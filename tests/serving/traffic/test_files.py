@@ -11,8 +11,8 @@ import pytest
 
 from serving.errors import BundleError, ConflictError
 from serving.traffic import files
-from serving.traffic.changes import Author, Stored, roll_back, set_label, set_traffic
-from serving.traffic.files import change, read_stored, stamp
+from serving.traffic.files import change, read_ledger, stamp
+from serving.traffic.ledger import Author, Ledger, roll_back, set_label, set_traffic
 from serving.traffic.settings import ShadowSettings, TrafficSettings
 
 ANNE = Author("anne@desk", "2026-01-02T03:04:05+00:00")
@@ -21,8 +21,8 @@ SETTINGS = TrafficSettings(
 )
 
 
-def promote(folder: Path, label: str, version: int) -> Stored:
-    return change(folder, lambda stored: set_label(stored, label, version, ANNE))
+def promote(folder: Path, label: str, version: int) -> Ledger:
+    return change(folder, lambda ledger: set_label(ledger, label, version, ANNE))
 
 
 def promote_often(folder: Path, label: str, times: int) -> None:
@@ -33,15 +33,15 @@ def promote_often(folder: Path, label: str, times: int) -> None:
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "clothes"
     promote(folder, "stable", 3)
-    written = change(folder, lambda stored: set_traffic(stored, SETTINGS, ANNE))
-    assert read_stored(folder) == written
+    written = change(folder, lambda ledger: set_traffic(ledger, SETTINGS, ANNE))
+    assert read_ledger(folder) == written
     assert json.loads((folder / "labels.json").read_text()) == {"stable": 3}
     assert json.loads((folder / "traffic.json").read_text()) == {
         "traffic": {"stable": 95, "canary": 5},
         "sticky_header": "x-user",
         "shadow": {"target": "canary", "share": 0.5},
     }
-    assert change(folder, lambda stored: roll_back(stored, None, ANNE)).traffic is None
+    assert change(folder, lambda ledger: roll_back(ledger, None, ANNE)).traffic is None
     assert not (folder / "traffic.json").exists()
     assert sorted(path.name for path in folder.iterdir()) == ["changes.json", "labels.json"]
 
@@ -67,7 +67,7 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     for writer in writers:
         writer.join(timeout=300.0)
         assert writer.exitcode == 0
-    found = read_stored(tmp_path)
+    found = read_ledger(tmp_path)
     assert found.labels == {"a": 20, "b": 20, "c": 20}
     assert [one.number for one in found.changes] == list(range(1, 61))
 
@@ -96,9 +96,9 @@ def test_a_death_between_the_files_leaves_an_edit_that_can_be_taken_back(
         patch.setattr(files, "_replace", dying)
         with pytest.raises(KeyboardInterrupt):
             promote(tmp_path, "stable", 4)
-    assert read_stored(tmp_path).labels == {"stable": 4}
-    assert change(tmp_path, lambda stored: roll_back(stored, "stable", ANNE)).labels == {"stable": 3}
-    assert [one.action for one in read_stored(tmp_path).changes] == ["label", "edit", "rollback"]
+    assert read_ledger(tmp_path).labels == {"stable": 4}
+    assert change(tmp_path, lambda ledger: roll_back(ledger, "stable", ANNE)).labels == {"stable": 3}
+    assert [one.action for one in read_ledger(tmp_path).changes] == ["label", "edit", "rollback"]
 
 
 def test_a_death_while_writing_leaves_the_old_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_a_death_while_writing_leaves_the_old_labels(tmp_path: Path, monkeypatch
         patch.setattr(os, "fsync", dying)
         with pytest.raises(KeyboardInterrupt):
             promote(tmp_path, "stable", 4)
-    assert read_stored(tmp_path).labels == {"stable": 3}
+    assert read_ledger(tmp_path).labels == {"stable": 3}
     promote(tmp_path, "stable", 4)
 
 

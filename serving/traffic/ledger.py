@@ -1,4 +1,4 @@
-"""Changes of a model's labels and traffic, what is on record of them, and how one is taken back. Pure functions.
+"""The ledger of a model's labels and traffic: what is in force, by which changes, and how one is taken back. Pure.
 
 The record is what rollback goes by, so it always ends with what is in force: an edit by hand is added to it as soon as
 something else is changed.
@@ -63,7 +63,7 @@ def _version(value: Value) -> str:
     return "no version" if value is None else f"version {value}"
 
 
-class Stored(NamedTuple):
+class Ledger(NamedTuple):
     """What is in force by a model's files, and how it came to be, oldest first."""
 
     labels: Mapping[str, int]
@@ -75,33 +75,33 @@ class Stored(NamedTuple):
         return self.traffic if label is None else self.labels.get(label)
 
 
-def set_label(stored: Stored, label: str, version: int, author: Author, *, expected: int | None = None) -> Stored:
+def set_label(ledger: Ledger, label: str, version: int, author: Author, *, expected: int | None = None) -> Ledger:
     """Moves a label; a label that names the version already is no change.
 
     Raises:
         ConflictError: the label does not name the version that the author `expected`.
     """
-    _check_expected(stored, label, expected)
-    return _changed(_with_edits(stored, author), "label", label, version, author)
+    _check_expected(ledger, label, expected)
+    return _changed(_with_edits(ledger, author), "label", label, version, author)
 
 
-def remove_label(stored: Stored, label: str, author: Author) -> Stored:
+def remove_label(ledger: Ledger, label: str, author: Author) -> Ledger:
     """Takes a label away.
 
     Raises:
         ConflictError: there is no such label.
     """
-    if label not in stored.labels:
+    if label not in ledger.labels:
         raise ConflictError(f"label {label}: there is no such label to remove")
-    return _changed(_with_edits(stored, author), "label", label, None, author)
+    return _changed(_with_edits(ledger, author), "label", label, None, author)
 
 
-def set_traffic(stored: Stored, traffic: TrafficSettings | None, author: Author) -> Stored:
+def set_traffic(ledger: Ledger, traffic: TrafficSettings | None, author: Author) -> Ledger:
     """Divides requests in another way; None leaves it to the configuration."""
-    return _changed(_with_edits(stored, author), "traffic", None, traffic, author)
+    return _changed(_with_edits(ledger, author), "traffic", None, traffic, author)
 
 
-def roll_back(stored: Stored, label: str | None, author: Author, *, expected: int | None = None) -> Stored:
+def roll_back(ledger: Ledger, label: str | None, author: Author, *, expected: int | None = None) -> Ledger:
     """Takes the last change back that is in force: of the label, or without one, of whatever was changed last.
 
     Again and again, it goes further back.
@@ -110,49 +110,49 @@ def roll_back(stored: Stored, label: str | None, author: Author, *, expected: in
         ConflictError: nothing is left to be taken back, or the label does not name the version that was `expected`.
     """
     if label is not None:
-        _check_expected(stored, label, expected)
-    stored = _with_edits(stored, author)
-    for change in _in_force(stored):
+        _check_expected(ledger, label, expected)
+    ledger = _with_edits(ledger, author)
+    for change in _in_force(ledger):
         if label in {None, change.label}:
-            return _changed(stored, "rollback", change.label, change.before, author, undoes=change.number)
+            return _changed(ledger, "rollback", change.label, change.before, author, undoes=change.number)
     raise ConflictError(f"{f'label {label}' if label else 'labels and traffic'}: no change is on record to take back")
 
 
-def ways_back(stored: Stored) -> Mapping[str, int]:
+def ways_back(ledger: Ledger) -> Mapping[str, int]:
     """The version that each label would be rolled back to, where there is one."""
     found: dict[str | None, Value] = {}
-    for change in _in_force(stored):
+    for change in _in_force(ledger):
         found.setdefault(change.label, change.before)
     return {label: version for label, version in found.items() if label is not None and isinstance(version, int)}
 
 
-def _in_force(stored: Stored) -> Iterator[Change]:
+def _in_force(ledger: Ledger) -> Iterator[Change]:
     """Changes that were not taken back, the newest first."""
-    undone = {change.undoes for change in stored.changes}
-    return (one for one in reversed(stored.changes) if one.action != "rollback" and one.number not in undone)
+    undone = {change.undoes for change in ledger.changes}
+    return (one for one in reversed(ledger.changes) if one.action != "rollback" and one.number not in undone)
 
 
-def _check_expected(stored: Stored, label: str, expected: int | None) -> None:
-    now = stored.labels.get(label)
+def _check_expected(ledger: Ledger, label: str, expected: int | None) -> None:
+    now = ledger.labels.get(label)
     if expected is not None and now != expected:
         found = "no version" if now is None else f"version {now}"
         raise ConflictError(f"label {label}: expected it to name version {expected}, it names {found}")
 
 
 def _changed(
-    stored: Stored,
+    ledger: Ledger,
     action: Literal["label", "traffic", "rollback"],
     label: str | None,
     after: Value,
     author: Author,
     *,
     undoes: int | None = None,
-) -> Stored:
-    before = stored.value(label)
+) -> Ledger:
+    before = ledger.value(label)
     if before == after:
-        return stored
+        return ledger
     change = Change(
-        number=_next_number(stored.changes),
+        number=_next_number(ledger.changes),
         at=author.at,
         by=author.by,
         action=action,
@@ -161,19 +161,19 @@ def _changed(
         after=after,
         undoes=undoes,
     )
-    changes = (*stored.changes, change)[-MAX_CHANGES:]
+    changes = (*ledger.changes, change)[-MAX_CHANGES:]
     if label is None:
-        return Stored(stored.labels, after if isinstance(after, TrafficSettings) else None, changes)
-    labels = {name: version for name, version in stored.labels.items() if name != label}
-    return Stored({**labels, label: after} if isinstance(after, int) else labels, stored.traffic, changes)
+        return Ledger(ledger.labels, after if isinstance(after, TrafficSettings) else None, changes)
+    labels = {name: version for name, version in ledger.labels.items() if name != label}
+    return Ledger({**labels, label: after} if isinstance(after, int) else labels, ledger.traffic, changes)
 
 
-def _with_edits(stored: Stored, author: Author) -> Stored:
+def _with_edits(ledger: Ledger, author: Author) -> Ledger:
     """With a record of what was changed otherwise since the last change of the same label, or of the traffic."""
-    on_record = {change.label: change.after for change in stored.changes}
-    changes = stored.changes
+    on_record = {change.label: change.after for change in ledger.changes}
+    changes = ledger.changes
     for label, recorded in on_record.items():
-        now = stored.value(label)
+        now = ledger.value(label)
         if now != recorded:
             edit = Change(
                 number=_next_number(changes),
@@ -185,7 +185,7 @@ def _with_edits(stored: Stored, author: Author) -> Stored:
                 after=now,
             )
             changes = (*changes, edit)
-    return stored._replace(changes=changes)
+    return ledger._replace(changes=changes)
 
 
 def _next_number(changes: tuple[Change, ...]) -> int:

@@ -9,7 +9,7 @@ import pytest
 from serving.batching.settings import BatchSettings
 from serving.errors import InvalidInputError
 from serving.model_config import Latest, ModelConfig, Specific
-from serving.repository.model_tables import Tables, parse_model_tables, with_tables
+from serving.repository.atelier_toml import Tables, parse_model_tables, with_tables
 
 EXAMPLE = """
 [serve]

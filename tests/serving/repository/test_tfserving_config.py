@@ -9,7 +9,7 @@ import pytest
 
 from serving.errors import InvalidInputError
 from serving.model_config import Latest, ModelConfig, Specific
-from serving.repository.models_config import parse_models_config
+from serving.repository.tfserving_config import parse_models_config
 
 FOLDER = Path("/etc/serving")
 
