@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-_TYPES = "type.googleapis.com/envoy"
+from serving.envoy.filters import EXTENSIONS
+
 _HEADERS_TIMEOUT_S = 10.0
 """For the first line and the headers alone."""
 MAX_HEADERS = 100
@@ -74,36 +75,13 @@ def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionL
     }
 
 
-def refusals_in_json() -> dict[str, Any]:
-    """How Envoy's own answers look: as the gateway's; a gRPC client gets the text alone in its status.
-
-    Of gRPC's codes Envoy has none for a request that took too long to arrive: its 408 would be UNKNOWN.
-    """
-    is_grpc = {"header_filter": {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}}
-    is_late = {
-        "status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": 408, "runtime_key": "unused"}}}
-    }
-    late_grpc = {"and_filter": {"filters": [is_grpc, is_late]}}
-    text = "the request was refused: %RESPONSE_CODE_DETAILS%"
-    as_text = {"text_format_source": {"inline_string": text}}
-    deadline_exceeded = {"header": {"key": "grpc-status", "value": "4"}}
-    return {
-        "mappers": [
-            {"filter": late_grpc, "body_format_override": as_text, "headers_to_add": [deadline_exceeded]},
-            {"filter": is_grpc, "body_format_override": as_text},
-        ],
-        "body_format": {"json_format": {"error": text}},
-    }
-
-
 def _at_most(connections: int) -> dict[str, Any]:
     return {
         "resource_monitors": [
             {
                 "name": "envoy.resource_monitors.global_downstream_max_connections",
                 "typed_config": {
-                    "@type": f"{_TYPES}.extensions.resource_monitors.downstream_connections.v3"
-                    ".DownstreamConnectionsConfig",
+                    "@type": f"{EXTENSIONS}.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
                     "max_active_downstream_connections": connections,
                 },
             }
