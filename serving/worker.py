@@ -62,6 +62,7 @@ from serving.repository.reload import Reload
 from serving.repository.servable import Servable
 from serving.repository.source_opening import Sources
 from serving.repository.stored import StoredFiles
+from serving.repository.trials import Trials
 from serving.rollout import Rollout
 from serving.settings import ServingSettings
 from serving.wire.json_limits import JsonLimits
@@ -95,7 +96,7 @@ class Worker:
         self.manager = Manager(
             configuration,
             open_source=self._sources.open,
-            load=partial(load_origin, options=self._load_options(cores), cache=cache),
+            load=Trials(shared, partial(load_origin, options=self._load_options(cores), cache=cache)),
             serve=self._serve,
             executor=self._load_executor,
             fetch_executor=self._fetch_executor,

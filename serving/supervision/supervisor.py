@@ -16,6 +16,7 @@ from serving.envoy.config import build_config
 from serving.envoy.protection import ConnectionLimits
 from serving.envoy.tls import transport_socket
 from serving.observability.figures import Family
+from serving.repository.trials import fatal_trials
 from serving.settings import ServingSettings
 from serving.supervision.documents import Documents
 from serving.supervision.restarts import crashes_in_a_row, restart_delay_s
@@ -53,7 +54,7 @@ class Supervisor:
             WorkerEndedError: one of them ended instead.
         """
         loop = asyncio.get_running_loop()
-        self._keepers = [loop.create_task(self._bring_up(slot)) for slot in self._slots]
+        self._keepers = [loop.create_task(self._bring_up_first(slot)) for slot in self._slots]
         await asyncio.gather(*self._keepers)
         await self._collect()
         self._keepers = [loop.create_task(self._keep(slot)) for slot in self._slots]
@@ -108,6 +109,19 @@ class Supervisor:
         log.info("worker %d (process %d) takes connections", slot.number, process.pid)
         self._tell_workers()
 
+    async def _bring_up_first(self, slot: Slot) -> None:
+        """As `_bring_up`; a worker that a version has ended is started again, and sets that version aside."""
+        while True:
+            fatal = fatal_trials(self._folder)
+            try:
+                return await self._bring_up(slot)
+            except WorkerEndedError as error:
+                if slot.conversation is not None:
+                    await slot.conversation
+                if fatal_trials(self._folder) == fatal:
+                    raise
+                log.error("%s, by a version that it was loading; it is started again without that", error)  # noqa: TRY400 -- it is in the text
+
     async def _keep(self, slot: Slot) -> None:
         """Starts a worker again whenever its process ends."""
         while slot.process is not None:
@@ -161,6 +175,7 @@ class Supervisor:
                     answer = asyncio.get_running_loop().create_task(self._answer(process, number, document))
                     self._answers.add(answer)
                     answer.add_done_callback(self._answers.discard)
+        process.channel.close()
         slot.take_end()
 
     async def _answer(self, process: WorkerProcess, number: int, document: str) -> None:
