@@ -17,6 +17,7 @@ import numpy as np
 from serving.batching.terms import DEFAULT_TERMS
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.frontends.tfs_grpc import TfsGrpc
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.helper_process import HelperProcess
 from serving.offload.message_reader import MessageReader
 from serving.signatures import DTYPES, Signature, TensorSpec
@@ -55,9 +56,9 @@ def ours(pixels: np.ndarray, scores: np.ndarray) -> Callable[[bytes], bytes]:
     """The gateway's way from a request's bytes to its answer's."""
     signature = Signature((TensorSpec("pixels", pixels.dtype.name, (None, *pixels.shape[1:])),), (SCORES,))
     plane = cast("DataPlane", InstantPlane(signature, scores))
-    reader = MessageReader(cast("HelperProcess", None))
+    helper = cast("HelperProcess", None)
     nothing: Any = None
-    front_end = TfsGrpc(plane, nothing, nothing, nothing, reader, _MAX_BYTES)
+    front_end = TfsGrpc(plane, nothing, nothing, nothing, MessageReader(helper), AnswerWriter(helper), _MAX_BYTES)
 
     def answer(message: bytes) -> bytes:
         try:

@@ -50,9 +50,9 @@ from serving.model_config import ModelConfig
 from serving.observability.figures import Sample
 from serving.observability.loop_lag import watch_loop
 from serving.observability.metrics import Metrics
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.helper_process import HelperProcess
 from serving.offload.json_reader import JsonReader
-from serving.offload.json_writer import JsonWriter
 from serving.offload.message_reader import MessageReader
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
@@ -124,7 +124,7 @@ class Worker:
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
         self._helper = HelperProcess()
         reader = JsonReader(json_limits, self._helper)
-        writer = JsonWriter(self._helper)
+        writer = AnswerWriter(self._helper)
         messages = MessageReader(self._helper)
         rest = TfsRest(plane, self.manager, states, bodies, departures, reader, writer)
         reload = Reload(
@@ -135,9 +135,9 @@ class Worker:
             have_others_look=self._peers.have_others_look,
         )
         self.app = App(
-            TfsGrpc(plane, self.manager, states, reload, messages, limit),
+            TfsGrpc(plane, self.manager, states, reload, messages, writer, limit),
             rest,
-            OipGrpc(oip, messages, inflight),
+            OipGrpc(oip, messages, writer, inflight),
             OipRest(oip, bodies, departures, limit, reader, writer),
             Images(
                 plane,

@@ -19,12 +19,12 @@ from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_stream import InferStream
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.message_reader import MAX_READ_HERE_BYTES, MessageForm, MessageReader, check_short
 from serving.signatures import Signature, TensorSpec
 from serving.wire.atelier_oip_pb2 import (
     ModelConfigResponse,
     ModelInferRequest,
-    ModelInferResponse,
     ModelMetadataResponse,
     ModelReadyResponse,
     ModelRequest,
@@ -36,10 +36,11 @@ from serving.wire.atelier_oip_pb2 import (
     ServerReadyResponse,
 )
 from serving.wire.field_limits import check_fields
-from serving.wire.infer_messages import decode_inputs, decode_message
-from serving.wire.oip_classes import as_classes, class_count
+from serving.wire.infer_messages import decode_inputs, decode_message, encode_answer, written_one_by_one
+from serving.wire.oip_answers import Answer
+from serving.wire.oip_classes import class_count
 from serving.wire.oip_parameters import parameters_of, refuse_unsupported
-from serving.wire.oip_tensors import TYPED_FIELD, encode_contents, encode_raw, find_outputs
+from serving.wire.oip_tensors import find_outputs
 from serving.wire.protobuf_fields import has_field
 
 SERVICE = "inference.GRPCInferenceService"
@@ -53,9 +54,10 @@ _INFER = MessageForm(ModelInferRequest.FromString, {1, 2, 3, 4, 6}, {5: {5: dict
 class OipGrpc:
     """The methods by their paths, in `methods` and `streams`."""
 
-    def __init__(self, models: OipModels, reader: MessageReader, inflight: InflightBytes) -> None:
+    def __init__(self, models: OipModels, reader: MessageReader, writer: AnswerWriter, inflight: InflightBytes) -> None:
         self._models = models
         self._reader = reader
+        self._writer = writer
         self.methods: Mapping[str, Handler] = MappingProxyType(
             {
                 f"/{SERVICE}/ModelInfer": self.model_infer,
@@ -99,18 +101,10 @@ class OipGrpc:
                 refuse_unsupported(asked, where)
                 class_counts[output.name] = class_count(asked, where)
         prediction = await self._models.predict(name, request.model_version, decode, parameters, api=_API, terms=terms)
-        response = ModelInferResponse(model_name=prediction.name, model_version=str(prediction.version), id=request.id)
-        outputs = [(spec, prediction.outputs[spec.name]) for spec in wanted]
-        if class_counts:
-            outputs = as_classes(outputs, class_counts, prediction.labels)
-        raw = is_raw or any(spec.dtype not in TYPED_FIELD for spec, _ in outputs)
-        for spec, array in outputs:
-            tensor = response.outputs.add(name=spec.name, datatype=spec.element.oip, shape=array.shape)
-            if raw:
-                response.raw_output_contents.append(encode_raw(array))
-            else:
-                encode_contents(tensor.contents, array, spec.element)
-        return response.SerializeToString()
+        arrays = {spec.name: prediction.outputs[spec.name] for spec in wanted}
+        answer = Answer(prediction.name, prediction.version, request.id, wanted, class_counts, prediction.labels)
+        one_by_one = written_one_by_one(arrays, answer, raw=is_raw)
+        return await self._writer.write(one_by_one, encode_answer, arrays, answer, raw=is_raw)
 
     def _model_ready(self, message: bytes) -> Message:
         """An unknown model is one that is not ready, as for Triton: its clients ask until it is."""

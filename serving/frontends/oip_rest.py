@@ -29,19 +29,20 @@ from serving.frontends.http import (
     send_json,
 )
 from serving.frontends.oip_models import OipModels
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.json_reader import MAX_READ_HERE_BYTES, JsonForm, JsonReader
-from serving.offload.json_writer import JsonWriter
 from serving.signatures import Signature, TensorSpec
 from serving.wire.compression import ENCODINGS
 from serving.wire.json_bodies import kind_of, parse_object
-from serving.wire.oip_classes import as_classes
+from serving.wire.oip_answers import Answer
 from serving.wire.oip_json import (
     RAW_BODY,
     decode_inputs,
     decode_raw_body,
-    encode_response,
+    encode_answer,
     parse_infer_body,
     without_data,
+    written_one_by_one,
 )
 from serving.wire.oip_tensors import find_outputs
 
@@ -70,7 +71,7 @@ class OipRest:
         departures: Departures,
         max_request_bytes: int,
         reader: JsonReader,
-        writer: JsonWriter,
+        writer: AnswerWriter,
     ) -> None:
         self._models = models
         self._bodies = bodies
@@ -160,17 +161,12 @@ class OipRest:
 
         prediction = await self._models.predict(name, version, decode, request.parameters, api=_API, terms=terms)
         as_binary = request.outputs or dict.fromkeys((spec.name for spec in wanted), request.binary_outputs)
-        outputs = [(spec, prediction.outputs[spec.name]) for spec in wanted]
-        if request.class_counts:
-            outputs = as_classes(outputs, request.class_counts, prediction.labels)
-        return await self._writer.write(
-            [array for spec, array in outputs if not as_binary[spec.name]],
-            encode_response,
-            prediction.name,
-            prediction.version,
-            request.request_id,
-            [(spec, array, as_binary[spec.name]) for spec, array in outputs],
+        arrays = {spec.name: prediction.outputs[spec.name] for spec in wanted}
+        answer = Answer(
+            prediction.name, prediction.version, request.request_id, wanted, request.class_counts, prediction.labels
         )
+        one_by_one = written_one_by_one(arrays, answer, as_binary)
+        return await self._writer.write(one_by_one, encode_answer, arrays, answer, as_binary)
 
     async def _read(self, scope: Scope, receive: Receive) -> tuple[bytes, int | None]:
         """The body, and how many of its bytes are JSON, where the client says that not all of them are."""

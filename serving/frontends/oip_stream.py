@@ -19,8 +19,8 @@ from serving.errors import PayloadTooLargeError, ServingError
 from serving.frontends.bodies import Hold, InflightBytes
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.http import printable
-from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
-from serving.wire.protobuf_fields import only_fields
+from serving.wire.atelier_oip_pb2 import InferParameter, ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
+from serving.wire.protobuf_fields import bytes_field, only_fields
 
 log = logging.getLogger("atelier.grpc")
 
@@ -30,6 +30,9 @@ _MAX_IN_FLIGHT = 64
 
 _NAMES = (1, 2, 3)
 """The numbers of `model_name`, `model_version` and `id`."""
+_INFER_RESPONSE = 2
+_FINAL = ModelInferResponse(parameters={FINAL_RESPONSE: InferParameter(bool_param=True)}).SerializeToString()
+"""What every response has behind its own fields, which protobuf reads as one message."""
 
 
 class InferStream:
@@ -76,21 +79,19 @@ class InferStream:
         hold = Hold(self._inflight)
         try:
             hold.take(len(message))
-            response = ModelInferResponse.FromString(await self._infer(message, DEFAULT_TERMS))
-            answer = ModelStreamInferResponse(infer_response=response)
+            response = await self._infer(message, DEFAULT_TERMS)
         except PayloadTooLargeError as error:  # reading even its `id` would take too long
-            answer = _failure(b"", str(error))
+            return _failure(b"", str(error))
         except ServingError as error:
-            answer = _failure(message, str(error))
+            return _failure(message, str(error))
         except DecodeError:
-            answer = _failure(b"", "the message is not a valid protobuf of the method's request type")
+            return _failure(b"", "the message is not a valid protobuf of the method's request type")
         except Exception:
             log.exception("a request of a stream failed")
-            answer = _failure(message, "internal error; the gateway's log has the details")
+            return _failure(message, "internal error; the gateway's log has the details")
         finally:
             hold.close()
-        answer.infer_response.parameters[FINAL_RESPONSE].bool_param = True
-        return answer.SerializeToString()
+        return bytes_field(_INFER_RESPONSE, response + _FINAL)  # it may be long, and is not taken apart again
 
 
 def _failed(error: ServingError) -> asyncio.Future[bytes]:
@@ -100,7 +101,8 @@ def _failed(error: ServingError) -> asyncio.Future[bytes]:
     return future
 
 
-def _failure(message: bytes, text: str) -> ModelStreamInferResponse:
+def _failure(message: bytes, text: str) -> bytes:
     asked = ModelInferRequest.FromString(only_fields(message, _NAMES))
     response = ModelInferResponse(model_name=asked.model_name, model_version=asked.model_version, id=asked.id)
-    return ModelStreamInferResponse(error_message=printable(text), infer_response=response)
+    response.parameters[FINAL_RESPONSE].bool_param = True
+    return ModelStreamInferResponse(error_message=printable(text), infer_response=response).SerializeToString()

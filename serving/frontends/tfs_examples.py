@@ -14,10 +14,10 @@ import numpy as np
 from serving.batching.terms import DEFAULT_TERMS, Terms
 from serving.dataplane import DataPlane, Decode, Prediction, Target
 from serving.errors import InvalidInputError, SignatureNotFoundError, UnsupportedError
-from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, format_shape
+from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature
+from serving.wire.example_results import CLASSES, OUTPUTS, SCORES
 
-INPUTS, CLASSES, SCORES, OUTPUTS = "inputs", "classes", "scores", "outputs"
-_MATRIX_RANK = 2
+INPUTS = "inputs"
 _KIND_OF_METHOD: Mapping[str, str] = MappingProxyType({CLASSIFY_METHOD: "classification", REGRESS_METHOD: "regression"})
 
 Examples = Callable[[], np.ndarray]
@@ -88,48 +88,6 @@ def check_tasks(tasks: Sequence[Task]) -> None:
         seen.add(task.target.signature_name)
         if task.method not in _KIND_OF_METHOD:
             raise UnsupportedError(f"Unsupported signature method_name: {task.method}")
-
-
-def labels_and_scores(prediction: Prediction) -> tuple[list[list[str]], np.ndarray]:
-    """A classification's labels and float32 scores, both by row and class; what it lacks is empty, or zero.
-
-    Raises:
-        InvalidInputError: the outputs are no [batch, classes] of strings and float32.
-    """
-    classes, scores = prediction.outputs.get(CLASSES), prediction.outputs.get(SCORES)
-    for name, array, dtype in ((CLASSES, classes, object), (SCORES, scores, np.float32)):
-        if array is not None and array.ndim != _MATRIX_RANK:
-            received = format_shape(array.shape)
-            raise InvalidInputError(f"Expected Tensor shape: [batch_size num_classes] but got {received}")
-        if array is not None and array.dtype != dtype:
-            expected = "DT_STRING" if dtype is object else "DT_FLOAT"
-            raise InvalidInputError(f"Expected {name} Tensor of {expected}. Got: {array.dtype}")
-    if scores is None:
-        scores = np.zeros(classes.shape if classes is not None else (0, 0), np.float32)
-    if classes is None:
-        return [[""] * scores.shape[1]] * len(scores), scores
-    if classes.shape != scores.shape:
-        raise InvalidInputError(
-            f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
-        )
-    return [[label.decode("utf-8", "replace") for label in row] for row in classes.tolist()], scores
-
-
-def values(prediction: Prediction) -> np.ndarray:
-    """A regression's float32 numbers, one a row.
-
-    Raises:
-        InvalidInputError: the output is no [batch] or [batch, 1] of float32.
-    """
-    array = prediction.outputs[OUTPUTS]
-    if array.shape not in {(len(array),), (len(array), 1)}:
-        raise InvalidInputError(
-            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] "
-            f"but got {format_shape(array.shape)}"
-        )
-    if array.dtype != np.float32:
-        raise InvalidInputError(f"Expected output Tensor of DT_FLOAT.  Got: {array.dtype}")
-    return array.reshape(-1)
 
 
 def _decoder(method: str, examples: Examples) -> Decode:

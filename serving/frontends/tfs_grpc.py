@@ -17,7 +17,8 @@ from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Inputs, Prediction, Target
 from serving.errors import InvalidInputError
 from serving.frontends.grpc_transport import Handler
-from serving.frontends.tfs_examples import INPUTS, ExampleMethods, Examples, Task, labels_and_scores, values
+from serving.frontends.tfs_examples import INPUTS, ExampleMethods, Examples, Task
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.message_reader import MessageForm, MessageReader, check_short
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
@@ -25,8 +26,6 @@ from serving.repository.reload import Reload
 from serving.repository.tfserving_config import listed_models
 from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature
 from serving.wire.atelier_tfs_pb2 import (
-    ClassificationResponse,
-    ClassificationResult,
     ExamplesRequest,
     GetModelMetadataRequest,
     GetModelMetadataResponse,
@@ -34,17 +33,22 @@ from serving.wire.atelier_tfs_pb2 import (
     GetModelStatusResponse,
     ModelSpec,
     MultiInferenceRequest,
-    MultiInferenceResponse,
     PredictRequest,
     PredictResponse,
-    RegressionResponse,
-    RegressionResult,
     ReloadConfigRequest,
     ReloadConfigResponse,
     SignatureDefMap,
 )
+from serving.wire.example_results import encode_classification, encode_regression
 from serving.wire.examples import array_of, decode_request
-from serving.wire.predict_messages import SeenRequests, decode_inputs, decode_message, encode_outputs
+from serving.wire.predict_messages import (
+    SeenRequests,
+    decode_inputs,
+    decode_message,
+    encode_outputs,
+    written_one_by_one,
+)
+from serving.wire.protobuf_fields import bytes_field
 from serving.wire.tensors import encode_tensor_info
 
 SIGNATURE_DEF = "signature_def"
@@ -77,6 +81,7 @@ class TfsGrpc:
         states: ModelStates,
         reload: Reload,
         reader: MessageReader,
+        writer: AnswerWriter,
         max_tensor_bytes: int,
     ) -> None:
         self._plane = plane
@@ -84,6 +89,7 @@ class TfsGrpc:
         self._states = states
         self._reload = reload
         self._reader = reader
+        self._writer = writer
         self._examples = ExampleMethods(plane, api=_API)
         self._max_tensor_bytes = max_tensor_bytes
         self._seen: SeenRequests[_Asked] = SeenRequests()
@@ -117,39 +123,33 @@ class TfsGrpc:
         prediction = await self._plane.predict(
             asked.target, decode, api=_API, output_filter=asked.output_filter, terms=terms
         )
-        outputs = encode_outputs(prediction.signature.outputs, prediction.outputs)
+        answered = prediction.outputs
+        outputs = await self._writer.write(
+            written_one_by_one(answered), encode_outputs, answered, prediction.signature.outputs
+        )
         return outputs + _served_by(prediction.name, prediction.version, prediction.signature_name)
 
     async def classify(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Classify`."""
         prediction = await self._run_examples(message, CLASSIFY_METHOD, terms)
-        response = ClassificationResponse()
-        _encode_spec(response.model_spec, prediction)
-        _encode_classification(response.result, prediction)
-        return response.SerializeToString()
+        return bytes_field(1, await self._result(prediction)) + bytes_field(2, _spec(prediction))
 
     async def regress(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Regress`."""
         prediction = await self._run_examples(message, REGRESS_METHOD, terms)
-        response = RegressionResponse()
-        _encode_spec(response.model_spec, prediction)
-        _encode_regression(response.result, prediction)
-        return response.SerializeToString()
+        return bytes_field(1, await self._result(prediction)) + bytes_field(2, _spec(prediction))
 
     async def multi_inference(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.MultiInference`: several signatures of one model on the same examples."""
         request, is_whole = self._reader.open(_SEVERAL, message)
         examples = await self._examples_of(message, request, terms, is_whole=is_whole)
         tasks = [Task(_target(task.model_spec), task.method_name) for task in request.tasks]
-        response = MultiInferenceResponse()
+        answer = []
         for prediction in await self._examples.run_all(tasks, examples, terms):
-            result = response.results.add()
-            _encode_spec(result.model_spec, prediction)
-            if prediction.signature.method == CLASSIFY_METHOD:
-                _encode_classification(result.classification_result, prediction)
-            else:
-                _encode_regression(result.regression_result, prediction)
-        return response.SerializeToString()
+            number = 2 if prediction.signature.method == CLASSIFY_METHOD else 3
+            result = bytes_field(number, await self._result(prediction))
+            answer.append(bytes_field(1, bytes_field(1, _spec(prediction)) + result))
+        return b"".join(answer)
 
     async def get_model_metadata(self, message: bytes, terms: Terms) -> bytes:  # noqa: ARG002 -- all handlers have this signature
         """`PredictionService.GetModelMetadata`: the signatures of a version."""
@@ -213,6 +213,12 @@ class TfsGrpc:
         inputs = await self._reader.decode(decode_request, message, deadline=terms.deadline)
         return lambda: inputs[INPUTS]
 
+    async def _result(self, prediction: Prediction) -> bytes:
+        """A serialized ClassificationResult or RegressionResult."""
+        outputs = prediction.outputs
+        encode = encode_classification if prediction.signature.method == CLASSIFY_METHOD else encode_regression
+        return await self._writer.write(outputs.values(), encode, outputs)
+
     def _decode(
         self, message: bytes, request: PredictRequest | None, asked: _Asked, signature: Signature
     ) -> dict[str, np.ndarray]:
@@ -248,23 +254,10 @@ def _served_by(name: str, version: int, signature_name: str) -> bytes:
     return response.SerializeToString()
 
 
-def _encode_spec(spec: ModelSpec, prediction: Prediction) -> None:
-    spec.name = prediction.name
+def _spec(prediction: Prediction) -> bytes:
+    spec = ModelSpec(name=prediction.name, signature_name=prediction.signature_name)
     spec.version.value = prediction.version
-    spec.signature_name = prediction.signature_name
-
-
-def _encode_classification(result: ClassificationResult, prediction: Prediction) -> None:
-    labels, scores = labels_and_scores(prediction)
-    for names, numbers in zip(labels, scores.tolist(), strict=True):
-        classes = result.classifications.add().classes
-        for name, number in zip(names, numbers, strict=True):
-            classes.add(label=name, score=number)
-
-
-def _encode_regression(result: RegressionResult, prediction: Prediction) -> None:
-    for number in values(prediction).tolist():
-        result.regressions.add(value=number)
+    return spec.SerializeToString()
 
 
 def _signature_def_map(signatures: Mapping[str, Signature]) -> SignatureDefMap:

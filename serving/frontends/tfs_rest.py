@@ -17,10 +17,10 @@ from serving.errors import InvalidInputError
 from serving.frontends.bodies import Bodies
 from serving.frontends.departures import Departures
 from serving.frontends.http import Receive, Scope, Send, send_body, send_json
-from serving.frontends.tfs_examples import ExampleMethods, labels_and_scores, values
+from serving.frontends.tfs_examples import ExampleMethods
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.json_reader import JsonForm, JsonReader
-from serving.offload.json_writer import JsonWriter
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, TensorSpec
@@ -97,7 +97,7 @@ class TfsRest:
         bodies: Bodies,
         departures: Departures,
         reader: JsonReader,
-        writer: JsonWriter,
+        writer: AnswerWriter,
     ) -> None:
         self._plane = plane
         self._bodies = bodies
@@ -137,9 +137,9 @@ class TfsRest:
         method = REGRESS_METHOD if address.verb == "regress" else CLASSIFY_METHOD
         examples = partial(array_of, Input.FromString(request.input))
         prediction = await self._examples.run(target, method, examples, terms)
-        if method == REGRESS_METHOD:
-            return encode_regression(values(prediction)), prediction.version
-        return encode_classification(*labels_and_scores(prediction)), prediction.version
+        encode = encode_regression if method == REGRESS_METHOD else encode_classification
+        outputs = prediction.outputs
+        return await self._writer.write(outputs.values(), encode, outputs), prediction.version
 
     async def get(self, address: Address, send: Send) -> None:
         """Status or metadata of a model."""

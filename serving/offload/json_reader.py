@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from serving.errors import DeadlineExceededError
-from serving.offload.arrays import Inputs, Packed, pack, unpack
+from serving.offload.arrays import Inputs, Packed, pack, unpack_aside
 from serving.offload.helper_process import HelperProcess
 from serving.signatures import Signature
 from serving.wire.json_limits import JsonLimits
@@ -74,7 +74,7 @@ class JsonReader:
             return request, lambda signature: form.decode(request, signature)
 
         async def decode(signature: Signature) -> Inputs:
-            return await unpack(await self._apart(sent, None, _decode, form.decode, signature))
+            return await unpack_aside(await self._apart(sent, None, _decode, form.decode, signature))
 
         return await self._apart(sent, deadline, _parse, form.without_data), decode
 

@@ -15,7 +15,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from serving.errors import DeadlineExceededError, InvalidInputError, PayloadTooLargeError
-from serving.offload.arrays import Inputs, Packed, pack, unpack
+from serving.offload.arrays import Inputs, Packed, pack, unpack_aside
 from serving.offload.helper_process import HelperProcess
 from serving.wire.field_limits import MAX_UNCOUNTED_BYTES, Layout, bytes_beside_pieces
 from serving.wire.protobuf_fields import only_fields
@@ -85,7 +85,7 @@ class MessageReader:
         try:
             async with asyncio.timeout_at(deadline):
                 content = cast("bytes", pickle.PickleBuffer(message))  # travels beside the pickle
-                return await unpack(await self._process.call(len(message), _decode, decode, content, args))
+                return await unpack_aside(await self._process.call(len(message), _decode, decode, content, args))
         except TimeoutError as error:
             raise DeadlineExceededError("the deadline passed before the request was read") from error
 

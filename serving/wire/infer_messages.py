@@ -1,14 +1,26 @@
-"""The tensors of the Open Inference Protocol's `ModelInfer`, decoded."""
+"""The Open Inference Protocol's `ModelInfer`: the tensors of a request, decoded, and its answer."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from serving.errors import InvalidInputError
 from serving.signatures import Signature
-from serving.wire.atelier_oip_pb2 import ModelInferRequest
+from serving.wire.atelier_oip_pb2 import ModelInferRequest, ModelInferResponse
+from serving.wire.oip_answers import Answer
 from serving.wire.oip_parameters import refuse_unsupported
-from serving.wire.oip_tensors import check_names, check_tensor, decode_contents, decode_raw
+from serving.wire.oip_tensors import (
+    RAW_LISTS,
+    TYPED_FIELD,
+    check_names,
+    check_tensor,
+    decode_contents,
+    decode_raw,
+    encode_contents,
+    encode_raw,
+)
 
 
 def decode_message(message: bytes, signature: Signature) -> dict[str, np.ndarray]:
@@ -49,3 +61,33 @@ def decode_inputs(request: ModelInferRequest, signature: Signature) -> dict[str,
         else:
             arrays[spec.name] = decode_raw(raw[position], spec, shape)
     return arrays
+
+
+def written_one_by_one(arrays: Mapping[str, np.ndarray], answer: Answer, *, raw: bool) -> list[np.ndarray]:
+    """The outputs that `encode_answer` writes value by value, the others being copied."""
+    return [
+        array
+        for name, array in arrays.items()
+        if answer.is_written_one_by_one(name, array)
+        or not (raw or TYPED_FIELD.get(array.dtype.name, RAW_LISTS[0]) in RAW_LISTS)
+    ]
+
+
+def encode_answer(arrays: Mapping[str, np.ndarray], answer: Answer, *, raw: bool) -> bytes:
+    """A serialized ModelInferResponse; raw where an output is FP16 or BF16, too, which have no typed list.
+
+    Raises:
+        InvalidInputError: see `as_classes`.
+    """
+    response = ModelInferResponse(
+        model_name=answer.model_name, model_version=str(answer.version), id=answer.request_id or ""
+    )
+    outputs = answer.outputs(arrays)
+    raw = raw or any(spec.dtype not in TYPED_FIELD for spec, _ in outputs)
+    for spec, array in outputs:
+        tensor = response.outputs.add(name=spec.name, datatype=spec.element.oip, shape=array.shape)
+        if raw:
+            response.raw_output_contents.append(encode_raw(array))
+        else:
+            encode_contents(tensor.contents, array, spec.element)
+    return response.SerializeToString()

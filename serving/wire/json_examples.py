@@ -6,7 +6,7 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from serving.errors import InvalidInputError
 from serving.wire.atelier_tfs_pb2 import Example, Input
+from serving.wire.example_results import labels_and_scores, single_values, text_of
 from serving.wire.examples import encode_feature
 from serving.wire.json_bodies import decode_string, dump, kind_of, parse_object, shorten, signature_name_of
 
@@ -57,15 +58,31 @@ def parse_examples_body(body: bytes) -> ExamplesBody:
     return ExamplesBody(signature_name, message.SerializeToString())
 
 
-def encode_classification(labels: Sequence[Sequence[str]], scores: np.ndarray) -> bytes:
-    """`{"results": [[["label", score], …], …]}`, of float32 scores by row and class."""
-    rows = [list(zip(names, row, strict=True)) for names, row in zip(labels, scores, strict=True)]
-    return dump({"results": rows}, [scores])
+def encode_classification(outputs: Mapping[str, np.ndarray]) -> bytes:
+    """`{"results": [[["label", score], …], …]}`.
+
+    Raises:
+        InvalidInputError: see `labels_and_scores`.
+    """
+    labels, scores = labels_and_scores(outputs)
+    texts = _texts(labels)
+    return dump({"results": [list(zip(*row, strict=True)) for row in zip(texts, scores, strict=True)]}, [scores])
 
 
-def encode_regression(values: np.ndarray) -> bytes:
-    """`{"results": [value, …]}`, of float32 values."""
-    return dump({"results": values}, [values])
+def encode_regression(outputs: Mapping[str, np.ndarray]) -> bytes:
+    """`{"results": [value, …]}`.
+
+    Raises:
+        InvalidInputError: see `single_values`.
+    """
+    numbers = single_values(outputs)
+    return dump({"results": numbers}, [numbers])
+
+
+def _texts(labels: np.ndarray) -> list[list[str]]:
+    """The labels' texts; where all rows share their labels, they share the texts."""
+    rows = labels if labels.strides[0] else labels[:1]
+    return [[text_of(label) for label in row] for row in rows.tolist()] * (1 if labels.strides[0] else len(labels))
 
 
 def _serialize(features: Any, where: str) -> bytes:

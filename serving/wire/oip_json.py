@@ -6,7 +6,7 @@ Source: the protocol's "Inference" section, and Triton's binary tensor data exte
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec, format_shape
 from serving.wire.json_bodies import dump, kind_of, parse_object, printable_floats, shorten
 from serving.wire.json_tensors import decode_values
+from serving.wire.oip_answers import Answer
 from serving.wire.oip_classes import class_count
 from serving.wire.oip_parameters import Parameters, refuse_unsupported
 from serving.wire.oip_tensors import check_names, check_tensor, decode_raw, encode_raw, reshape
@@ -124,32 +125,40 @@ def decode_raw_body(body: bytes, signature: Signature) -> dict[str, np.ndarray]:
     return {spec.name: decode_raw(body, spec, _deduce_shape(spec, len(body)))}
 
 
-def encode_response(
-    model_name: str,
-    version: int,
-    request_id: str | None,
-    outputs: Sequence[tuple[TensorSpec, np.ndarray, bool]],
+def written_one_by_one(
+    arrays: Mapping[str, np.ndarray], answer: Answer, as_binary: Mapping[str, bool]
+) -> list[np.ndarray]:
+    """The outputs that `encode_answer` writes value by value, the others being copied."""
+    return [array for name, array in arrays.items() if not as_binary[name] or answer.is_written_one_by_one(name, array)]
+
+
+def encode_answer(
+    arrays: Mapping[str, np.ndarray], answer: Answer, as_binary: Mapping[str, bool]
 ) -> tuple[bytes, int | None]:
-    """The body, and how many of its bytes are JSON where binary data follows; an output's flag says where it goes.
+    """The body, and how many of its bytes are JSON where binary data follows; `as_binary` says of which outputs.
 
     Raises:
-        InvalidInputError: a string that is no UTF-8 cannot be JSON.
+        InvalidInputError: a string that is no UTF-8 cannot be JSON; or see `as_classes`.
     """
     entries: list[dict[str, Any]] = []
     binary: list[bytes] = []
-    for spec, array, as_binary in outputs:
+    numbers: list[np.ndarray] = []
+    for spec, array in answer.outputs(arrays):
         entry: dict[str, Any] = {"name": spec.name, "datatype": spec.element.oip, "shape": array.shape}
-        if as_binary:
+        if as_binary[spec.name]:
             binary.append(encode_raw(array))
             entry["parameters"] = {"binary_data_size": len(binary[-1])}
+        elif spec.element.is_string:
+            entry["data"] = _texts(spec.name, array)
         else:
-            entry["data"] = _texts(spec.name, array) if spec.element.is_string else _numbers(array)
+            numbers.append(array)
+            entry["data"] = _numbers(array)
         entries.append(entry)
-    document: dict[str, Any] = {"model_name": model_name, "model_version": str(version)}
-    if request_id is not None:
-        document["id"] = request_id
+    document: dict[str, Any] = {"model_name": answer.model_name, "model_version": str(answer.version)}
+    if answer.request_id is not None:
+        document["id"] = answer.request_id
     document["outputs"] = entries
-    header = dump(document, (array for _, array, as_binary in outputs if not as_binary))
+    header = dump(document, numbers)
     return (b"".join([header, *binary]), len(header)) if binary else (header, None)
 
 

@@ -34,6 +34,8 @@ TYPED_FIELD = MappingProxyType(
     }
 )
 """The list that gRPC's typed contents hold a dtype in; float16 and bfloat16 have none."""
+RAW_LISTS = ("fp32_contents", "fp64_contents")
+"""Those whose numbers travel as they lie in memory."""
 
 
 def check_names(received: Sequence[str], signature: Signature) -> None:
@@ -122,7 +124,7 @@ def decode_contents(contents: InferTensorContents, spec: TensorSpec, shape: tupl
         raise InvalidInputError(f'input "{spec.name}": expected {element.oip} in raw_input_contents, received none')
     count = math.prod(shape)
     values = getattr(contents, field)
-    if field in {"fp32_contents", "fp64_contents"}:
+    if field in RAW_LISTS:
         packed = b"".join(values)
         if len(packed) == count * element.numpy.itemsize:
             return reshape(np.frombuffer(packed, element.numpy), spec, shape)
@@ -144,7 +146,7 @@ def decode_contents(contents: InferTensorContents, spec: TensorSpec, shape: tupl
 def encode_contents(contents: InferTensorContents, array: np.ndarray, dtype: DType) -> None:
     """Writes an output into an empty message; `dtype` has a typed list."""
     field = TYPED_FIELD[dtype.name]
-    if field in {"fp32_contents", "fp64_contents"}:
+    if field in RAW_LISTS:
         getattr(contents, field).append(array.tobytes())
     else:
         getattr(contents, field).extend(array.ravel().tolist())

@@ -28,6 +28,7 @@ _MAX_SIZES = 256
 _KNOWN_HEADS = 1024
 _RAW_FIELDS: Mapping[str, str] = {"float32": "float_val", "float64": "double_val"}
 """The fields whose numbers travel as they lie in memory."""
+_RAW_CHARS = "".join(np.dtype(name).char for name in _RAW_FIELDS)
 
 MeaningT = TypeVar("MeaningT")
 
@@ -107,7 +108,12 @@ def decode_inputs(request: PredictRequest, signature: Signature, max_tensor_byte
     return {spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=max_tensor_bytes) for spec in signature.inputs}
 
 
-def encode_outputs(specs: Sequence[TensorSpec], outputs: Mapping[str, np.ndarray]) -> bytes:
+def written_one_by_one(outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The outputs that `encode_outputs` writes value by value, the others being copied."""
+    return [array for array in outputs.values() if array.dtype.char not in _RAW_CHARS]
+
+
+def encode_outputs(outputs: Mapping[str, np.ndarray], specs: Sequence[TensorSpec]) -> bytes:
     """The `outputs` of a PredictResponse, serialized: those of `specs` that there are."""
     parts: list[bytes] = []
     for spec in specs:

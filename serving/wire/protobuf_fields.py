@@ -1,4 +1,4 @@
-"""A serialized protobuf message's fields, without parsing what is in them.
+"""A serialized protobuf message's fields, without parsing or building what is in them.
 
 Source: https://protobuf.dev/programming-guides/encoding/
 """
@@ -52,6 +52,20 @@ def only_fields(message: bytes, numbers: Collection[int]) -> bytes:
 def has_field(message: bytes, number: int) -> bool:
     """Whether one of its fields has this number."""
     return any(field.number == number for field in fields_of(message, 0, len(message)))
+
+
+def bytes_field(number: int, content: bytes) -> bytes:
+    """A field that holds bytes, text or a message that is serialized already."""
+    return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(content)) + content
+
+
+def _encode_varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > _SEVEN_BITS:
+        parts.append(value & _SEVEN_BITS | _MORE)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
 
 
 def _varint(message: bytes, start: int) -> tuple[int, int]:

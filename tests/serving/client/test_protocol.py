@@ -23,7 +23,8 @@ from serving.errors import (
     UnavailableError,
 )
 from serving.signatures import DTYPES, Signature, TensorSpec
-from serving.wire.oip_json import decode_inputs, encode_response, parse_infer_body
+from serving.wire.oip_answers import Answer
+from serving.wire.oip_json import decode_inputs, encode_answer, parse_infer_body
 
 NUMERIC = [dtype for dtype in DTYPES.values() if not dtype.is_string and dtype.numpy.kind in "biuf"]
 
@@ -49,7 +50,7 @@ def test_arrays_arrive_as_they_were_sent_and_come_back_so(dtype: object, data: s
     received = decode_inputs(body, Signature((spec,), (spec,)))["x"]
     np.testing.assert_array_equal(received, array)
 
-    content, header_bytes = encode_response("m", 3, None, [(spec, array, True)])
+    content, header_bytes = encode_answer({"x": array}, Answer("m", 3, None, [spec], {}, ()), {"x": True})
     answer = read_inference(reply(200, content, inference_header_content_length=str(header_bytes)))
     assert (answer.model, answer.version, answer.output.dtype) == ("m", 3, element.numpy)
     np.testing.assert_array_equal(answer.output, array)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from serving.errors import ServingError
 from serving.signatures import DTYPES, Signature, TensorSpec
-from serving.wire.oip_json import decode_inputs, decode_raw_body, encode_response, parse_infer_body
+from serving.wire.oip_answers import Answer
+from serving.wire.oip_json import decode_inputs, decode_raw_body, encode_answer, parse_infer_body
 from tests.support.arrays import arrays
 
 NUMERIC = [dtype.name for dtype in DTYPES.values() if not dtype.is_string]
@@ -82,7 +83,9 @@ def test_what_is_answered_is_what_the_model_gave(
 ) -> None:
     dtype = DTYPES[name]
     array = data.draw(arrays(dtype, min_dims=1, min_side=1))
-    content, header_bytes = encode_response("m", 3, request_id, [(TensorSpec("y", name, ()), array, as_binary)])
+    content, header_bytes = encode_answer(
+        {"y": array}, Answer("m", 3, request_id, [TensorSpec("y", name, ())], {}, ()), {"y": as_binary}
+    )
     document = json.loads(content[:header_bytes])
     (output,) = document["outputs"]
     assert document.get("id") == request_id

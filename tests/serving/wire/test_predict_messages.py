@@ -176,7 +176,7 @@ def test_answers_are_those_that_tensorflow_reads(drawn: list[tuple[str, tuple[in
     specs = [spec_of(array, name, drawn[number][0]) for number, (name, array) in enumerate(outputs.items())]
     specs.append(TensorSpec("filtered out", "float32", (None,)))
 
-    answer = predict_pb2.PredictResponse.FromString(encode_outputs(specs, outputs))
+    answer = predict_pb2.PredictResponse.FromString(encode_outputs(outputs, specs))
     assert answer.outputs.keys() == outputs.keys()
     for name, array in outputs.items():
         np.testing.assert_array_equal(tf.make_ndarray(answer.outputs[name]).astype(array.dtype), array)
