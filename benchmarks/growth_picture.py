@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.plot_style import FAINT, INK, PALETTE, calm
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_BLUE, _ORANGE, _INK, _FAINT, _FAINTER = "#2b6cb0", "#dd6b20", "#1a202c", "#718096", "#e2e8f0"
+_BLUE, _ORANGE, *_ = PALETTE
 _WRAP = 24
 
 
@@ -41,16 +43,16 @@ def draw(points: Sequence[Mapping[str, Any]], titles: Mapping[str, str], path: P
         time.set_yscale("log")
         time.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         time.yaxis.set_major_formatter("{x:g}")
-        memory.plot(at, [point["resident_mb"] for point in found], "o-", color=_FAINT, ms=4)
+        memory.plot(at, [point["resident_mb"] for point in found], "o-", color=FAINT, ms=4)
         for axes, key in ((speed, "images_per_s"), (memory, "resident_mb")):
             axes.set_ylim(0, 1.15 * max(point[key] for point in found))
             axes.yaxis.set_major_formatter("{x:,.0f}")
         for axes in (speed, time, memory):
             _calm(axes, at)
-        memory.set_xlabel(_wrapped(title), color=_INK, fontsize=8)
+        memory.set_xlabel(_wrapped(title), color=INK, fontsize=8)
     for row, title in enumerate(("images/s", "ms a request", "MB resident")):
-        grid[row, 0].set_title(title, loc="left", color=_INK, fontsize=10)
-    grid[1, 0].legend(frameon=False, fontsize=8, labelcolor=_INK)
+        grid[row, 0].set_title(title, loc="left", color=INK, fontsize=10)
+    grid[1, 0].legend(frameon=False, fontsize=8, labelcolor=INK)
     figure.savefig(path)
     pyplot.close(figure)
 
@@ -64,9 +66,5 @@ def _calm(axes: Axes, at: Sequence[int]) -> None:
     axes.set_xscale("log")
     axes.set_xticks(at, [f"{value:,}" for value in at], rotation=45)
     axes.minorticks_off()
-    axes.tick_params(length=0, labelsize=8, labelcolor=_FAINT)
-    axes.grid(axis="y", color=_FAINTER, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINTER)
+    calm(axes)
+    axes.tick_params(labelsize=8)

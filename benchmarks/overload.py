@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.measure import say
 from benchmarks.overload_picture import draw
 from benchmarks.paced_server import NAME
 from benchmarks.processes import started
@@ -93,7 +94,7 @@ def measure(
             raise SystemExit(f"the gateway answered nothing, but {closed.statuses[:5]}")
         unloaded = [_at_rate(url, body, DEFAULTS, _UNLOADED, capacity, seconds).p99_ms for _ in range(_ROUNDS)]
         unloaded_p99_ms = statistics.median(unloaded)
-        _say(f"capacity {capacity:,.0f} answers/s, unloaded p99 {unloaded_p99_ms:.1f} ms")
+        say(f"capacity {capacity:,.0f} answers/s, unloaded p99 {unloaded_p99_ms:.1f} ms")
         points += [_at_rate(url, body, DEFAULTS, rate, capacity, seconds) for rate in rates]
     slo_ms = slo_factor * unloaded_p99_ms
     with _gateway(upstream, "--slo-ms", f"{slo_ms:.3f}") as url:
@@ -137,7 +138,7 @@ def _at_rate(url: str, body: Path, gateway: str, offered: float, capacity: float
         float(np.percentile(times, 50)),
         float(np.percentile(times, 99)),
     )
-    _say(f"{gateway}, {offered:g}×: {point}")
+    say(f"{gateway}, {offered:g}×: {point}")
     time.sleep(1.0)  # lets the queue run empty
     return point
 
@@ -164,10 +165,6 @@ def as_table(points: Sequence[Point], capacity: float, slo_ms: float, unloaded_p
         for point in points
     ]
     return "\n".join(lines)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from training.plot_style import FAINT, INK, PALETTE, calm
 
-_COLOURS = {"defaults": "#dd6b20", "SLO": "#2b6cb0"}
-_INK, _FAINT, _FAINTER = "#1a202c", "#718096", "#e2e8f0"
+_COLOURS = {"defaults": PALETTE[1], "SLO": PALETTE[0]}
 
 
 def draw(document: dict[str, Any], path: Path) -> None:
@@ -28,33 +26,23 @@ def draw(document: dict[str, Any], path: Path) -> None:
         answers.plot(offered, [point["answered_per_s"] / capacity for point in points], "o-", color=colour, label=name)
         latency.plot(offered, [point["p99_ms"] for point in points], "o-", color=colour, label=f"{name}, p99")
         latency.plot(offered, [point["p50_ms"] for point in points], "o:", color=colour, ms=3, label=f"{name}, p50")
-    answers.axhline(0.9, color=_FAINT, linewidth=0.8, linestyle="--")
-    answers.annotate("90 %", (0.25, 0.9), (0, 3), textcoords="offset points", color=_FAINT, fontsize=8)
-    answers.set_title(f"Answered, of a capacity of {capacity:,.0f} a second", loc="left", color=_INK, fontsize=11)
+    answers.axhline(0.9, color=FAINT, linewidth=0.8, linestyle="--")
+    answers.annotate("90 %", (0.25, 0.9), (0, 3), textcoords="offset points", color=FAINT, fontsize=8)
+    answers.set_title(f"Answered, of a capacity of {capacity:,.0f} a second", loc="left", color=INK, fontsize=11)
     answers.set_ylim(bottom=0)
-    latency.axhline(slo_ms, color=_FAINT, linewidth=0.8, linestyle="--")
-    latency.annotate("SLO", (2.5, slo_ms), (0, -11), textcoords="offset points", color=_FAINT, fontsize=8)
+    latency.axhline(slo_ms, color=FAINT, linewidth=0.8, linestyle="--")
+    latency.annotate("SLO", (2.5, slo_ms), (0, -11), textcoords="offset points", color=FAINT, fontsize=8)
     twice = 2 * document["unloaded_p99_ms"]
-    latency.axhline(twice, color=_FAINT, linewidth=0.8, linestyle=":")
+    latency.axhline(twice, color=FAINT, linewidth=0.8, linestyle=":")
     latency.annotate(
-        "twice the unloaded p99", (2.0, twice), (0, 3), textcoords="offset points", color=_FAINT, fontsize=8
+        "twice the unloaded p99", (2.0, twice), (0, 3), textcoords="offset points", color=FAINT, fontsize=8
     )
-    latency.set_title("Milliseconds until the answer", loc="left", color=_INK, fontsize=11)
+    latency.set_title("Milliseconds until the answer", loc="left", color=INK, fontsize=11)
     latency.set_yscale("log")
     latency.yaxis.set_major_formatter("{x:g}")
     for axes in (answers, latency):
-        _calm(axes)
-        axes.set_xlabel("asked, in multiples of the capacity", color=_FAINT, fontsize=9)
-        axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+        calm(axes)
+        axes.set_xlabel("asked, in multiples of the capacity", color=FAINT, fontsize=9)
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     figure.savefig(path)
     pyplot.close(figure)
-
-
-def _calm(axes: Axes) -> None:
-    """Takes off what is no data."""
-    axes.tick_params(length=0, labelsize=9, labelcolor=_FAINT)
-    axes.grid(axis="y", color=_FAINTER, linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_FAINTER)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from benchmarks.report import Row
 from benchmarks.servers import GATEWAY
+from training.plot_style import FAINT, FAINTER, INK
 
 _BLUES = ("#bee3f8", "#63b3ed", "#2b6cb0", "#1a365d")
-_INK, _FAINT, _FAINTER = "#1a202c", "#718096", "#e2e8f0"
 
 
 def draw(found: Sequence[Row], path: Path) -> None:
@@ -44,9 +44,9 @@ def draw(found: Sequence[Row], path: Path) -> None:
                 ha="right" if left else "left",
                 va="center",
                 fontsize=7,
-                color=_INK,
+                color=INK,
             )
-    axes.axvline(1, color=_FAINT, linewidth=0.8)
+    axes.axvline(1, color=FAINT, linewidth=0.8)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}×")
@@ -55,13 +55,13 @@ def draw(found: Sequence[Row], path: Path) -> None:
     axes.set_xlim(min(0.5, smallest * 0.6), max(2, largest * 1.6))
     axes.set_yticks(range(len(groups)), [f"{server}\n{title}" for _, title, server in groups])
     axes.invert_yaxis()
-    axes.tick_params(length=0, labelsize=8, labelcolor=_INK, which="both")
+    axes.tick_params(length=0, labelsize=8, labelcolor=INK, which="both")
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
-    axes.grid(axis="x", color=_FAINTER, linewidth=0.8)
+    axes.grid(axis="x", color=FAINTER, linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.set_title("atelier's throughput over the other's", loc="left", color=_INK, fontsize=11)
+    axes.set_title("atelier's throughput over the other's", loc="left", color=INK, fontsize=11)
     if compared:
-        figure.legend(frameon=False, fontsize=8, labelcolor=_INK, loc="outside lower right", ncols=len(levels) or 1)
+        figure.legend(frameon=False, fontsize=8, labelcolor=INK, loc="outside lower right", ncols=len(levels) or 1)
     figure.savefig(path)
     pyplot.close(figure)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from loadtest.environment import describe_environment
-from loadtest.fast import run_fast
 from loadtest.figures import Outcome, outcome_of
 from loadtest.plan import LoadPlan
 from loadtest.recording import Recording
@@ -17,6 +16,7 @@ from loadtest.results import SERVER
 from loadtest.running import Follow, Processes, run_locust
 from loadtest.server_figures import ServerWatch
 from loadtest.slo import Condition
+from loadtest.tools.run import run_tool
 
 _RECENT_WINDOWS = 8
 
@@ -58,7 +58,7 @@ class Session:
             if self.generator == "locust":
                 recording = run_locust(plan, self.folder, self.processes, follow_and_watch)
             else:
-                recording = run_fast(self.generator, plan, self.folder, follow_and_watch, checks=self.checks_apart)
+                recording = run_tool(self.generator, plan, self.folder, follow_and_watch, checks=self.checks_apart)
         return RunReport(outcome_of(recording, self.conditions), watch.samples, environment)
 
     def _broken(self, recording: Recording) -> str:

@@ -9,7 +9,6 @@ import pytest
 
 from loadtest.bisection import Trial
 from loadtest.errors import UsageError
-from loadtest.fast import read_wrk
 from loadtest.figures import Outcome, outcome_of
 from loadtest.limit import Search, Setting
 from loadtest.plan import LoadPlan
@@ -20,6 +19,7 @@ from loadtest.report.limits import write_limits
 from loadtest.report.run import RunReport, write_report
 from loadtest.results import read_results, write_results
 from loadtest.server_figures import Sample, read_sample
+from loadtest.tools.wrk import read_wrk
 from tests.support.recordings import made_up_outcome, steady
 
 ENVIRONMENT = {"command": "atelier loadtest --model '<script>'", "server": "atelier 0.1.0"}

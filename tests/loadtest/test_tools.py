@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from loadtest.errors import LoadTestError, UsageError
-from loadtest.fast import h2load_windows, read_h2load_log, read_wrk, run_fast
 from loadtest.plan import plan_of
+from loadtest.tools.h2load import h2load_windows, read_h2load_log
+from loadtest.tools.run import run_tool
+from loadtest.tools.wrk import read_wrk
 
 PLAN = plan_of({"rate": 10, "duration_s": 2, "warm_up_s": 1, "api": "rest-predict"})
 
@@ -80,12 +82,12 @@ def test_a_tool_without_an_answer_is_an_error() -> None:
 def test_what_a_tool_cannot_do_is_refused(
     tool: str, options: dict[str, str], wrong: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    monkeypatch.setattr("loadtest.fast.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("loadtest.tools.run.shutil.which", lambda name: f"/usr/bin/{name}")
     with pytest.raises(UsageError, match=f"^--generator {tool}: {wrong}$"):
-        run_fast(tool, plan_of(options), tmp_path, lambda _: "")  # type: ignore[arg-type]
+        run_tool(tool, plan_of(options), tmp_path, lambda _: "")  # type: ignore[arg-type]
 
 
 def test_a_tool_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    monkeypatch.setattr("loadtest.fast.shutil.which", lambda _: None)
+    monkeypatch.setattr("loadtest.tools.run.shutil.which", lambda _: None)
     with pytest.raises(UsageError, match="apt-get install nghttp2-client"):
-        run_fast("h2load", PLAN, tmp_path, lambda _: "")  # type: ignore[arg-type]
+        run_tool("h2load", PLAN, tmp_path, lambda _: "")  # type: ignore[arg-type]
