@@ -7,12 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from export.errors import ExportError, WrongUseError
+from export.repository_files import MODELS_CONFIG
 from serving.traffic.files import TRAFFIC, read_ledger
 from serving.traffic.ledger import ways_back
 from serving.version_labels import VERSION_LABELS
-
-MODELS_CONFIG = "models.config"
-"""TensorFlow Serving's list of models, in the repository's root."""
 
 Reasons = Mapping[int, tuple[str, ...]]
 """Why a version is needed, by its number; a version without reasons is not in it."""

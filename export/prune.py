@@ -11,10 +11,10 @@ from pathlib import Path
 from export.errors import ExportError, WrongUseError
 from export.location import is_remote, store_sentences
 from export.protection import Reasons, needed_versions
-from export.remote import recover
 from export.removal import CannotTellError, InUseError, finish_removals, lock_version, remove_folder, remove_objects
 from export.staging import remove_abandoned
 from export.store import Store
+from export.store_publishing import recover
 from export.versions import published_versions
 
 OPEN_HERE = "open in a gateway on this machine"

@@ -1,6 +1,6 @@
 """Publishing: a version appears in the repository whole, or not at all.
 
-On a disk, by one rename (here); in a store, which has none, as remote.py says.
+On a disk, by one rename (here); in a store, which has none, as store_publishing.py says.
 
 models/NAME/.publishing-XXXX/    the version being written, see staging.py
 models/NAME/.last-version        the highest number ever given: numbers are not reused
@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Protocol
 
 from export.location import is_remote, store_sentences
-from export.remote import is_claimed, stage_remote
 from export.removal import finish_removals
 from export.staging import staging_folder, sync, sync_tree, verified_manifest
+from export.store_publishing import is_claimed, stage_in_store
 from export.versions import check_name, check_number, is_taken, next_version, published_versions
 
 LAST_VERSION = ".last-version"
@@ -61,7 +61,7 @@ def stage(models_dir: Path, name: str) -> Iterator[Staging]:
         OSError: the folder cannot be written to.
     """
     check_target(models_dir, name, None)
-    opened = stage_remote if is_remote(models_dir) else _stage_here
+    opened = stage_in_store if is_remote(models_dir) else _stage_here
     with opened(models_dir / name) as staging:
         yield staging
 

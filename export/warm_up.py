@@ -16,6 +16,7 @@ from PIL import Image
 
 from export.errors import ExportError, first_line
 from export.signature_functions import CLASSIFY_SIGNATURE, IMAGE_SIGNATURE, REGRESS_SIGNATURE
+from serving.bundle_files import WARM_UP
 from serving.images import ImageSpec
 from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, PREDICT_METHOD, Signature, TensorSpec
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from tensorflow.core.example.example_pb2 import Example
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-WARM_UP = "assets.extra/tf_serving_warmup_requests"
 BATCH_ROWS = (1, 8, 32, 64)
 MAX_RECORD_BYTES = 2**20
 """Of a record of several rows; only Examples can exceed it, which repeat every value of every row."""

@@ -13,6 +13,7 @@ TFLITE_MODEL = "model.tflite"
 PARITY_REPORT = "parity.md"
 SAVED_MODEL = "saved_model.pb"
 LABELS = "assets/labels.txt"
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 Precision = Literal["float32", "int8"]
 """Of the numbers that an ONNX model computes with."""

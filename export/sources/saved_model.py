@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from export.description import Description
 from export.errors import ExportError
-from export.loading import load_saved_model
 from export.onnx_beside import OnnxPolicy, write_onnx_beside
 from export.saved_model_file import SavedModelFacts, read_saved_model
+from export.saved_model_loading import load_saved_model
 from export.sources.base import Original, Progress
 from export.sources.files import check_fit, name_of, provenance_of, write_labels
 from serving.bundle import read_labels, read_manifest

@@ -11,10 +11,9 @@ from types import MappingProxyType
 from serving.frontends.grpc_streams import Stream
 from serving.offload.message_reader import check_short
 from serving.wire.atelier_reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
+from serving.wire.grpc_codes import INVALID_ARGUMENT, NOT_FOUND
 from serving.wire.services import Descriptions
 
-_NOT_FOUND = 5
-_INVALID_ARGUMENT = 3
 _NO_EXTENSIONS = frozenset({"file_containing_extension", "all_extension_numbers_of_type"})
 
 
@@ -57,6 +56,6 @@ class Reflection:
         if files is not None:
             response.file_descriptor_response.file_descriptor_proto.extend(files)
         else:
-            response.error_response.error_code = _NOT_FOUND if question else _INVALID_ARGUMENT
+            response.error_response.error_code = NOT_FOUND if question else INVALID_ARGUMENT
             response.error_response.error_message = f"not found: {asked_for}" if question else "nothing was asked for"
         return response

@@ -41,6 +41,7 @@ from serving.wire.atelier_tfs_pb2 import (
 )
 from serving.wire.example_results import encode_classification, encode_regression
 from serving.wire.examples import array_of, decode_request
+from serving.wire.grpc_codes import UNKNOWN
 from serving.wire.predict_messages import (
     SeenRequests,
     decode_inputs,
@@ -52,7 +53,6 @@ from serving.wire.protobuf_fields import bytes_field
 from serving.wire.tensors import encode_tensor_info
 
 SIGNATURE_DEF = "signature_def"
-UNKNOWN_ERROR = 2
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _API = "tfs_grpc"
 _KNOWN_SIGNATURES = 1024
@@ -274,5 +274,5 @@ def _signature_def_map(signatures: Mapping[str, Signature]) -> SignatureDefMap:
 
 def _encode_status(response: GetModelStatusResponse, status: VersionStatus) -> None:
     entry = response.model_version_status.add(version=status.version, state=status.state)
-    entry.status.error_code = UNKNOWN_ERROR if status.error else 0
+    entry.status.error_code = UNKNOWN if status.error else 0
     entry.status.error_message = status.error or ""

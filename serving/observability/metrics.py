@@ -12,13 +12,12 @@ from enum import Enum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from serving.observability.bulk_histogram import BulkHistogram
+from serving.observability.bulk_histogram import BUCKETS_S, BulkHistogram
 from serving.observability.figures import Family, Sample
 from serving.observability.request_figures import RequestFigures
 from serving.observability.shadow_metrics import ShadowMetrics
 from serving.observability.upstream_metrics import UpstreamMetrics
 
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -27,14 +26,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._request_figures = RequestFigures(_SECONDS)
+        self._request_figures = RequestFigures()
         self.registry.register(self._request_figures)
         self.request = self._request_figures.ended
         """One request ended. Its model must be one that is served, so that clients cannot invent label values."""
         self._batch_rows = self._of_batches("atelier_batch_rows", "Rows in a batch.", _ROWS)
-        self._batch_run = self._of_batches("atelier_batch_run_seconds", "Time of one run of the model.", _SECONDS)
+        self._batch_run = self._of_batches("atelier_batch_run_seconds", "Time of one run of the model.", BUCKETS_S)
         self._batch_wait = self._of_batches(
-            "atelier_batch_wait_seconds", "Wait of the oldest request of a batch.", _SECONDS
+            "atelier_batch_wait_seconds", "Wait of the oldest request of a batch.", BUCKETS_S
         )
         self._queue_rows = Gauge(
             "atelier_queue_rows", "Rows that wait now.", ["model_name", "version"], registry=self.registry
@@ -68,7 +67,7 @@ class Metrics:
         self._loop_lag = Histogram(
             "atelier_event_loop_lag_seconds",
             "How late the event loop did what was due, looked at twice a second.",
-            buckets=_SECONDS,
+            buckets=BUCKETS_S,
             registry=self.registry,
         )
         self.shadow = ShadowMetrics(self.registry)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serving.observability.bulk_histogram import Tally
+from serving.observability.bulk_histogram import BUCKETS_S, Tally
 
 _MOST_PENDING = 4096
 
@@ -19,10 +19,10 @@ class RequestFigures(Collector):
     Used on one thread.
     """
 
-    def __init__(self, bounds_s: Sequence[float]) -> None:
+    def __init__(self) -> None:
         self._pending: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
         self._ended: defaultdict[tuple[str, str, str], int] = defaultdict(int)
-        self._latency: defaultdict[tuple[str, str], Tally] = defaultdict(lambda: Tally(bounds_s))
+        self._latency: defaultdict[tuple[str, str], Tally] = defaultdict(lambda: Tally(BUCKETS_S))
 
     def ended(self, model_name: str, api: str, outcome: str, seconds: float) -> None:
         """One request ended, after that long."""

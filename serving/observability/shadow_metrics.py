@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from serving.observability.bulk_histogram import BUCKETS_S
+
 REQUESTS = "atelier_shadow_requests"
 ROWS = "atelier_shadow_rows"
 MEAN_DISTANCE = "atelier_shadow_mean_distance"
@@ -14,7 +16,6 @@ MAX_DISTANCE = "atelier_shadow_max_distance"
 SECONDS = "atelier_shadow_seconds"
 
 _PAIR = ("model_name", "version", "primary_version")
-_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _DISTANCES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 100.0)
 
 
@@ -54,7 +55,7 @@ class ShadowMetrics:
             SECONDS,
             "From the decoded request to the version's answer, of both sides of a comparison: primary and shadow.",
             [*_PAIR, "side"],
-            buckets=_SECONDS,
+            buckets=BUCKETS_S,
             registry=registry,
         )
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from serving.backends.base import Backend
 from serving.batching.policy import CostModel
+from serving.bundle_files import WARM_UP
 from serving.errors import BundleError, InferenceError, InvalidInputError
 from serving.signatures import Signature
-from serving.wire.warm_up_file import WARM_UP_FILE, warm_up_requests
+from serving.wire.warm_up_file import warm_up_requests
 
 
 def warm_up(backend: Backend, version_dir: Path, rows: tuple[int, ...]) -> dict[str, CostModel]:
@@ -24,7 +25,7 @@ def warm_up(backend: Backend, version_dir: Path, rows: tuple[int, ...]) -> dict[
     """
     try:
         costs = {name: _run_zeros(backend, name, signature, rows) for name, signature in backend.signatures.items()}
-        path = version_dir / WARM_UP_FILE
+        path = version_dir / WARM_UP
         for name, inputs in warm_up_requests(path.read_bytes(), backend.signatures) if path.is_file() else ():
             backend.run(name, inputs)
     except (InferenceError, InvalidInputError) as error:

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from serving.bundle_files import WARM_UP
 from serving.errors import BundleError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 from serving.wire.atelier_tfs_pb2 import Input, PredictionLog
 from serving.wire.examples import examples_of
 from serving.wire.tensors import decode_tensor
 
-WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_RECORDS = 1000
 _LENGTH = struct.Struct("<QI")
 _CHECKSUM_BYTES = 4
@@ -37,13 +37,13 @@ def warm_up_requests(content: bytes, signatures: Mapping[str, Signature]) -> Ite
     """
     for number, record in enumerate(_records(content), start=1):
         if number > MAX_RECORDS:
-            raise BundleError(f"{WARM_UP_FILE}: expected at most {MAX_RECORDS:,} records, found more")
+            raise BundleError(f"{WARM_UP}: expected at most {MAX_RECORDS:,} records, found more")
         try:
             yield from _requests(PredictionLog.FromString(record), signatures)
         except DecodeError as error:
-            raise BundleError(f"{WARM_UP_FILE}: record {number} is no PredictionLog") from error
+            raise BundleError(f"{WARM_UP}: record {number} is no PredictionLog") from error
         except InvalidInputError as error:
-            raise BundleError(f"{WARM_UP_FILE}: record {number}: {error}") from error
+            raise BundleError(f"{WARM_UP}: record {number}: {error}") from error
 
 
 def _records(content: bytes) -> Iterator[bytes]:
@@ -52,7 +52,7 @@ def _records(content: bytes) -> Iterator[bytes]:
         length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else len(content)
         record = file.read(length)
         if len(record) < length or len(file.read(_CHECKSUM_BYTES)) < _CHECKSUM_BYTES:
-            raise BundleError(f"{WARM_UP_FILE} is cut off")
+            raise BundleError(f"{WARM_UP} is cut off")
         yield record
 
 

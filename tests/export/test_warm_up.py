@@ -16,7 +16,8 @@ from export.description import Description
 from export.errors import ExportError
 from export.exporter import Exported
 from export.sources.keras_file import KerasFileSource
-from export.warm_up import BATCH_ROWS, WARM_UP, warm_up_logs, write_warm_up
+from export.warm_up import BATCH_ROWS, warm_up_logs, write_warm_up
+from serving.bundle_files import WARM_UP
 from serving.images import ImageSpec
 from serving.signatures import CLASSIFY_METHOD, Signature, TensorSpec
 from tests.support.foreign_models import write_two_by_two

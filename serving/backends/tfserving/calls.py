@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from urllib.parse import unquote
 
-from serving.backends.tfserving.failures import (
+from serving.backends.tfserving.failures import Failure
+from serving.backends.tfserving.frames import (
+    CANCEL,
+    ENHANCE_YOUR_CALM,
+    INADEQUATE_SECURITY,
+    REFUSED_STREAM,
+    encode_fields,
+)
+from serving.wire.grpc_codes import (
     CANCELLED,
     DEADLINE_EXCEEDED,
     INTERNAL,
@@ -20,14 +28,6 @@ from serving.backends.tfserving.failures import (
     UNAVAILABLE,
     UNIMPLEMENTED,
     UNKNOWN,
-    Failure,
-)
-from serving.backends.tfserving.frames import (
-    CANCEL,
-    ENHANCE_YOUR_CALM,
-    INADEQUATE_SECURITY,
-    REFUSED_STREAM,
-    encode_fields,
 )
 from serving.wire.grpc_framing import FRAME_HEADER_BYTES, message_length
 

@@ -8,7 +8,8 @@ import ssl
 
 from serving.backends.tfserving.calls import EXPIRED, request_fields
 from serving.backends.tfserving.connection import Connection
-from serving.backends.tfserving.failures import UNAVAILABLE, Failure, RpcError
+from serving.backends.tfserving.failures import Failure, RpcError
+from serving.wire.grpc_codes import UNAVAILABLE
 
 _CONNECT_WITHIN_S = 5.0
 

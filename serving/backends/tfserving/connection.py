@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from serving.backends.tfserving import frames
 from serving.backends.tfserving.calls import EXPIRED, outcome, reset, timeout_field
-from serving.backends.tfserving.failures import UNAVAILABLE, Failure, RpcError
+from serving.backends.tfserving.failures import Failure, RpcError
 from serving.backends.tfserving.frames import Frame, FrameReader, ProtocolError, frame_head, number_frame
+from serving.wire.grpc_codes import UNAVAILABLE
 from serving.wire.grpc_framing import encode_message
 
 _CREDIT_BYTES = 2**24

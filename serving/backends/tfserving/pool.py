@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from serving.backends.tfserving.balance import choose
-from serving.backends.tfserving.failures import NOT_FOUND, RpcError
+from serving.backends.tfserving.failures import RpcError
 from serving.backends.tfserving.messages import (
     VersionState,
     decode_statuses,
@@ -22,6 +22,7 @@ from serving.backends.tfserving.server import Server, tls_context
 from serving.errors import InvalidInputError, ModelNotFoundError
 from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.upstream import Upstream
+from serving.wire.grpc_codes import NOT_FOUND
 
 log = logging.getLogger("atelier.tfserving")
 

@@ -15,12 +15,11 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.backends.base import Tensors
 from serving.backends.onnx import OnnxBackend
 from serving.batching.settings import BatchSettings
-from serving.bundle_files import MANIFEST
+from serving.bundle_files import MANIFEST, WARM_UP
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
 from serving.repository.loader import Loaded, LoadOptions, load_version
 from serving.signatures import DEFAULT_SIGNATURE
-from serving.wire.warm_up_file import WARM_UP_FILE
 from tests.support.bundles import damage, write_bundle
 from tests.support.foreign_models import write_echo, write_unbatched
 from tests.support.onnx_models import (
@@ -182,7 +181,7 @@ def test_the_requests_of_a_versions_own_warm_up_file_are_run(tmp_path: Path) -> 
 def write_warm_up(version_dir: Path, indices: np.ndarray) -> None:
     log = prediction_log_pb2.PredictionLog()
     log.predict_log.request.inputs["i"].CopyFrom(tf.make_tensor_proto(indices))
-    path = version_dir / WARM_UP_FILE
+    path = version_dir / WARM_UP
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as file:
         file.write(log.SerializeToString())

@@ -8,7 +8,8 @@ import pytest
 
 from serving.backends.tfserving import frames
 from serving.backends.tfserving.channel import Channel
-from serving.backends.tfserving.failures import (
+from serving.backends.tfserving.frames import frame_head, number_frame, settings_frame
+from serving.wire.grpc_codes import (
     CANCELLED,
     DEADLINE_EXCEEDED,
     INTERNAL,
@@ -18,7 +19,6 @@ from serving.backends.tfserving.failures import (
     UNAVAILABLE,
     UNKNOWN,
 )
-from serving.backends.tfserving.frames import frame_head, number_frame, settings_frame
 from tests.support.http2_calls import METHOD, asking, failure, greeted
 from tests.support.http2_server import Http2Server, block, headers
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from export import claims, remote
+from export import claims, store_publishing
 from export.errors import ExportError, WrongUseError
 from export.location import parse_location
 from export.publish import check_target, stage
@@ -45,7 +45,7 @@ def store(models: Path) -> Store:
 @pytest.fixture(autouse=True)
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where bundles are built."""
-    monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(store_publishing.tempfile, "gettempdir", lambda: str(tmp_path))
     return tmp_path
 
 
@@ -184,7 +184,7 @@ def test_two_may_finish_the_same_version(models: Path, store: Store, monkeypatch
             nonlocal others
             if count == moment and not others:
                 others += 1
-                remote.recover(Store(models / "clothes"))
+                store_publishing.recover(Store(models / "clothes"))
 
         with monkeypatch.context() as patched:
             record_writes(patched, interfere)

@@ -41,7 +41,7 @@ ABANDONED_AFTER_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class RemoteStaging:
+class StoreStaging:
     """A folder of this machine to write the version into, which is then uploaded."""
 
     model_dir: Path
@@ -71,12 +71,12 @@ class RemoteStaging:
 
 
 @contextmanager
-def stage_remote(model_dir: Path) -> Iterator[RemoteStaging]:
+def stage_in_store(model_dir: Path) -> Iterator[StoreStaging]:
     """Opens a staging folder on this machine, after finishing what dead publishers have left in the store."""
     with store_sentences(model_dir):
         recover(Store(model_dir))
     with staging_folder(_scratch_folder()) as bundle:
-        yield RemoteStaging(model_dir, bundle)
+        yield StoreStaging(model_dir, bundle)
 
 
 def is_claimed(model_dir: Path, version: int) -> bool:
