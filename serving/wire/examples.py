@@ -17,6 +17,7 @@ from serving.errors import InvalidInputError
 from serving.signatures import TensorSpec
 from serving.wire.atelier_tfs_pb2 import Example, ExamplesRequest, Feature, FloatList, Input, UnpackedFloatList
 from serving.wire.field_limits import check_fields
+from serving.wire.tensors import MIXED_ENCODINGS
 
 _FEATURES = 1
 _LIST_OF_KIND: Mapping[str, str] = MappingProxyType(
@@ -130,6 +131,9 @@ def _floats(floats: FloatList, name: str, count: int) -> np.ndarray:
         return np.frombuffer(content, np.float32)
     # Not packed (our message class then kept the numbers as unknown fields), or another number of values.
     try:
-        return np.array(UnpackedFloatList.FromString(floats.SerializeToString()).value, np.float32)
+        values = np.array(UnpackedFloatList.FromString(floats.SerializeToString()).value, np.float32)
     except DecodeError as error:
         raise InvalidInputError(f'feature "{name}": float_list does not hold whole float32 values') from error
+    if content and values.nbytes != len(content):
+        raise InvalidInputError(f'feature "{name}": {MIXED_ENCODINGS} in float_list')
+    return values

@@ -40,9 +40,11 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
     if not compressed:
         check_fields(message)
         return message
-    if compressed != 1 or encoding not in ENCODINGS:
+    if compressed != 1:
+        raise InvalidInputError(f"gRPC frame header: expected 0, or 1 for a compressed message, received {compressed}")
+    if encoding not in ENCODINGS:
         raise UnsupportedError(
-            f"expected gRPC message encoding identity, gzip or deflate, received {encoding or 'none'}"
+            f"a compressed gRPC message: expected grpc-encoding gzip or deflate, received {encoding or 'none'}"
         )
     message = inflate(message, encoding, max_bytes, what="gRPC message")
     check_fields(message)

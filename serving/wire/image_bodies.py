@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
-import orjson
 from multipart import MultipartError, PushMultipartParser, parse_options_header
 
 from serving.errors import InvalidInputError
 from serving.images import ImageFile
+from serving.wire.base64_text import decode_base64
+from serving.wire.json_bodies import parse
 
 _B64, _IMAGES = "b64", "images"
 _STARTS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM")
@@ -68,10 +67,7 @@ def parse_json(body: bytes, max_images: int) -> tuple[list[ImageFile], bool]:
     Raises:
         InvalidInputError: neither of them, no image, or more than `max_images`.
     """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInputError(f"JSON Parse error: {error.msg} at line {error.lineno} column {error.colno}") from error
+    document = parse(body)
     if isinstance(document, dict) and document.keys() == {_B64}:
         return [ImageFile(_decode(document[_B64], "'b64'"))], True
     if not isinstance(document, dict) or document.keys() != {_IMAGES} or not isinstance(document[_IMAGES], list):
@@ -103,8 +99,8 @@ def _decode(value: Any, what: str) -> bytes:
     if not isinstance(value, str):
         raise InvalidInputError(f"{what}: expected a base64 string, received {_kind(value)}")
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_base64(value)
+    except ValueError as error:
         raise InvalidInputError(f"{what}: expected base64, received {value[:20]!r}: {error}") from error
 
 

@@ -5,10 +5,10 @@ Source: tensorflow_serving/util/json_tensor.cc.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import codecs
 import contextlib
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +17,7 @@ import orjson
 
 from serving.errors import InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, DTYPES
+from serving.wire.base64_text import decode_base64
 
 _SHOWN_CHARACTERS = 80
 HALF_A_PAIR = "expected text, received half of a surrogate pair"
@@ -30,7 +31,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     Raises:
         InvalidInputError: not JSON, or no object.
     """
-    document = _parse(body)
+    document = parse(body)
     if not isinstance(document, dict):
         raise InvalidInputError(f"JSON body: expected an object, received {kind_of(document)}")
     return document
@@ -62,8 +63,8 @@ def decode_string(value: Any) -> bytes:
     if not is_b64(value):
         raise InvalidInputError(f'expected strings or {{"b64": …}}, received {kind_of(value)}')
     try:
-        return base64.b64decode(value["b64"], validate=True)
-    except (binascii.Error, ValueError, TypeError) as error:
+        return decode_base64(value["b64"])
+    except (ValueError, TypeError) as error:
         raise InvalidInputError(f'"b64" does not hold base64: {error}') from error
 
 
@@ -110,19 +111,33 @@ def shorten(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def _parse(body: bytes) -> Any:
+def parse(body: bytes) -> Any:
+    """The body's one value.
+
+    Raises:
+        InvalidInputError: not JSON.
+    """
+    body = body.removeprefix(codecs.BOM_UTF8)  # which Windows' tools write and TensorFlow Serving's parser skips
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         # Bare NaN and Infinity are accepted by TensorFlow Serving, but are no JSON.
         if b"NaN" in body or b"Infinity" in body:
             with contextlib.suppress(ValueError, RecursionError):
-                return json.loads(body)
+                return json.loads(body, parse_float=_finite)
         start = body[:20].decode("utf-8", "replace")
         raise InvalidInputError(
             f"JSON Parse error: {error.msg} at line {error.lineno} column {error.colno}; "
             f"received {len(body):,} bytes that start with {start!r}"
         ) from error
+
+
+def _finite(text: str) -> float:
+    """A decimal of a body with NaN in it: one that is too large is refused there, too, and does not become infinite."""
+    number = float(text)
+    if math.isinf(number):
+        raise InvalidInputError(f"JSON Parse error: number is infinity when parsed as double: {shorten(text)}")
+    return number
 
 
 def _shortest_floats(array: np.ndarray) -> Any:

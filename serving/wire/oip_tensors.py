@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from serving.errors import InvalidInputError
 from serving.signatures import DType, Signature, TensorSpec, format_shape
 from serving.wire.atelier_oip_pb2 import InferTensorContents, UnpackedTensorContents
+from serving.wire.tensors import MIXED_ENCODINGS
 from serving.wire.turns import VALUES_AT_ONCE, give_way
 
 _LENGTH = struct.Struct("<I")
@@ -129,6 +130,8 @@ def decode_contents(contents: InferTensorContents, spec: TensorSpec, shape: tupl
         if len(packed) == count * element.numpy.itemsize:
             return reshape(np.frombuffer(packed, element.numpy), spec, shape)
         values = _unpacked(contents, field, spec)
+        if packed and len(values) * element.numpy.itemsize != len(packed):
+            raise InvalidInputError(f'input "{spec.name}": {MIXED_ENCODINGS} in {field}')
     if len(values) != count:
         others = [found.name for found, _ in contents.ListFields() if found.name != field]
         received = f"{len(values)}{f' and {others[0]}' if others else ''}"

@@ -38,6 +38,8 @@ _TYPED_FIELD = MappingProxyType(
 _DTYPE_OF_FIELD: Mapping[str, type[np.generic]] = MappingProxyType({"int_val": np.int32, "half_val": np.int32})
 """What the fields hold that hold several dtypes; the others hold their own."""
 _KNOWN_SHAPES = 1024
+MIXED_ENCODINGS = "expected packed numbers or single ones, received both"
+"""Their order is lost here, so that they are refused; no library writes a list in both ways."""
 _MAX_FILLED_VALUES = 65_536
 _MAX_FILLED_BYTES = 4 * 1024 * 1024
 """What a message of a few bytes may have the event loop write, which takes some milliseconds."""
@@ -155,7 +157,9 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
             raise InvalidInputError(
                 f'input "{spec.name}": {field} is not a list of whole {element.name} values'
             ) from error
-        if len(values) * element.numpy.itemsize == len(content):  # packed, all of them
+        if content and len(values) * element.numpy.itemsize != len(content):
+            raise InvalidInputError(f'input "{spec.name}": {MIXED_ENCODINGS} in {field}')
+        if content:
             values = np.frombuffer(content, element.numpy)
     given = len(values)
     if given > count:

@@ -60,9 +60,15 @@ def test_anything_but_exactly_one_message_is_refused(body: bytes) -> None:
         decode_message(body, "", LIMIT)
 
 
-@pytest.mark.parametrize(("flag", "encoding"), [(1, ""), (1, "identity"), (1, "snappy"), (2, "gzip"), (255, "")])
-def test_unknown_compressions_are_named(flag: int, encoding: str) -> None:
-    with pytest.raises(UnsupportedError, match=f"identity, gzip or deflate, received {encoding or 'none'}$"):
+@pytest.mark.parametrize("encoding", ["", "identity", "snappy"])
+def test_unknown_compressions_are_named(encoding: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"grpc-encoding gzip or deflate, received {encoding or 'none'}$"):
+        decode_message(frame(b"abc", 1), encoding, LIMIT)
+
+
+@pytest.mark.parametrize(("flag", "encoding"), [(2, "gzip"), (255, "")])
+def test_a_frame_of_an_unknown_kind_is_refused(flag: int, encoding: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"expected 0, or 1 for a compressed message, received {flag}$"):
         decode_message(frame(b"abc", flag), encoding, LIMIT)
 
 

@@ -102,6 +102,12 @@ def test_numbers_may_come_unpacked() -> None:
     assert decode_contents(doubles, spec("float64", None), (2,)).tolist() == [0.1, 1e300]
 
 
+def test_numbers_of_which_some_are_packed_are_refused_as_their_order_is_lost() -> None:
+    mixed = unpacked_floats(6, [1.5]) + InferTensorContents(fp32_contents=[np.float32(2).tobytes()]).SerializeToString()
+    with pytest.raises(InvalidInputError, match="expected packed numbers or single ones, received both"):
+        decode_contents(InferTensorContents.FromString(mixed), spec("float32", None), (2,))
+
+
 @pytest.mark.parametrize(
     ("datatype", "shape", "reason"),
     [

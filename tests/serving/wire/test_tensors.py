@@ -86,6 +86,14 @@ def test_unpacked_doubles_are_read() -> None:
     assert decode(head + unpacked_doubles(6, [0.1, 1e300]), "float64", (None,)).tolist() == [0.1, 1e300]
 
 
+def test_floats_of_which_some_are_packed_are_refused_as_their_order_is_lost() -> None:
+    head = tensor_head(DTYPES["float32"].tensorflow, [2])
+    packed, unpacked = field(5, BYTES, np.float32([2.0]).tobytes()), unpacked_floats(5, [1.5])
+    for content in (packed + unpacked, unpacked + packed):
+        with pytest.raises(InvalidInputError, match="packed numbers or single ones, received both in float_val"):
+            decode(head + content, "float32", (None,))
+
+
 @pytest.mark.parametrize("dtype", FIELD_OF_INTS)
 def test_unpacked_integers_are_read(dtype: str) -> None:
     head = tensor_head(DTYPES[dtype].tensorflow, [3])
