@@ -84,7 +84,12 @@ class Metrics:
             ["model_name"],
             registry=self.registry,
         )
-
+        self._load_error = Gauge(
+            "atelier_version_load_error",
+            "Workers that could not load the version as its files are now.",
+            ["model_name", "version"],
+            registry=self.registry,
+        )
         self._configuration_error = Gauge(
             "atelier_configuration_error",
             "1 while a file that configures the models cannot be used, and what it said before counts.",
@@ -117,11 +122,13 @@ class Metrics:
         """Has the number of requests that are being answered read whenever the figures are."""
         self._in_flight.labels(model_name, str(version)).set_function(requests)
 
-    def version_state(self, model_name: str, version: int, state: Enum) -> None:
-        """A version came into another state."""
+    def version_state(self, model_name: str, version: int, state: Enum, *, has_error: bool = False) -> None:
+        """A version came into another state; `has_error`: its files, as they are now, could not be loaded."""
         self._leave_state(model_name, version)
         self._states[model_name, version] = state.name
         self._version_state.labels(model_name, str(version), state.name).set(1)
+        if has_error:
+            self._load_error.labels(model_name, str(version)).set(1)
 
     def labels(self, model_name: str, bound: Mapping[str, int]) -> None:
         """The versions that a model's labels name from now on."""
@@ -191,3 +198,4 @@ class Metrics:
         state = self._states.pop((model_name, version), None)
         if state is not None:
             self._version_state.remove(model_name, str(version), state)
+            self._load_error.remove_by_labels({"model_name": model_name, "version": str(version)})

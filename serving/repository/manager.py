@@ -271,6 +271,7 @@ class Manager(Served):
                 self._reconciler.reconcile(name, model)
             elif version.is_open_to_change and files != version.files:
                 if version.failed:
+                    self._metrics.forget_version(name, number)
                     del model.versions[number]
                     self._reconciler.reconcile(name, model)
                 else:

@@ -120,6 +120,7 @@ class Reconciler:
                 self._metrics.forget_version(name, number)
                 del model.versions[number]
             elif version.failed and model.is_outdated(number):
+                self._metrics.forget_version(name, number)
                 del model.versions[number]
 
     def begin_load(self, name: str, model: Model, number: int) -> None:
@@ -195,5 +196,5 @@ class Reconciler:
 
     def _enter(self, name: str, number: int, version: Version, state: State) -> None:
         version.state = state
-        self._metrics.version_state(name, number, state)
+        self._metrics.version_state(name, number, state, has_error=version.error is not None)
         self._changes.announce()

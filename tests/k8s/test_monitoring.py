@@ -17,7 +17,7 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 from serving import errors
 from serving.repository.transition import State
 from tests.support.bundles import write_bundle
-from tests.support.gateway import running_gateway
+from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.manifests import K8S, ROOT, Manifest, named, of_kind, overlay, pods
 from tests.support.promql import asked
 from tests.support.tfs import predict_request
@@ -34,21 +34,29 @@ FOREIGN = ("up", "kube_")
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """Metric → its labels, of a gateway that has answered over gRPC and REST and failed to load a version."""
+    """Metric → its labels, of a gateway that has answered over gRPC and REST and met everything that can be wrong."""
     models = tmp_path_factory.mktemp("models")
     write_bundle(models / "brightness" / "1")
-    with running_gateway(models) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
+    nobody = {"tfserving_addresses": ("127.0.0.1:1",), "tfserving_models": ("elsewhere",)}
+    with running_gateway(models, **nobody) as gateway, grpc.insecure_channel(gateway.grpc_address) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         stub.Predict(predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8)), timeout=60.0)
         damaged = write_bundle(tmp_path_factory.mktemp("elsewhere") / "brightness" / "2")
         damaged.joinpath("model.onnx").write_bytes(b"damaged")
         damaged.rename(models / "brightness" / "2")
+        (models / "brightness" / "labels.json").write_text("no JSON")
         found: dict[str, set[str]] = {}
-        while "atelier_load_failures_total" not in found:
-            for family in text_string_to_metric_families(gateway.rest.get("/metrics").text):
-                for sample in family.samples:
-                    found.setdefault(sample.name, set()).update(sample.labels)
+        _scrape_until({"atelier_version_load_error", "atelier_stored_problems"}, gateway, found)
+        models.rename(models.parent / "moved")
+        _scrape_until({"atelier_configuration_error"}, gateway, found)
     return found
+
+
+def _scrape_until(wanted: set[str], gateway: RunningGateway, found: dict[str, set[str]]) -> None:
+    while not wanted <= found.keys():
+        for family in text_string_to_metric_families(gateway.rest.get("/metrics").text):
+            for sample in family.samples:
+                found.setdefault(sample.name, set()).update(sample.labels)
 
 
 @pytest.mark.parametrize("name", ALERTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 
 import pytest
 
@@ -52,6 +53,22 @@ async def test_files_that_change_while_they_are_loaded_are_tried_again(stand: Re
     await stand.step()
 
     assert stand.states() == {1: "AVAILABLE"}
+
+
+async def test_a_figure_says_which_versions_cannot_be_loaded_for_as_long_as_that_is_so(stand: RepositoryStand) -> None:
+    def shown() -> list[str]:
+        return [line for line in expose(stand.metrics.figures()).splitlines() if line.startswith("atelier_version_load_")]
+
+    stand.version("digits/1")
+    mended, removed = (stand.version(f"digits/{version}", broken="bad") for version in (2, 3))
+    await stand.step()
+    assert shown() == [f'atelier_version_load_error{{model_name="digits",version="{version}"}} 1.0' for version in "32"]
+    shutil.rmtree(removed)
+    (mended / "broken").unlink()
+    await stand.step()
+
+    assert stand.served() == 2
+    assert shown() == []
 
 
 async def test_an_unexpected_failure_is_quarantined_too_without_its_words(
