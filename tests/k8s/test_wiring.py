@@ -153,6 +153,42 @@ def test_the_ports_are_those_that_the_gateway_listens_on(
             assert settings.rest_port == int(annotations.get("prometheus.io/port", settings.rest_port))
 
 
+def test_who_asks_a_gateway_that_speaks_tls_speaks_it_too(manifests: tuple[Manifest, ...]) -> None:
+    for pod in pods(manifests):
+        for where, container in pod.containers():
+            if not _is_gateway(container):
+                continue
+            environment = _environment(manifests, container)
+            scheme = "HTTPS" if f"{PREFIX}TLS_CERTIFICATE_FILE" in environment else "HTTP"
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                handler = container[probe]
+                assert ("grpc" in handler, handler.get("httpGet", {}).get("scheme", "HTTP")) in {
+                    (False, scheme),
+                    *([(True, "HTTP")] if scheme == "HTTP" else []),
+                }, f"{where} {probe}"
+            assert _annotations(manifests, pod).get("prometheus.io/scheme", "http").upper() == scheme
+            for monitor in of_kind(manifests, "ServiceMonitor"):
+                if monitor["metadata"]["name"] == "gateway":
+                    assert [each.get("scheme", "http").upper() for each in monitor["spec"]["endpoints"]] == [scheme]
+            for service in of_kind(manifests, "Service"):
+                if service["spec"]["selector"].items() <= pod.labels.items():
+                    told = {port.get("appProtocol", scheme.lower()) for port in service["spec"]["ports"]}
+                    assert (told == {"https"}) == (scheme == "HTTPS"), title(service)
+
+
+def test_the_files_of_tls_are_those_of_a_secret_that_somebody_makes(manifests: tuple[Manifest, ...]) -> None:
+    made = {each["spec"]["secretName"] for each in of_kind(manifests, "Certificate")}
+    for pod in pods(manifests):
+        secrets = {each["name"]: each["secret"]["secretName"] for each in pod.spec["volumes"] if "secret" in each}
+        for where, container in pod.containers():
+            folders = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+            for key, file in _environment(manifests, container).items() if _is_gateway(container) else ():
+                if key.startswith(f"{PREFIX}TLS_"):
+                    mount = folders[str(Path(file).parent)]
+                    assert secrets[mount["name"]] in made, where
+                    assert "subPath" not in mount, where
+
+
 def test_a_pod_has_the_time_that_its_drain_may_take(
     manifests: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ K8S = ROOT / "k8s"
 KUBECTL = Path(sys.prefix) / "bin" / "kubectl"
 OVERLAYS = tuple(sorted(path.name for path in (K8S / "overlays").iterdir()))
 COMPONENTS = tuple(sorted(path.name for path in (K8S / "components").iterdir()))
-BENEATH = {"gpu": ["tfserving"], "tls": ["ingress"]}
+BENEATH = {"gateway-tls": ["monitoring"], "gpu": ["tfserving"], "tls": ["ingress"]}
 """What a component changes objects of, beside the base."""
 _POD_TEMPLATES = {"Deployment", "StatefulSet", "DaemonSet", "Job"}
 
