@@ -79,6 +79,7 @@ class App:
             "/openapi.json": openapi.document,
             "/healthz": health.live,
             "/readyz": health.ready,
+            "/in-service": health.in_service,
             "/status": gateway.status,
             "/metrics": gateway.metrics,
             "/monitoring/prometheus/metrics": gateway.tfserving_metrics,

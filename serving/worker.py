@@ -113,7 +113,7 @@ class Worker:
         )
         plane = DataPlane(self.manager, self._metrics, decoder)
         self._peers = Peers(number, settings.workers, channel, self.manager.changes)
-        health = Health(self.manager, self._peers)
+        health = Health(self.manager, self._peers, shared)
         descriptions = Descriptions()
         states = ModelStates(self.manager, self._peers)
         oip = OipModels(plane, self.manager, states, health)

@@ -18,19 +18,20 @@ from serving.repository.manager import Manager
 from serving.wire.atelier_health_pb2 import HealthCheckRequest, HealthCheckResponse, HealthListResponse
 
 SERVICE = "grpc.health.v1.Health"
+IN_SERVICE = "in-service"
 
 
 class GrpcHealth:
     """Answers for the gateway as a whole (the empty name, or one of its gRPC services) and for each model by its name.
 
     A model is SERVING when it has a version that answers; the whole when every model has, and the gateway is not
-    stopping.
+    stopping. `in-service` is what load balancers go by; see `Health.out_of_service`.
     """
 
     def __init__(self, health: Health, manager: Manager, services: Collection[str]) -> None:
         self._health = health
         self._manager = manager
-        self._services = frozenset({"", SERVICE, *services})
+        self._services = frozenset({"", SERVICE, IN_SERVICE, *services})
         self.methods: Mapping[str, Handler] = MappingProxyType(
             {f"/{SERVICE}/Check": self.check, f"/{SERVICE}/List": self.list}
         )
@@ -83,8 +84,10 @@ class GrpcHealth:
         return self._services | {model.name for model in self._manager.models()}
 
     def _status(self, service: str) -> HealthCheckResponse.ServingStatus:
-        if service in self._services:
-            serves: bool | None = not self._health.not_ready()
+        if service == IN_SERVICE:
+            serves: bool | None = not self._health.out_of_service()
+        elif service in self._services:
+            serves = not self._health.not_ready()
         else:
             serves = self._health.answers_for(service)
         if serves is None:

@@ -14,7 +14,7 @@ from serving.observability.metrics import Metrics
 from serving.repository.catalogue import Catalogue
 from serving.repository.looks import fingerprints, look_at, reason_of, unseen
 from serving.repository.reconciler import Load, Reconciler, Serve
-from serving.repository.records import Model
+from serving.repository.records import NO_VERSION_LEFT, Model
 from serving.repository.served import Served
 from serving.repository.source import Fingerprint, Found, Origin, Source
 from serving.repository.stored import Stored, StoredFiles
@@ -170,9 +170,14 @@ class Manager(Served):
                 self._take_stored(name, model, stored)
 
     def all_problems(self) -> list[str]:
-        """What is wrong with files of configuration, of labels and of traffic, in sentences."""
-        stored = ((name, model.stored.problem) for name, model in sorted(self._models.items()))
-        return [*self.problems.values(), *(f"{name}: {problem}" for name, problem in stored if problem is not None)]
+        """What is wrong with files of configuration, of labels, of traffic and of versions, in sentences."""
+        of_models = (
+            f"{name}: {problem}"
+            for name, model in sorted(self._models.items())
+            for problem in (model.stored.problem, model.unbacked)
+            if problem is not None
+        )
+        return [*self.problems.values(), *of_models]
 
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""
@@ -239,6 +244,8 @@ class Manager(Served):
             found = found._replace(labels=model.found.labels if model.found is not None else {})
         if found == model.found:
             return
+        if model.origins and not found.origins and model.current is not None:
+            log.warning("%s: %s", name, NO_VERSION_LEFT)
         for number, origin in model.origins.items():
             if found.origins.get(number) != origin:
                 model.settled.discard(number)

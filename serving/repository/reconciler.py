@@ -116,10 +116,8 @@ class Reconciler:
     def _forget_ended(self, name: str, model: Model) -> None:
         """Drops versions that are gone, and those that failed as they no longer are, which is worth another try."""
         for number, version in list(model.versions.items()):
-            if version.state is State.END and number not in model.origins:
-                self._metrics.forget_version(name, number)
-                del model.versions[number]
-            elif version.failed and model.is_outdated(number):
+            is_gone = version.state is State.END and number not in model.origins
+            if is_gone or (version.failed and model.is_outdated(number)):
                 self._metrics.forget_version(name, number)
                 del model.versions[number]
 

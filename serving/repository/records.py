@@ -18,6 +18,8 @@ from serving.traffic.settings import TrafficSettings, version_of
 from serving.traffic.shadow import Shadow
 from serving.traffic.split import Split
 
+NO_VERSION_LEFT = "no version folder is left; what was loaded before answers until the gateway stops"
+
 
 class VersionStatus(NamedTuple):
     """What a version's state is, and why its files could not be loaded, where the last try failed."""
@@ -192,6 +194,13 @@ class Model:
         """Whether a version may come to answer without anything changing on the disk."""
         loading = any(version.state is State.LOADING for version in self.versions.values())
         return self.found is None or bool(self.waiting) or loading
+
+    @property
+    def unbacked(self) -> str | None:
+        """Why what answers could not be loaded again, by a gateway or a worker that starts now, as far as one sees."""
+        if self.current is None or self.found is None:
+            return None
+        return self.found.problem or (None if self.origins else NO_VERSION_LEFT)
 
     def reason(self) -> str:
         """Why it does not answer."""

@@ -84,7 +84,7 @@ def test_operations_and_schemas_have_names_of_their_own(tmp_path: Path) -> None:
     with running_gateway(tmp_path) as gateway:
         found = document(gateway)
     names = [operation["operationId"] for methods in found["paths"].values() for operation in methods.values()]
-    assert len(names) == len(set(names)) == 10 + 4 * 2 * 8
+    assert len(names) == len(set(names)) == 11 + 4 * 2 * 8
     assert len([name for name in found["components"]["schemas"] if name.endswith("-predict")]) == 4
 
 

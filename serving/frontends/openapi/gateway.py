@@ -88,6 +88,11 @@ GATEWAY_PATHS: dict[str, Any] = {
         "Readiness",
         {"200": answer("Every model answers.", "Ready"), "503": answer("Why one does not.", "Ready")},
     ),
+    "/in-service": _page(
+        "inService",
+        "Whether clients shall be sent here: from the first time that the gateway was ready until it stops",
+        {"200": answer("It shall.", "Ready"), "503": answer("Why not.", "Ready")},
+    ),
     "/metrics": _page(
         "metrics",
         "Figures for Prometheus",

@@ -57,7 +57,9 @@ async def test_files_that_change_while_they_are_loaded_are_tried_again(stand: Re
 
 async def test_a_figure_says_which_versions_cannot_be_loaded_for_as_long_as_that_is_so(stand: RepositoryStand) -> None:
     def shown() -> list[str]:
-        return [line for line in expose(stand.metrics.figures()).splitlines() if line.startswith("atelier_version_load_")]
+        return [
+            line for line in expose(stand.metrics.figures()).splitlines() if line.startswith("atelier_version_load_")
+        ]
 
     stand.version("digits/1")
     mended, removed = (stand.version(f"digits/{version}", broken="bad") for version in (2, 3))

@@ -55,14 +55,24 @@ async def test_a_rollback_to_a_version_that_is_still_unloading_waits_for_it(stan
     assert (stand.served(), stand.states()) == (1, {1: "AVAILABLE"})
 
 
-async def test_an_emptied_model_folder_keeps_serving(stand: RepositoryStand) -> None:
+async def test_an_emptied_model_folder_keeps_serving_and_says_so_once(
+    stand: RepositoryStand, caplog: pytest.LogCaptureFixture
+) -> None:
     stand.version("digits/1")
     await stand.step()
+    assert stand.manager.all_problems() == []
     shutil.rmtree(stand.root / "digits" / "1")
+    await stand.step()
     await stand.step()
 
     assert (stand.served(), stand.states()) == (1, {1: "AVAILABLE"})
     assert stand.manager.not_ready() == []
+    told = "digits: no version folder is left; what was loaded before answers until the gateway stops"
+    assert stand.manager.all_problems() == [told]
+    assert caplog.messages.count(told) == 1
+    stand.version("digits/2")
+    await stand.step()
+    assert stand.manager.all_problems() == []
 
 
 async def test_an_emptied_base_path_keeps_serving(tmp_path: Path) -> None:
