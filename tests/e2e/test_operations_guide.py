@@ -13,6 +13,7 @@ import httpx
 
 from tests.support.bundles import damage, write_bundle
 from tests.support.cli import atelier_serve
+from tests.support.fatal_version import fatal_version
 from tests.support.waiting import wait_until
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
@@ -38,6 +39,12 @@ def has_come_back(url: str, number: int) -> bool:
     return {worker["state"] for worker in workers} == {"serving"} and workers[number - 1]["restarts"] > 0
 
 
+def restarts(url: str) -> int:
+    """How often workers were started again, as soon as all of them take connections."""
+    workers = status(url).get("workers", ())
+    return sum(worker["restarts"] for worker in workers) if {each["state"] for each in workers} == {"serving"} else 0
+
+
 def queued_rows(url: str) -> int:
     return sum(version.get("queue_rows", 0) for model in status(url).get("models", ()) for version in model["versions"])
 
@@ -59,6 +66,9 @@ def test_every_quoted_log_line_is_written_by_a_gateway(tmp_path: Path) -> None:
         wait_until(lambda: has_come_back(serving.rest_url, 1))
         os.kill(serving.worker_pids[1], signal.SIGSTOP)
         wait_until(lambda: has_come_back(serving.rest_url, 2))
+        with fatal_version(tmp_path / "brightness" / "4") as killed:
+            killed.result(timeout=120.0)
+        wait_until(lambda: restarts(serving.rest_url) == 3)
         predict = f"{serving.rest_url}/v1/models/brightness:predict"
         cut_off = clients.submit(httpx.post, predict, json=ROWS, timeout=60.0)
         wait_until(lambda: queued_rows(serving.rest_url) == 1)
