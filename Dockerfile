@@ -38,20 +38,23 @@ RUN printf '%s\n' '#!/bin/sh' 'set -eu' \
 
 FROM build AS build-serving
 COPY requirements/serving.txt requirements/s3.txt requirements/
-# Left out: the packages' own tests and stubs, ONNX Runtime's tools for building models and its library for other languages (Python's
+# Left out: the packages' own tests, stubs and C sources, ONNX Runtime's tools for building models and its library for other languages (Python's
 # module holds all of it), and what botocore knows of services other than object stores and their keys.
 RUN uv-pip install --require-hashes -r requirements/serving.txt -r requirements/s3.txt \
     && cd /opt/atelier/lib/python3.11/site-packages \
-    && find . -depth -type d -name tests -exec rm -rf {} + && find . -name '*.py[ix]' -delete \
+    && find . -depth -type d -name tests -exec rm -rf {} + && find . -regex '.*\.\(py[ix]\|[ch]\|[ch]pp\)' -delete \
     && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/capi/libonnxruntime.so.* \
     && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' -exec rm -rf {} +
 COPY --from=source / .
-# Bytecode of what the gateway imports, and of no more: its root is read-only, and compiling takes longer than starting.
+# Bytecode of what the gateway imports, and of little more: its root is read-only, and compiling takes longer than starting. Whole, what
+# is imported late or by Envoy. -P: the copy here is not what is installed.
 RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools \
-    && /opt/atelier/bin/python -Bc "import atelier.cli, serving.server, serving.worker, serving.repository.upstream_source, s3fs, sys; \
+    && cd /opt/atelier/lib/python3.11/site-packages \
+    && /opt/atelier/bin/python -PBc "import atelier.cli, serving.server, serving.worker, serving.repository.upstream_source, s3fs, sys; \
          print(*filter(None, (getattr(module, '__file__', '') for module in [*sys.modules.values()])), sep='\n')" \
        | grep '^/opt/atelier/.*\.py$' \
-       | /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash -i -
+       | /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash -i - \
+    && /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash atelier serving onnxruntime PIL pyqwest pyvoy typer uvloop
 
 FROM build AS build-training
 COPY requirements/training.txt requirements/export.txt requirements/s3.txt requirements/
