@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from atelier.console import FAILED, fail, plain_console, print_json, words
 from atelier.export import AsJson, export_sentences
@@ -157,6 +156,8 @@ def _print(found: Inspection) -> None:
 
 
 def _print_signatures(found: Inspection) -> None:
+    from rich.table import Table
+
     from serving.signatures import format_shape
 
     table = Table("signature", "", "tensor", "dtype", "shape")
@@ -178,6 +179,8 @@ def _training(facts: TrainingFacts) -> str:
 
 
 def _print_files(found: Inspection) -> None:
+    from rich.table import Table
+
     from export.parity_report import format_size
 
     records = {} if found.manifest is None else found.manifest.files

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from atelier.console import plain_console
 
@@ -74,6 +72,9 @@ def _figures(parity: Parity) -> dict[str, Any]:
 
 
 def _print_table(figures: FigureTable, title: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(figures.headings):
         # Where lines are short, headings of several words make room; a figure stays beside its unit.

@@ -246,7 +246,9 @@ serve.__doc__ = f"{serve.__doc__}\n\n{_FLAG_HELP}"
 
 def run_gateway(flags: dict[str, Any], *, as_json: bool) -> None:
     """Runs a gateway with these settings until it is told to stop."""
-    with needs_extra("serving"):
+    from serving.garbage_collector import uncollected
+
+    with needs_extra("serving"), uncollected():
         from pydantic import ValidationError
 
         from serving.batching.parameters_file import ParametersFileError, gateway_batching

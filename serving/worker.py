@@ -1,4 +1,4 @@
-"""The composition root inside Envoy: an ASGI application that builds the gateway when its event loop starts.
+"""The composition root inside Envoy: builds the gateway, when the event loop of serving/application.py starts.
 
 The supervisor (serving/supervision/) hands over the settings in an environment variable and holds the other end of a
 socket (serving/control/).
@@ -7,11 +7,10 @@ socket (serving/control/).
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -34,7 +33,6 @@ from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
-from serving.frontends.http import Receive, Scope, Send
 from serving.frontends.images import Images
 from serving.frontends.oip_grpc import OipGrpc
 from serving.frontends.oip_models import OipModels
@@ -227,39 +225,16 @@ class Worker:
         )
 
 
-class Application:
-    """What Envoy calls: the lifespan builds the worker, everything else goes to its app."""
-
-    _asgi_single_callable = True
-    """Tells pyvoy, as it does asgiref, that calling it gives a coroutine though it is no coroutine function."""
-
-    def __init__(self) -> None:
-        self._worker: Worker | None = None
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """An ASGI 3 application; like those that it hands over to, no coroutine function itself, which costs time."""
-        if self._worker is not None and scope["type"] == "http":
-            return self._worker.app(scope, receive, send)
-        return self._lifespan(receive, send)
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        await receive()
-        end_with_parent()
-        settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
-        number = int(os.environ[NUMBER_VARIABLE])
-        _begin_logging(number if settings.workers > 1 else None)
-        channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
-        worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
-        await worker.start()
-        _calm_garbage_collector()
-        self._worker = worker
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await worker.stop()
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-application = Application()
+async def begin() -> Worker:
+    """The worker that the supervisor asks for in this process' environment, once its models are loaded."""
+    end_with_parent()
+    settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
+    number = int(os.environ[NUMBER_VARIABLE])
+    _begin_logging(number if settings.workers > 1 else None)
+    channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
+    worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
+    await worker.start()
+    return worker
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
@@ -271,10 +246,3 @@ def _begin_logging(number: int | None) -> None:
     """Each line names the worker, where there are several."""
     who = "" if number is None else f"worker {number} "
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s %(levelname)s {who}%(name)s: %(message)s")
-
-
-def _calm_garbage_collector() -> None:
-    """A large JSON body makes millions of objects that are no garbage; looking for some all the while takes longer."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)

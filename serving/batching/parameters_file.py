@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
-
-from google.protobuf import text_format
+from typing import TYPE_CHECKING, Any
 
 from serving.batching.settings import BatchSettings
 from serving.settings import ServingSettings
-from serving.wire.atelier_batching_pb2 import BatchingParameters
+
+if TYPE_CHECKING:
+    from serving.wire.atelier_batching_pb2 import BatchingParameters
 
 log = logging.getLogger("atelier.batching")
 
@@ -42,6 +42,10 @@ def read_parameters_file(path: Path) -> BatchSettings:
     Raises:
         ParametersFileError: it cannot be read, is no such text, or its values make no sense.
     """
+    from google.protobuf import text_format  # what starts the workers does without, unless there is a file
+
+    from serving.wire.atelier_batching_pb2 import BatchingParameters
+
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

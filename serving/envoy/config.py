@@ -12,7 +12,7 @@ from serving.envoy.filters import EXTENSIONS, http_filter
 from serving.envoy.protection import ConnectionLimits, protect
 from serving.envoy.refusals import MAX_REGEX_PROGRAM, answers_of_envoy, refuse_malformed_requests
 
-APPLICATION = "serving.worker:application"
+APPLICATION = "serving.application:application"
 STAT_PREFIX = "gateway"
 _GIVE_MEMORY_BACK = {"bytes_to_release": 8 * 1024 * 1024, "memory_release_interval": "1s"}
 """Envoy's allocator serves the whole process, models too, and would keep what they have freed for ever."""

@@ -26,7 +26,6 @@ NEEDED_TO_WATCH = {
         "find_libpython",
         "orjson",
         "pyvoy",
-        "rich",
         "serving",
         "shellingham",
     ),
@@ -54,8 +53,12 @@ def test_a_worker_imports_what_it_needs_and_no_more() -> None:
     assert loaded_with("serving.worker") <= NEEDED
 
 
+def test_what_envoy_loads_imports_the_worker_only_when_its_event_loop_starts() -> None:
+    assert loaded_with("serving.application") == {"serving"}
+
+
 def test_what_starts_and_watches_the_workers_imports_less() -> None:
-    assert loaded_with("atelier.cli, serving.server") <= NEEDED_TO_WATCH
+    assert loaded_with("atelier.cli, serving.batching.parameters_file, serving.server") <= NEEDED_TO_WATCH
 
 
 def test_a_worker_that_has_answered_has_no_heavy_library_in_its_memory(tmp_path: Path) -> None:

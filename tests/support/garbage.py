@@ -19,7 +19,7 @@ def frames_in_garbage() -> Iterator[list[str]]:
     """The gateway's functions whose frames the block leaves in reference cycles, filled in when the block ends.
 
     Such a frame is held by an error's traceback and holds the error itself, and with it the request. The collector
-    looks so seldom (serving/worker.py) that large requests would fill the memory before it does.
+    looks so seldom (serving/garbage_collector.py) that large requests would fill the memory before it does.
     """
     found: list[str] = []
     gc.collect()
