@@ -12,14 +12,12 @@ import typer
 
 from atelier.client import DEFAULT_URL, connect, only_model
 from atelier.console import FAILED, WRONG_USE, fail, plain_console
+from atelier.options import AsJson, Url
 
 if TYPE_CHECKING:
     from serving.client import Classification, Client
 
 NO_NUMBER = "no number"
-
-Url = Annotated[str, typer.Option(help="The gateway's REST address.", envvar="ATELIER_URL")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def predict(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, sentences
+from atelier.options import AsJson
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -27,7 +28,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Draw the curves over one another into this PNG.", metavar="FILE")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Set finished runs side by side: what differs, their figures, and whether that is more than chance."""
     with needs_extra("training"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
-from atelier.train import MAX_SEED
+from atelier.options import MAX_SEED
 
 if TYPE_CHECKING:
     import numpy as np

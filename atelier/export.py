@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, needs_extra, plain_console, print_json, sentences
+from atelier.console import plain_console, print_json
+from atelier.errors import export_errors
+from atelier.options import AsJson
 from atelier.parity import evidence_json, print_evidence
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Task = Literal["classification", "regression"]
 Colour = Literal["grayscale", "rgb"]
 PixelRange = Literal["0..1", "-1..1", "0..255"]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
 def export(
@@ -94,7 +93,7 @@ def export(
     the two do not answer alike, or the model cannot be exported; nothing is published then.
     """
     started = time.perf_counter()
-    with export_sentences():
+    with export_errors():
         from export.description import describe
         from export.exporter import ParityError, export_model
         from export.limits import parse_allowed
@@ -128,25 +127,6 @@ def export(
             _print_refused(error, limits, as_json=as_json)
             raise
     _print_exported(exported, limits, seconds=time.perf_counter() - started, as_json=as_json)
-
-
-@contextmanager
-def export_sentences() -> Iterator[None]:
-    """Turns the known causes into one sentence on stderr and an exit code."""
-    from export.errors import ExportError, WrongUseError
-    from serving.errors import BundleError
-    from training.errors import RunError, TrainingError, UsageError
-
-    statuses = {
-        WrongUseError: WRONG_USE,
-        UsageError: WRONG_USE,
-        RunError: WRONG_USE,
-        ExportError: FAILED,
-        TrainingError: FAILED,
-        BundleError: FAILED,
-    }
-    with needs_extra("training,export"), sentences(statuses, interrupted="interrupted; nothing was published"):
-        yield
 
 
 def _print_refused(error: ParityError, limits: Limits, *, as_json: bool) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atelier.console import FAILED, fail, plain_console, print_json, words
-from atelier.export import AsJson, export_sentences
+from atelier.errors import export_errors
+from atelier.options import AsJson
 from atelier.parity import print_parity
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def inspect(path: ModelPath, as_json: AsJson = False) -> None:
 
     Given a model's folder, the newest version of it.
     """
-    with export_sentences(), _location(path) as location:
+    with export_errors(), _location(path) as location:
         from export.inspection import inspect_model
 
         found = inspect_model(location)
@@ -60,7 +61,7 @@ def verify(
 
     Exit code 1: something does not fit.
     """
-    with export_sentences(), _location(path) as location:
+    with export_errors(), _location(path) as location:
         from export.parity_report import format_size
         from export.verification import check_version
         from export.versions import version_folders

@@ -17,13 +17,14 @@ from atelier.console import (
     print_json,
     sigterm_as_ctrl_c,
 )
+from atelier.errors import load_test_errors
+from atelier.loadtest_flags import generator_of, plan_of_flags
 from atelier.loadtest_limit import find_limit
 from atelier.loadtest_options import (
     HOW,
     SLO_HELP,
     WHO,
     ApiMix,
-    AsJson,
     CaFile,
     Connections,
     Data,
@@ -39,8 +40,9 @@ from atelier.loadtest_options import (
     Url,
     WarmUp,
 )
+from atelier.loadtest_progress import progress_of
 from atelier.loadtest_reports import compare, report
-from atelier.loadtest_support import generator_of, load_test_errors, plan_of_flags, progress_of
+from atelier.options import ResultAsJson
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,7 +122,7 @@ def loadtest(
     earlier: Annotated[
         Path | None, typer.Option("--compare", metavar="FOLDER", help="An earlier report to set beside this one.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: ResultAsJson = False,
 ) -> None:
     """Send requests on a schedule, check every answer, and say whether the objective is kept.
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atelier.console import FAILED, INTERRUPTED, fail, plain_console, print_json, sigterm_as_ctrl_c
+from atelier.errors import load_test_errors
+from atelier.loadtest_flags import generator_of, plan_of_flags
 from atelier.loadtest_options import (
     HOW,
     SLO_HELP,
     WHAT,
     ApiMix,
-    AsJson,
     CaFile,
     Connections,
     Data,
@@ -31,7 +32,7 @@ from atelier.loadtest_options import (
     Url,
     WarmUp,
 )
-from atelier.loadtest_support import generator_of, load_test_errors, plan_of_flags
+from atelier.options import ResultAsJson
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +84,7 @@ def find_limit(
     connections: Connections = None,
     processes: ProcessCount = 1,
     folder: Report = Path("loadtest-limit"),
-    as_json: AsJson = False,
+    as_json: ResultAsJson = False,
 ) -> None:
     """Find the highest rate that keeps the objective, for each server or setting given.
 

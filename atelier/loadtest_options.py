@@ -77,5 +77,4 @@ GeneratorName = Annotated[
 ]
 ProcessCount = Annotated[int, typer.Option(min=0, help="Locust processes on this machine.", rich_help_panel=WHO)]
 Report = Annotated[Path, typer.Option("--report", metavar="FOLDER", help="Folder for the report.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")]
 SLO_HELP = 'What has to hold: "p99<50ms,errors<0.1%"; also p50 … p99.9, mean, max, accuracy (>90%) and rate (>480/s).'

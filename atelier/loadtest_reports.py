@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from atelier.errors import load_test_errors
 from atelier.loadtest_options import SLO_HELP, Report
-from atelier.loadtest_support import load_test_errors
 
 _MOST = 8
 """So many curves can be told apart."""

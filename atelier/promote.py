@@ -10,9 +10,9 @@ from urllib.parse import quote
 import typer
 
 from atelier.admin import AdminApi, TokenFile, admin_api, change_text, whoami
-from atelier.ask import Url
 from atelier.client import DEFAULT_URL
 from atelier.console import FAILED, WRONG_USE, fail, print_json, sentences
+from atelier.options import AsJson, Url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,6 @@ From = Annotated[
 ]
 WaitS = Annotated[float, typer.Option(min=0, help="Seconds to wait at most for a version to be loaded.")]
 Force = Annotated[bool, typer.Option("--force", help="Also a version that is not there, or that is broken.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the change as one JSON object.")]
 
 
 def promote(

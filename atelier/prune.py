@@ -12,6 +12,7 @@ import typer
 
 from atelier.client import connect
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra, plain_console, sentences
+from atelier.options import AsJson
 
 if TYPE_CHECKING:
     from export.prune import Pruning
@@ -46,7 +47,7 @@ def prune(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Remove old versions: never one that a label or models.config names, or that a server holds.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from atelier.console import plain_console
+from atelier.options import AsJson
 
 if TYPE_CHECKING:
     from training.reached import Reached
@@ -20,7 +21,7 @@ _COLOURS = {"grayscale": "gray", "rgb": "RGB"}
 
 
 def recipes(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what `atelier train` can train."""
     from rich.measure import Measurement

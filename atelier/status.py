@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from atelier.ask import AsJson, Url
 from atelier.client import DEFAULT_URL, connect
 from atelier.console import FAILED, fail, note, plain_console
+from atelier.options import AsJson, Url
 from atelier.status_rates import Rates, rates
 
 if TYPE_CHECKING:

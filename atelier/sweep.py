@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from atelier.console import FAILED, plain_console
-from atelier.train import GIB, Data, MaxMemory, Strict, training_errors
+from atelier.errors import training_errors
+from atelier.options import GIB, Data, MaxMemory, ResultAsJson, Strict
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +53,7 @@ def sweep(
         Path | None,
         typer.Option(help="Folder of the sweep, a run folder in it for each point; runs/<recipe>-sweep if not given."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
+    as_json: ResultAsJson = False,
 ) -> None:
     """Train a recipe at every point of a grid of settings, and say what the settings do.
 

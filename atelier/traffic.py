@@ -9,9 +9,9 @@ from urllib.parse import quote
 import typer
 
 from atelier.admin import AdminApi, TokenFile, admin_api, change_text, whoami
-from atelier.ask import AsJson, Url
 from atelier.client import DEFAULT_URL
 from atelier.console import WRONG_USE, fail, plain_console, print_json
+from atelier.options import AsJson, Url
 
 _SHOWN_CHANGES = 5
 _NONE = "none"

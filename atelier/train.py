@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import datetime
 import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from atelier.console import FAILED, WRONG_USE, fail, needs_extra, note, plain_console, sentences, sigterm_as_ctrl_c
+from atelier.console import WRONG_USE, fail, note, plain_console
+from atelier.errors import training_errors
+from atelier.options import GIB, MAX_SEED, Data, MaxMemory, ResultAsJson, Strict
+from atelier.resuming import as_interrupted, data_of_interrupted, how_to_go_on, run_path
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from training.recipes import Recipe
     from training.run import Run
 
-MAX_SEED = 2**32 - 1
 MAX_COUNT = 2**31 - 1
-GIB = 2**30
 
-_DATA = "Data set"
 _MODEL = "Model"
 _TRAINING = "Training"
 
@@ -35,28 +32,6 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", help="Any other setting of the recipe; an unknown key lists the known ones."
-    ),
-]
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        rich_help_panel=_DATA,
-        help="Folder with the data set, the only place looked into; for `folder` a tar, an npz or tfds:NAME too.",
-    ),
-]
-Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict", rich_help_panel=_DATA, help="Refuse an image that cannot be decoded; else it is left out."
-    ),
-]
-MaxMemory = Annotated[
-    float,
-    typer.Option(
-        min=0.001,
-        max=2**20,
-        rich_help_panel=_DATA,
-        help="Decoded images above so many GiB are read from a file, not from memory.",
     ),
 ]
 
@@ -127,7 +102,7 @@ def train(
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write RUN/tensorboard, which `tensorboard --logdir` shows.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON; progress goes to stderr.")] = False,
+    as_json: ResultAsJson = False,
 ) -> None:
     """Train a recipe and leave a run folder: settings, history, weights, metrics, and report.html to look at.
 
@@ -150,7 +125,7 @@ def train(
     given = parse_settings(set_ or (), {key: value for key, value in options.items() if value is not None})
     console = plain_console(stderr=as_json)
     path = out
-    with training_errors(lambda: _how_to_go_on(recipe, path)):
+    with training_errors(lambda: how_to_go_on(recipe, path)):
         from training.cluster import read_cluster
         from training.datasets import LoadOptions, load_dataset
         from training.progress import SentencesOnly, progress_on
@@ -162,14 +137,14 @@ def train(
 
         settings = find_recipe(recipe)
         cluster = read_cluster()
-        path = _run_path(recipe, out, resume=resume) if cluster.is_chief else out
+        path = run_path(recipe, out, resume=resume) if cluster.is_chief else out
         # Another process than the chief may be on a machine that has nothing of the run that the chief resumes.
         interrupted = path if resume and path is not None and (cluster.is_chief or is_interrupted(path)) else None
         settings = (
-            settings.with_settings(given) if interrupted is None else _as_interrupted(settings, interrupted, given)
+            settings.with_settings(given) if interrupted is None else as_interrupted(settings, interrupted, given)
         )
         loading = LoadOptions(
-            data_dir=data or (None if interrupted is None else _data_of_interrupted(interrupted)),
+            data_dir=data or (None if interrupted is None else data_of_interrupted(interrupted)),
             image=settings.image,
             strict=strict,
             max_memory_bytes=round(max_memory_gib * GIB),
@@ -201,16 +176,6 @@ def train(
         console.print(_in_words(settings, run), soft_wrap=True)
 
 
-@contextlib.contextmanager
-def training_errors(interrupted: Callable[[], str]) -> Iterator[None]:
-    """Around a command that trains: every cause becomes a sentence and an exit status, also Ctrl-C and SIGTERM."""
-    with needs_extra("training"):
-        from training.errors import TrainingError, UsageError
-    statuses: dict[type[Exception], int] = {UsageError: WRONG_USE, TrainingError: FAILED}
-    with needs_extra("training"), sentences(statuses, interrupted=interrupted), sigterm_as_ctrl_c():
-        yield
-
-
 def parse_settings(assignments: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
     """What `--set` and the options of their own say together, by key.
 
@@ -226,60 +191,6 @@ def parse_settings(assignments: Sequence[str], options: Mapping[str, Any]) -> di
             fail(f"--set: {key} is given twice", WRONG_USE)
         given[key] = value.strip()
     return given
-
-
-def _run_path(recipe: str, out: Path | None, *, resume: bool) -> Path:
-    from training.errors import UsageError
-    from training.run_folder import RUNS, check_free, default_run_path, latest_interrupted
-
-    if out is not None:
-        check_free(out)
-        return out
-    if not resume:
-        return default_run_path(recipe, datetime.datetime.now().astimezone())
-    found = latest_interrupted(recipe)
-    if found is None:
-        raise UsageError(f"there is no interrupted run of {recipe} in {RUNS}/; name one with --out")
-    return found
-
-
-def _as_interrupted(recipe: Recipe, path: Path, given: Mapping[str, Any]) -> Recipe:
-    """The recipe with the settings of the interrupted run, which those given now must not change."""
-    from training.errors import UsageError
-    from training.run import read_config
-    from training.run_folder import is_interrupted, partial_path
-
-    if not is_interrupted(path):
-        raise UsageError(f"there is no interrupted run to resume at {path}")
-    interrupted = read_config(partial_path(path))
-    if interrupted.recipe != recipe.name:
-        raise UsageError(f"the interrupted run at {path} is of recipe {interrupted.recipe}, not {recipe.name}")
-    before = recipe.with_settings(interrupted.settings)
-    now = before.with_settings(given)
-    different = [
-        f"{key} {value}, not {now.settings[key]}"
-        for key, value in before.settings.items()
-        if value != now.settings[key]
-    ]
-    if different:
-        raise UsageError(f"the interrupted run has {'; '.join(different)}: a resumed run keeps its settings")
-    return before
-
-
-def _data_of_interrupted(path: Path) -> Path | None:
-    from training.run import read_config
-    from training.run_folder import partial_path
-
-    data_dir = read_config(partial_path(path)).data_dir
-    return None if data_dir is None else Path(data_dir)
-
-
-def _how_to_go_on(recipe: str, path: Path | None) -> str:
-    from training.run_folder import is_interrupted
-
-    if path is None or not is_interrupted(path):
-        return "interrupted; no run folder was left behind"
-    return f"interrupted; go on with: atelier train {recipe} --out {shlex.quote(str(path))} --resume"
 
 
 def _say_assisted(recipe: Recipe, cluster: Cluster, console: Console, *, as_json: bool) -> None:

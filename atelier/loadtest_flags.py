@@ -1,16 +1,10 @@
-"""What the load-test commands share: the plan of their options, errors as sentences, a line that follows a test."""
+"""What the flags of the load-test commands say together: the plan, and the generator."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from atelier.console import FAILED, WRONG_USE, needs_extra, sentences
-
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from loadtest.plan import LoadPlan
 
 _ONE_PROCESS: dict[str, tuple[set[Any], str]] = {
@@ -64,50 +58,3 @@ def generator_of(given: dict[str, Any]) -> Any:
         if given.get(flag) not in {*accepted, None}:
             raise UsageError(f"--{flag.replace('_', '-')}: expected without --generator {name}, {why}")
     return name
-
-
-@contextlib.contextmanager
-def load_test_errors() -> Iterator[None]:
-    """Around a command's work: its causes as one sentence."""
-    with needs_extra("loadtest"):
-        from loadtest.errors import LoadTestError, TargetError, UsageError
-        from loadtest.running import run_locust as _  # noqa: F401 -- what it needs, said before anything is done
-
-    with sentences({UsageError: WRONG_USE, TargetError: WRONG_USE, LoadTestError: FAILED}, interrupted="interrupted"):
-        yield
-
-
-@contextlib.contextmanager
-def progress_of(console: Console, plan: LoadPlan) -> Iterator[Any]:
-    """A line that follows the test."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from loadtest.figures import Figures
-    from loadtest.slo import milliseconds
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("preparing", total=plan.warm_up_s + plan.duration_s, figures="")
-
-        def follow(recording: Any) -> str:
-            if not recording.windows:
-                return ""
-            last = max(recording.windows)
-            windows = [recording.windows[index] for index in sorted(recording.windows) if index >= 0]
-            description = "warming up" if not windows else "measuring"
-            figures = ""
-            if windows:
-                recent = Figures(windows[-4:-1] or windows, 1.0)
-                failed = Figures(windows, 1.0).errors.total()
-                rate = recent.total("answered") / (max(len(recent.windows), 1) * plan.window_s)
-                figures = f"{rate:,.0f}/s  p99 {milliseconds(recent.percentile_ms(99))}  {failed:,} failed"
-            at = min((last + 1) * plan.window_s + plan.warm_up_s, plan.warm_up_s + plan.duration_s)
-            progress.update(task, description=description, completed=at, figures=figures)
-            return ""
-
-        yield follow
