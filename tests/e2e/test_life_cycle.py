@@ -140,6 +140,18 @@ def test_it_starts_however_long_the_name_of_the_folder_for_temporary_files_is(mo
     assert list(scratch.iterdir()) == []
 
 
+def test_it_starts_in_a_folder_that_has_a_serving_package_of_its_own(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    (work / "serving").mkdir(parents=True)
+    (work / "serving" / "__init__.py").write_text("raise SystemError('not this one')")
+    monkeypatch.chdir(work)
+    as_the_script = {**os.environ, "PYTHONSAFEPATH": "1"}  # `python -m` would look there too
+    with atelier_serve(Path(os.path.relpath(models)), environment=as_the_script) as serving:
+        assert httpx.get(f"{serving.rest_url}/v1/models", timeout=60.0).json()["models"]
+
+
 def test_a_name_of_this_machine_is_resolved(models: Path) -> None:
     with atelier_serve(models, "--host", "localhost") as serving:
         assert httpx.get(f"{serving.rest_url}/readyz", timeout=60.0).status_code == 200
