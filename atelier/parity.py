@@ -77,8 +77,14 @@ def _print_table(figures: FigureTable, title: str) -> None:
 
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(figures.headings):
-        # Where lines are short, headings of several words make room; a figure stays beside its unit.
-        table.add_column(heading, justify="right" if index else "left", no_wrap=heading.count(" ") < SEVERAL_SPACES)
+        # Where lines are short, headings of several words make room; a figure is never cut off, and stays beside its unit.
+        widest = max(len(line) for row in figures.rows for line in row[index].splitlines() or [""])
+        table.add_column(
+            heading,
+            justify="right" if index else "left",
+            no_wrap=heading.count(" ") < SEVERAL_SPACES,
+            min_width=widest,
+        )
     for row in figures.rows:
         table.add_row(*(Text(cell, style="red" if "\n" in cell else "") for cell in row))
     plain_console().print(table)

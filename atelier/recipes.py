@@ -47,7 +47,7 @@ def recipes(
             str(recipe.training.epochs),
             "" if facts["parameters"] is None else f"{facts['parameters']:,}",
             str(recipe.target).removeprefix("accuracy ").removeprefix("mean absolute "),
-            "" if facts["reached"] is None else f"{facts['reached']:.4g}",
+            "" if facts["reached"] is None else f"{facts['reached']:.4f}",
         )
     console = plain_console()
     # Where a line is too short, as in a pipe, it goes on in the next: no column is cut off.

@@ -104,7 +104,7 @@ def _cells(parity: Parity, found: Sequence[Violation]) -> dict[str, str]:
         RUNTIME: _name(parity),
         **{heading: _marked(cell, heading, found) for heading, cell in _figures(parity).items()},
         **{name: _marked(f"{value:.4f}", "metric", found) for name, value in metrics.items() if value is not None},
-        **{name: _milliseconds(value) for name, value in latencies.items() if value is not None},
+        **{name: _duration(value) for name, value in latencies.items() if value is not None},
         "size": "" if parity.size_bytes is None else format_size(parity.size_bytes),
     }
 
@@ -126,10 +126,12 @@ def _figures(parity: Parity) -> dict[str, str]:
     return {DIFFERENCE: difference} | ({} if agreement is None else {AGREEMENT: f"{agreement:.2%}"})
 
 
-def _milliseconds(value: float) -> str:
-    """Three digits or so, whatever the size."""
-    decimals = 3 if value < 0.1 else 2 if value < 100 else 0
-    return f"{value:.{decimals}f} ms"
+def _duration(value_ms: float) -> str:
+    """Three digits at most in the unit that leaves few."""
+    if value_ms < 1:
+        return f"{1000 * value_ms:.0f} µs"
+    decimals = 2 if value_ms < 10 else 1 if value_ms < 100 else 0
+    return f"{value_ms:.{decimals}f} ms"
 
 
 def _marked(cell: str, figure: str, found: Iterable[Violation]) -> str:

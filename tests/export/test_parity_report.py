@@ -41,7 +41,7 @@ def test_every_runtime_has_a_row_and_figures_outside_of_their_bounds_show_the_bo
     assert table.headings == ("runtime", "difference", "same top class", "accuracy", "1 row", "32 rows", "size")
     assert table.rows == (
         ("keras", "", "", "0.9200", "", "", ""),
-        ("onnx", "8.3e-07", "100.00%", "0.9200", "0.012 ms", "226 ms", "1.6 MiB"),
+        ("onnx", "8.3e-07", "100.00%", "0.9200", "12 µs", "226 ms", "1.6 MiB"),
         ("onnx-int8", "2.5e-01", "98.00%\n< 99.00%", "0.9000\n< 0.9150", "", "", "426.6 KiB"),
     )
 
