@@ -77,7 +77,7 @@ def _print_table(figures: FigureTable, title: str) -> None:
 
     table = Table(title=title, title_justify="left")
     for index, heading in enumerate(figures.headings):
-        # Where lines are short, headings of several words make room; a figure is never cut off, and stays beside its unit.
+        # Where lines are short, headings of several words make room; no figure is cut off, or leaves its unit.
         widest = max(len(line) for row in figures.rows for line in row[index].splitlines() or [""])
         table.add_column(
             heading,

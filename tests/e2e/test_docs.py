@@ -108,7 +108,11 @@ def test_the_pages_name_no_other_host(path: str, served: RunningGateway) -> None
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium")
 @pytest.mark.parametrize(
-    ("path", "shown"), [("/docs", ["/v1/models/brightness:classify", "Tensors in, tensors out"]), ("/", ["brightness"])]
+    ("path", "shown"),
+    [
+        ("/docs", ["/v1/models/brightness:classify", "Tensors in, tensors out"]),
+        ("/", ["brightness", "2 × 2 pixels, in grayscale"]),
+    ],
 )
 def test_a_browser_without_a_network_shows_the_pages(
     path: str, shown: list[str], served: RunningGateway, tmp_path: Path
