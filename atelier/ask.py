@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atelier.client import DEFAULT_URL, connect, only_model
+from atelier.client import DEFAULT_URL, connect, fail_for_unknown, only_model
 from atelier.console import FAILED, WRONG_USE, fail, plain_console
 from atelier.options import AsJson, Url
 
@@ -105,7 +105,7 @@ def _classify_files(
 def _predict_numbers(values: Sequence[float], url: str, model: str | None, timeout_s: float, *, as_json: bool) -> None:
     import numpy as np
 
-    from serving.errors import DeadlineExceededError, ServingError
+    from serving.errors import DeadlineExceededError, ModelNotFoundError, ServingError
 
     with connect(url, timeout_s) as client:
         name = model or only_model(client)
@@ -113,6 +113,8 @@ def _predict_numbers(values: Sequence[float], url: str, model: str | None, timeo
             answer = client.predict(name, [[value] for value in values])
         except DeadlineExceededError:
             raise
+        except ModelNotFoundError as error:
+            fail_for_unknown(client, name, error)
         except ServingError as error:
             classifies = any(model.name == name and model.task == "classification" for model in client.models())
             hint = " classifies images and takes no --values" if classifies else ""
@@ -153,12 +155,14 @@ def _what_it_is(path: Path) -> str:
 
 def _classify(client: Client, name: str, image: Path, top_k: int) -> Classification | str:
     """The answer, or why there is none for this image."""
-    from serving.errors import DeadlineExceededError, ServingError
+    from serving.errors import DeadlineExceededError, ModelNotFoundError, ServingError
 
     try:
         return client.classify(name, image, top_k=top_k)
     except DeadlineExceededError:
         raise
+    except ModelNotFoundError as error:
+        fail_for_unknown(client, name, error)
     except ServingError as error:
         return str(error)
     except OSError as error:

@@ -6,12 +6,13 @@ import contextlib
 import os
 import ssl
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from atelier.console import FAILED, WRONG_USE, fail, needs_extra
 
 if TYPE_CHECKING:
     from serving.client import Client
+    from serving.errors import ServingError
 
 DEFAULT_URL = "http://localhost:8501"
 
@@ -61,6 +62,12 @@ def connect(url: str, timeout_s: float) -> Iterator[Client]:
         fail(f"{error} ({advice})", FAILED)
     except NoAnswerError as error:
         fail(str(error), FAILED)
+
+
+def fail_for_unknown(client: Client, name: str, error: ServingError) -> NoReturn:
+    """There is no such model: ends the command with the names of those that answer."""
+    names = [model.name for model in client.models() if model.is_available]
+    fail(f"{name}: {error}; --model may be one of: {', '.join(names) or 'none is served'}", FAILED)
 
 
 def only_model(client: Client) -> str:

@@ -105,12 +105,16 @@ def _folder(folder: Path, spec: TensorSpec) -> Images:
         raise UsageError(f"{folder}: expected a model that takes images, received shape {format_shape(spec.shape)}")
     classes = sorted({name for name, _, _ in found})
     chosen = [found[index] for index in _spread(len(found))]
-    try:
-        pixels = np.stack([_pixels(content, spec) for _, _, content in chosen])
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UsageError(f"{folder}: expected images, received one that cannot be read: {error}") from error
+    pixels = np.stack([_decoded(path, content, spec) for _, path, content in chosen])
     labels = np.array([classes.index(name) for name, _, _ in chosen]) if len(classes) > 1 else None
     return Images(folder.name, pixels, labels, tuple(content for _, _, content in chosen))
+
+
+def _decoded(path: str, content: bytes, spec: TensorSpec) -> np.ndarray:
+    try:
+        return _pixels(content, spec)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"{path}: expected an image, received what cannot be decoded") from error
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str, bytes]]:

@@ -7,6 +7,7 @@ import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -53,7 +54,8 @@ def find_target(rest_url: str, model: str, ca_file: Path | None = None) -> Targe
         methods = {one.get("method_name") for one in signatures.values()}
     except urllib.error.HTTPError as error:
         text = error.read(_MAX_TEXT).decode("utf-8", "replace").strip()
-        raise TargetError(f"{url} answers {error.code}: {text}") from error
+        served = _served(rest_url, ca_file) if error.code == HTTPStatus.NOT_FOUND else ""
+        raise TargetError(f"{url} answers {error.code}: {text}{served}") from error
     except urllib.error.URLError as error:
         raise TargetError(f"no model server answers at {url}: {connection_trouble(error.reason, url)}") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -79,6 +81,17 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"--ca-file {ca_file}: expected a PEM file, received something else: {error}") from error
+
+
+def _served(rest_url: str, ca_file: Path | None) -> str:
+    """What --model may name, where the server lists its models, as Atelier does; else nothing."""
+    url = f"{rest_url.rstrip('/')}/v1/models"
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S, context=tls_context(ca_file)) as response:  # noqa: S310 -- as above
+            names = [model["name"] for model in json.load(response)["models"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f"; --model may be one of: {', '.join(names)}" if names else "; no model is served"
 
 
 def connection_trouble(error: object, url: str) -> str:

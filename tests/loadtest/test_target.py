@@ -34,7 +34,9 @@ def test_the_target_is_found_out_from_the_gateway(tmp_path: Path) -> None:
         for model in ("pair", "text"):
             with pytest.raises(TargetError, match=f"^model {model}: expected one numeric input and one numeric output"):
                 find_target(gateway.rest_url, model)
-        with pytest.raises(TargetError, match=r"/v1/models/a%2Fb/metadata answers 404: .*Latest\(a/b\)"):
+        with pytest.raises(
+            TargetError, match=r"/v1/models/a%2Fb/metadata answers 404: .*Latest\(a/b\).*one of: brightness, "
+        ):
             find_target(gateway.rest_url, "a/b")
         tls_url = gateway.rest_url.replace("http:", "https:")
         with pytest.raises(TargetError, match=r"it does not speak TLS as expected; if it speaks none, use http://"):
