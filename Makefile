@@ -1,6 +1,7 @@
 # Atelier's commands. `make` alone lists them; each sets up what it needs in .venv first, no activation needed.
 #
-#   make demo          the whole path on real data          make test          the tests, with coverage
+#   make demo          the whole path on real data          make setup         .venv, for all commands
+#   make test          the tests, with coverage
 #   make test ARGS="tests/serving -k batch"                 make bench ARGS="--smoke"
 #   PYTHON=/opt/py/bin/python3 make …                       another Python than the first suitable one
 
@@ -30,7 +31,7 @@ endif
 # What is started many times is compiled once, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test e2e lint format type protos schema train-all soak fuzz hostile bench bench-growth bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
+.PHONY: help demo setup test e2e lint format type protos schema train-all soak fuzz hostile bench bench-growth bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -39,6 +40,8 @@ demo: $(VENV)/.demo ## train, export, serve and ask a real classifier
 	@$(PY) -c 'import find_libpython as f, sys; sys.exit(f.find_libpython() is None)' || { \
 	  echo "The gateway needs Python's shared library, which this Python lacks; on Debian: apt-get install libpython3.11" >&2; exit 1; }
 	@$(VENV)/bin/atelier demo $(ARGS)
+
+setup: $(VENV)/.dev ## install all that `atelier` and the tests need, into .venv
 
 # Two processes, each a file of tests at a time: most tests wait for a gateway, not for a core. One: make test ARGS="-n 0 …"
 test: $(VENV)/.dev ## run all tests, with coverage

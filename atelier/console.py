@@ -57,7 +57,9 @@ def needs_extra(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         fail(
-            f'this command needs pip install ".[{extra}]" in a checkout of Atelier: {error.name} is missing', WRONG_USE
+            f'this command needs `make setup` or pip install ".[{extra}]" in a checkout of Atelier: '
+            f"{error.name} is missing",
+            WRONG_USE,
         )
 
 

@@ -14,7 +14,8 @@ def test_a_missing_extra_is_installed_from_the_checkout(capsys: pytest.CaptureFi
         raise ModuleNotFoundError("No module named 'keras'", name="keras")
     assert ended.value.exit_code == 2
     assert capsys.readouterr().err == (
-        'atelier: this command needs pip install ".[training]" in a checkout of Atelier: keras is missing\n'
+        'atelier: this command needs `make setup` or pip install ".[training]" in a checkout of Atelier: '
+        "keras is missing\n"
     )
 
 
