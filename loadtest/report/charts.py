@@ -62,7 +62,7 @@ def timeline(outcome: Outcome, samples: Sequence[Sample], batches: Sequence[Batc
         for axes, draw in zip(every, rows, strict=True):
             draw(axes)
             axes.legend(loc="upper left", bbox_to_anchor=(1.005, 1.0), handlelength=1.2, borderaxespad=0.0)
-        every[-1].set_xlabel("seconds since the begin, by intended send time")
+        every[-1].set_xlabel("seconds since the start, by intended send time")
         every[-1].set_xlim(0, max(outcome.seconds, outcome.plan.window_s))
         return _svg(drawing, "Latency, rates, batches and generator over time")
 
@@ -128,7 +128,7 @@ def over_time(outcomes: Sequence[tuple[str, Outcome]]) -> Markup:
         axes = drawing.subplots()
         for index, (name, outcome) in enumerate(outcomes):
             axes.plot(*_series(outcome, 99.0), color=COLOURS[index], label=name)
-        axes.set_xlabel("seconds since the begin, by intended send time")
+        axes.set_xlabel("seconds since the start, by intended send time")
         axes.set_ylabel("p99")
         _logarithmic_ms(axes)
         axes.legend(loc="upper left")
