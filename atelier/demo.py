@@ -75,7 +75,9 @@ def _choose(console: Console, data: Path | None) -> tuple[str, Dataset]:
         return RECIPE, load_dataset("fashion-mnist", LoadOptions(data_dir=data))
     except DatasetUnavailableError as error:
         console.print(
-            "Fashion-MNIST is not to be had: this demo uses scikit-learn's built-in digits instead.", style="yellow"
+            "Fashion-MNIST is not to be had: this demo uses scikit-learn's built-in digits instead.",
+            style="yellow",
+            soft_wrap=True,
         )
         console.print(str(error), style="dim", soft_wrap=True)
         return OFFLINE_RECIPE, load_dataset("digits")
@@ -103,8 +105,7 @@ def _serve_and_ask(
     files: list[Path] = []
     with start(settings) as gateway:
         where = gateway.addresses
-        page = f"http://{where.host}:{where.rest_port}/"
-        console.print(f"gRPC on port {where.grpc_port}, REST and a page to play with on {page}")
+        console.print(f"gRPC on port {where.grpc_port}, REST on port {where.rest_port}, until the demo ends")
         console.rule("4. Ask, over gRPC with TensorFlow Serving's own client, and over REST", align="left")
         chosen = _choose_images(dataset, images, seed)
         answers = _ask(where, dataset.name, dataset.evaluation[1].inputs[chosen])
@@ -112,7 +113,8 @@ def _serve_and_ask(
         _draw(out / PICTURE, dataset, chosen, answers, recipe)
         files += _write_images(out / "images", dataset, chosen)
         if keep_serving:
-            console.print(f"Serving until Ctrl-C: {page}")
+            page = f"http://{where.host}:{where.rest_port}/"
+            console.print(f"Serving until Ctrl-C, with a page to play with: {page}", soft_wrap=True)
             gateway.wait()
     if not files:  # an interrupt ended the block above before it was done
         raise KeyboardInterrupt
