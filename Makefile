@@ -31,7 +31,7 @@ endif
 # What is started many times is compiled once, whatever the shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo setup test e2e lint format type protos schema train-all soak fuzz hostile bench bench-growth bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
+.PHONY: help demo setup test e2e lint format protos schema train-all soak fuzz hostile bench bench-growth bench-overload bench-codec bench-training kserve k8s-check k8s-e2e lock lock-peers clean
 
 help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
@@ -60,9 +60,6 @@ format: $(VENV)/.dev ## format, and repair what ruff can repair
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-type: $(VENV)/.dev ## check types
-	$(VENV)/bin/mypy
-
 protos: $(VENV)/.dev ## regenerate the protobuf modules of serving/wire and export
 	for package in serving/wire export; do \
 	  $(PY) -m grpc_tools.protoc -I $$package/protos --python_out=$$package --pyi_out=$$package $$package/protos/*.proto; \
@@ -73,9 +70,6 @@ schema: $(VENV)/.dev ## write docs/manifest.schema.json anew
 
 train-all: $(VENV)/.dev ## train every recipe, and write docs/models.md (hours; goes on where it was interrupted)
 	$(PY) -m training.catalogue $(ARGS)
-
-bench-training: $(VENV)/.dev ## measure the trainer beside the course's own script
-	$(PY) -m benchmarks.training $(ARGS)
 
 kserve: $(VENV)/.kserve ## install KServe's and Kubeflow's clients beside, for the tests that use them
 
@@ -99,17 +93,20 @@ fuzz: $(VENV)/.dev ## 10 minutes of made-up requests for each protocol: no crash
 hostile: $(VENV)/.dev ## attack a gateway for some minutes, and print what a steady client noticed
 	$(PY) -m tests.support.hostile.table $(ARGS)
 
-bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request beside TensorFlow's own messages
-	$(PY) -m benchmarks.codec
-
-bench-overload: $(VENV)/.dev ## ask a gateway for up to three times what it can do, and draw what it answers (needs h2load)
-	$(PY) -m benchmarks.overload $(ARGS)
+bench: $(VENV)/.dev ## measure the gateway beside reference servers and, by ARGS="--peers all", others (needs h2load: nghttp2-client)
+	$(PY) -m benchmarks.run $(ARGS)
 
 bench-growth: $(VENV)/.dev ## the gateway's curves over connections, models, workers, image size and batch size (needs h2load)
 	$(PY) -m benchmarks.growth $(ARGS)
 
-bench: $(VENV)/.dev ## measure the gateway beside reference servers and, by ARGS="--peers all", others (needs h2load: nghttp2-client)
-	$(PY) -m benchmarks.run $(ARGS)
+bench-overload: $(VENV)/.dev ## ask a gateway for up to three times what it can do, and draw what it answers (needs h2load)
+	$(PY) -m benchmarks.overload $(ARGS)
+
+bench-codec: $(VENV)/.dev ## measure decoding and encoding of a Predict request beside TensorFlow's own messages
+	$(PY) -m benchmarks.codec
+
+bench-training: $(VENV)/.dev ## measure the trainer beside the course's own script
+	$(PY) -m benchmarks.training $(ARGS)
 
 # --- locked requirements -------------------------------------------------------------------------------------------
 # dev.txt holds everything; the others are compiled inside its constraints, so one version serves all.

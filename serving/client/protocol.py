@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -52,9 +52,9 @@ class Reply:
     content: bytes
 
 
-def model_path(model: str, version: int | None) -> str:
-    """The model's address in TensorFlow Serving's API."""
-    return f"/v1/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
+def model_path(model: str, version: int | None, api: Literal["v1", "v2"] = "v1") -> str:
+    """The model's address in TensorFlow Serving's API, v1, or in the Open Inference Protocol, v2."""
+    return f"/{api}/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
 
 
 def ask_inference(
@@ -77,10 +77,9 @@ def ask_inference(
         entries.append({"name": name, "datatype": datatype, "shape": array.shape, "parameters": size})
         binary.append(content)
     header = json.dumps({"parameters": parameters, "inputs": entries}).encode()
-    path = f"/v2/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
     return Question(
         "POST",
-        f"{path}/infer",
+        f"{model_path(model, version, 'v2')}/infer",
         content=b"".join([header, *binary]),
         headers={_HEADER_LENGTH: str(len(header)), "content-type": "application/octet-stream"},
     )
