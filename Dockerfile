@@ -50,7 +50,7 @@ COPY --from=source / .
 # is imported late or by Envoy. -P: the copy here is not what is installed.
 RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools \
     && cd /opt/atelier/lib/python3.11/site-packages \
-    && /opt/atelier/bin/python -PBc "import atelier.cli, serving.server, serving.worker, serving.repository.upstream_source, s3fs, sys; \
+    && /opt/atelier/bin/python -PBc "import atelier.cli, serving.healthcheck, serving.server, serving.worker, serving.repository.upstream_source, s3fs, sys; \
          print(*filter(None, (getattr(module, '__file__', '') for module in [*sys.modules.values()])), sep='\n')" \
        | grep '^/opt/atelier/.*\.py$' \
        | /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash -i - \
@@ -108,5 +108,5 @@ ENV ATELIER_MODELS=/models
 USER 10001:10001
 EXPOSE 8500 8501
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, ssl, urllib.request as u; e = os.environ.get; s = 'https' if e('ATELIER_TLS_CERTIFICATE_FILE') else 'http'; u.urlopen(f\"{s}://127.0.0.1:{e('ATELIER_REST_PORT', '8501')}/readyz\", timeout=4, context=ssl._create_unverified_context())"]
+    CMD ["python", "-m", "serving.healthcheck"]
 ENTRYPOINT ["atelier", "serve"]

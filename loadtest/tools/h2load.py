@@ -13,6 +13,7 @@ from loadtest.plan import LoadPlan
 from loadtest.preparation import Prepared
 from loadtest.recording import LATE_S, Window, count_in
 from loadtest.tools.process import run_process, url_of
+from serving.wire.grpc_framing import encode_message
 
 H2LOAD_REMARK = (
     "h2load sends evenly, in ticks of some milliseconds, over HTTP/2, and always the same request. Latency "
@@ -36,7 +37,7 @@ def run_h2load(folder: Path, plan: LoadPlan, prepared: Prepared, follow: Callabl
     """
     request = prepared.requests[0]
     is_grpc = request.api.protocol == "grpc"
-    body = b"\0" + len(request.body).to_bytes(4, "big") + request.body if is_grpc else request.body
+    body = encode_message(request.body) if is_grpc else request.body
     (folder / "body").write_bytes(body)
     headers = (
         ["content-type: application/grpc", "te: trailers"] if is_grpc else [f"content-type: {request.api.content_type}"]

@@ -1,0 +1,38 @@
+"""`python -m serving.healthcheck`, the image's HEALTHCHECK: is the gateway in this container ready?
+
+It asks /readyz where the container's variables say that the gateway listens. Whose certificate the gateway shows is no
+matter: nobody else can listen there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import sys
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+_TIMEOUT_S = 4.0
+_OK = 200
+
+
+def why_not_ready() -> str | None:
+    """None where it is ready."""
+    port = int(os.environ.get("ATELIER_REST_PORT", "8501"))
+    if os.environ.get("ATELIER_TLS_CERTIFICATE_FILE"):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection: HTTPConnection = HTTPSConnection("127.0.0.1", port, timeout=_TIMEOUT_S, context=context)
+    else:
+        connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/readyz")
+            status = connection.getresponse().status
+        except (OSError, HTTPException) as error:
+            return f"no answer from 127.0.0.1:{port}: {str(error) or type(error).__name__}"
+    return None if status == _OK else f"/readyz answered with status {status}"
+
+
+if __name__ == "__main__":
+    sys.exit(why_not_ready())  # a reason: on standard error, with status 1
