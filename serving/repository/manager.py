@@ -244,7 +244,7 @@ class Manager(Served):
             found = found._replace(labels=model.found.labels if model.found is not None else {})
         if found == model.found:
             return
-        if model.origins and not found.origins and model.current is not None:
+        if model.origins and not found.origins and found.problem is None and model.current is not None:
             log.warning("%s: %s", name, NO_VERSION_LEFT)
         for number, origin in model.origins.items():
             if found.origins.get(number) != origin:

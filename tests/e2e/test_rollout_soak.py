@@ -128,8 +128,9 @@ async def test_ten_versions_are_rolled_out_and_back_under_load_without_a_failed_
 
     (folder / "labels.json").write_text('{"stable": 1}')
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    with running_gateway(models, admin_token_file=tmp_path / "token") as gateway:
+    with running_gateway(models, admin_token_file=tmp_path / "token") as gateway, contextlib.ExitStack() as stack:
         admin = Admin(gateway, folder)
+        stack.enter_context(admin.rest)
         rate = LOAD * await capacity(gateway, newest)
         async with open_load(gateway.grpc_address, [newest, stable], rate) as seen:
             for version in VERSIONS:

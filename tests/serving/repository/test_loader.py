@@ -178,6 +178,17 @@ def test_the_requests_of_a_versions_own_warm_up_file_are_run(tmp_path: Path) -> 
     assert "out of data bounds" in text
 
 
+def test_a_model_that_answers_nan_is_loaded_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(write_bundle(tmp_path / "digits" / "1"))
+    assert not caplog.messages
+    assert load(write_bundle(tmp_path / "digits" / "2", scale=math.nan)).backend.signatures.keys() == {
+        DEFAULT_SIGNATURE
+    }
+    assert caplog.messages == ["digits version 2 answers NaN in its warm-up, in scores: is it trained?"]
+
+
 def write_warm_up(version_dir: Path, indices: np.ndarray) -> None:
     log = prediction_log_pb2.PredictionLog()
     log.predict_log.request.inputs["i"].CopyFrom(tf.make_tensor_proto(indices))
