@@ -16,12 +16,12 @@ from export.evidence import Evidence, Quality
 from export.latency import latencies_ms
 from export.limits import Limits
 from export.parity import Comparison
-from export.probes import RANDOM, Tensors, batches, probes
+from export.probes import RANDOM, batches, probes
 from export.runtimes import RUNTIMES, Answering, NoAnswerError, Runtime, answers, is_present, size_bytes
 from export.sources.base import Examples, Original
 from export.tensor_parity import compare_tensors
 from serving.bundle import Parity
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec
 
 Inputs = Mapping[str, Sequence[Tensors]]
 """What runtimes are asked, batch by batch, by what kind of input it is."""

@@ -6,8 +6,8 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 
-from export.probes import Tensors
 from export.runtimes import Answering
+from serving.signatures import Tensors
 
 TIMED_ROWS = (1, 32)
 REPETITIONS = 15

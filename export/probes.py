@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from serving.signatures import Signature, TensorSpec
-
-Tensors = Mapping[str, np.ndarray]
-"""One batch by the names of the signature: numbers, or for strings objects that are `bytes`."""
+from serving.signatures import Signature, Tensors, TensorSpec
 
 MAX_BATCH_ROWS = 256
 MAX_BATCH_BYTES = 17 * 2**20

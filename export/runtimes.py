@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 
 from export.errors import ExportError, first_line
-from export.probes import Tensors
 from export.saved_model_loading import load_saved_model
 from serving.bundle_files import ONNX_INT8_MODEL, ONNX_MODEL, SAVED_MODEL, TFLITE_MODEL
-from serving.signatures import DEFAULT_SIGNATURE, Signature
+from serving.signatures import DEFAULT_SIGNATURE, Signature, Tensors
 from training.environment import silent_stderr
 
 if TYPE_CHECKING:

@@ -11,6 +11,9 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+Tensors = Mapping[str, np.ndarray]
+"""Arrays by the names of a signature's inputs or outputs; those of strings hold objects that are `bytes`."""
+
 DEFAULT_SIGNATURE = "serving_default"
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"

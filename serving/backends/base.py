@@ -7,9 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from serving.signatures import Signature
-
-Tensors = Mapping[str, np.ndarray]
+from serving.signatures import Signature, Tensors
 
 
 class AnyBackend(Protocol):

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from serving.backends.base import Tensors
 from serving.backends.onnx_bfloat16 import run_with_bfloat16
 from serving.bundle import Manifest
 from serving.bundle_files import ONNX_FILES, SAVED_MODEL, Precision
 from serving.errors import BundleError, InferenceError, InvalidInputError
-from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, TensorSpec
+from serving.signatures import DEFAULT_SIGNATURE, DTYPES, Signature, Tensors, TensorSpec
 from serving.wire.atelier_onnx_pb2 import Model
 
 _DTYPE_OF_ONNX = {dtype.onnx: dtype.name for dtype in DTYPES.values()}

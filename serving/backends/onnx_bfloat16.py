@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime
 
-from serving.backends.base import Tensors
-from serving.signatures import DTYPES
+from serving.signatures import DTYPES, Tensors
 
 _BFLOAT16 = DTYPES["bfloat16"]
 _ONNX_BFLOAT16 = 16

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from serving.backends.base import Tensors
 from serving.bundle import Manifest
 from serving.bundle_files import ONNX_MODEL, SAVED_MODEL
 from serving.errors import BundleError, InferenceError, InvalidInputError
-from serving.signatures import DTYPES, Signature, TensorSpec
+from serving.signatures import DTYPES, Signature, Tensors, TensorSpec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf

@@ -15,6 +15,7 @@ import numpy as np
 
 from serving.offload.arrays import Packed, pack, packed_bytes, unpack
 from serving.offload.helper_process import HelperProcess
+from serving.signatures import Tensors
 
 MAX_WRITTEN_HERE_VALUES = 64 * 1024
 """Takes five milliseconds at most, and some fifty as classes with labels or as JSON with NaN in it."""
@@ -23,7 +24,6 @@ MAX_WRITTEN_HERE_BYTES = 512 * 1024
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
-Arrays = Mapping[str, np.ndarray]
 
 
 class AnswerWriter:
@@ -35,8 +35,8 @@ class AnswerWriter:
     async def write(
         self,
         one_by_one: Iterable[np.ndarray],
-        encode: Callable[Concatenate[Arrays, P], ResultT],
-        arrays: Arrays,
+        encode: Callable[Concatenate[Tensors, P], ResultT],
+        arrays: Tensors,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> ResultT:

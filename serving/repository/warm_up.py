@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.backends.base import Backend, Tensors
+from serving.backends.base import Backend
 from serving.batching.policy import CostModel
 from serving.bundle_files import WARM_UP
 from serving.errors import BundleError, InferenceError, InvalidInputError
-from serving.signatures import Signature
+from serving.signatures import Signature, Tensors
 from serving.wire.warm_up_file import warm_up_requests
 
 log = logging.getLogger("atelier.repository")

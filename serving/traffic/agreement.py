@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from serving.signatures import Signature
+from serving.signatures import Signature, Tensors
 
 _SCORES_RANK = 2
-
-Outputs = Mapping[str, np.ndarray]
 
 
 class Agreement(NamedTuple):
@@ -42,8 +40,8 @@ def scores_of(signature: Signature) -> str | None:
 
 
 def compare(
-    primary: Outputs,
-    shadow: Outputs,
+    primary: Tensors,
+    shadow: Tensors,
     *,
     scores: str | None,
     labels: tuple[Sequence[str], Sequence[str]] = ((), ()),
@@ -108,7 +106,7 @@ def _distances(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return distances
 
 
-def _output(outputs: Outputs, name: str) -> np.ndarray:
+def _output(outputs: Tensors, name: str) -> np.ndarray:
     try:
         return outputs[name]
     except KeyError:

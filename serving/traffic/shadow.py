@@ -19,7 +19,7 @@ import numpy as np
 from serving.batching.terms import Priority, Terms
 from serving.errors import ServingError
 from serving.observability.shadow_metrics import Pair, ShadowMetrics
-from serving.signatures import Signature
+from serving.signatures import Signature, Tensors
 from serving.traffic.agreement import IncomparableError, compare, scores_of
 from serving.traffic.settings import ShadowSettings
 
@@ -30,8 +30,6 @@ MAX_QUEUE_BYTES = 16 * 1024 * 1024
 _RUN_TIMEOUT_S = 30.0
 _CLIENT = "shadow"
 
-Arrays = Mapping[str, np.ndarray]
-
 
 class Version(AbstractContextManager[Any], Protocol):
     """What the shadow has to know of a loaded version; entered while it answers."""
@@ -41,15 +39,15 @@ class Version(AbstractContextManager[Any], Protocol):
     labels: tuple[str, ...]
     signatures: Mapping[str, Signature]
 
-    def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> Awaitable[dict[str, np.ndarray]]:
+    def run(self, signature_name: str, inputs: Tensors, terms: Terms) -> Awaitable[dict[str, np.ndarray]]:
         """Answers one of the graph's own signatures."""
         ...
 
 
 class _Copy(NamedTuple):
     signature_name: str
-    inputs: Arrays
-    outputs: Arrays
+    inputs: Tensors
+    outputs: Tensors
     seconds: float
     pair: Pair
     labels: tuple[str, ...]
@@ -68,7 +66,7 @@ class Shadow:
         self._queued_bytes = 0
         self._work: asyncio.Task[None] | None = None
 
-    def offer(self, primary: Version, signature_name: str, inputs: Arrays, outputs: Arrays, seconds: float) -> None:
+    def offer(self, primary: Version, signature_name: str, inputs: Tensors, outputs: Tensors, seconds: float) -> None:
         """Takes a copy of what a version has just answered, or does not. Returns at once and raises nothing."""
         target = self._target()
         if target is None or target is primary or target.version == primary.version:
@@ -138,7 +136,7 @@ class Shadow:
             self._metrics.compared(pair, **found._asdict(), primary_s=copy.seconds, shadow_s=shadow_s)
 
 
-def _check_inputs(inputs: Arrays, signature: Signature) -> None:
+def _check_inputs(inputs: Tensors, signature: Signature) -> None:
     """Raises:
     IncomparableError: the signature takes other inputs.
     """

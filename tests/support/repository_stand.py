@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.backends.base import Tensors
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
 from serving.bundle_files import MANIFEST
@@ -28,7 +27,7 @@ from serving.repository.store import is_address
 from serving.repository.store_source import StoreSource
 from serving.repository.stored import StoredFiles
 from serving.repository.transition import State
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec
 from serving.version_labels import VERSION_LABELS
 from tests.support.files import replace_text
 from tests.support.stepping import HandExecutor, turn

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.backends.base import Tensors
 from serving.backends.tfserving.messages import PredictCodec, decode_signatures, metadata_request
 from serving.backends.tfserving.pool import GET_MODEL_METADATA, Pool, Wanted
 from serving.errors import ModelNotFoundError, VersionGoneError
-from serving.signatures import Signature
+from serving.signatures import Signature, Tensors
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 

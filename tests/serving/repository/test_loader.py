@@ -12,14 +12,13 @@ import tensorflow as tf
 from onnx import TensorProto
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.backends.base import Tensors
 from serving.backends.onnx import OnnxBackend
 from serving.batching.settings import BatchSettings
 from serving.bundle_files import MANIFEST, WARM_UP
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
 from serving.repository.loader import Loaded, LoadOptions, load_version
-from serving.signatures import DEFAULT_SIGNATURE
+from serving.signatures import DEFAULT_SIGNATURE, Tensors
 from tests.support.bundles import damage, write_bundle
 from tests.support.foreign_models import write_echo, write_unbatched
 from tests.support.onnx_models import (

@@ -13,10 +13,10 @@ import pytest
 from serving.batching.terms import Priority, Terms
 from serving.errors import InferenceError, OverloadedError
 from serving.observability.metrics import Metrics
-from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec
 from serving.traffic import shadow as shadow_module
 from serving.traffic.settings import ShadowSettings
-from serving.traffic.shadow import Arrays, Shadow
+from serving.traffic.shadow import Shadow
 
 SCORES = Signature((TensorSpec("x", "float32", (None, 2)),), (TensorSpec("y", "float32", (None, 2)),))
 IN_FAVOUR = np.array([[0.9, 0.1]], np.float32)
@@ -47,7 +47,7 @@ class Fake:
     ) -> None:
         self.entered -= 1
 
-    async def run(self, signature_name: str, inputs: Arrays, terms: Terms) -> dict[str, np.ndarray]:
+    async def run(self, signature_name: str, inputs: Tensors, terms: Terms) -> dict[str, np.ndarray]:
         assert self.entered
         assert terms.priority is Priority.LOW
         self.asked += 1
