@@ -18,7 +18,7 @@ from typing import Any
 from serving.errors import BundleError, ConflictError, InvalidInputError, UnavailableError
 from serving.repository.manager import Manager
 from serving.repository.records import Model
-from serving.repository.stored import StoredFiles
+from serving.repository.stored_routing import StoredFiles
 from serving.traffic import ledger
 from serving.traffic.comparison import Sample, comparisons
 from serving.traffic.files import change, read_ledger

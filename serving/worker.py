@@ -65,7 +65,7 @@ from serving.repository.model_cache import ModelCache
 from serving.repository.reload import Reload
 from serving.repository.servable import Servable
 from serving.repository.source_opening import Sources
-from serving.repository.stored import StoredFiles
+from serving.repository.stored_routing import StoredFiles
 from serving.repository.trials import Trials
 from serving.rollout import Rollout
 from serving.settings import ServingSettings

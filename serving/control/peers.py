@@ -14,7 +14,7 @@ from serving.control.channel import Channel
 from serving.control.readiness import Report, all_answer_for
 from serving.errors import UnavailableError
 from serving.observability.figures import Figures
-from serving.repository.changes import Changes
+from serving.repository.state_changes import StateChanges
 
 _ANSWER_TIMEOUT_S = 10.0
 
@@ -22,7 +22,7 @@ _ANSWER_TIMEOUT_S = 10.0
 class Peers:
     """The other workers, as their last reports say; a gateway of one worker has none."""
 
-    def __init__(self, number: int, workers: int, channel: Channel, changes: Changes) -> None:
+    def __init__(self, number: int, workers: int, channel: Channel, changes: StateChanges) -> None:
         self.reports: dict[int, Report | None] = {other: None for other in range(1, workers + 1) if other != number}
         """By number; None is a worker that is being started for the first time."""
         self._channel = channel

@@ -56,7 +56,7 @@ class LocalSource:
         self._listed: _Listing | None = None
 
     def look(self) -> Found:
-        """Its versions; see `Source.look`. Its labels are in serving/repository/stored.py, looked at more often."""
+        """Its versions; see `Source.look`. Labels are looked at more often: serving/repository/stored_routing.py."""
         stamp = _stamp(self._base_path.stat())  # before the listing: what is added meanwhile shows next time
         if self._listed is None or self._listed.stamp != stamp:
             self._listed = self._list(stamp)

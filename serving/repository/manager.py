@@ -17,7 +17,7 @@ from serving.repository.reconciler import Load, Reconciler, Serve
 from serving.repository.records import NO_VERSION_LEFT, Model
 from serving.repository.served import Served
 from serving.repository.source import Fingerprint, Found, Origin, Source
-from serving.repository.stored import Stored, StoredFiles
+from serving.repository.stored_routing import StoredFiles, StoredRouting
 
 log = logging.getLogger("atelier.repository")
 
@@ -253,7 +253,7 @@ class Manager(Served):
         model.found = found
         self._reconciler.reconcile(name, model)
 
-    def _take_stored(self, name: str, model: Model, stored: Stored) -> None:
+    def _take_stored(self, name: str, model: Model, stored: StoredRouting) -> None:
         if stored.problem is not None and stored.problem != model.stored.problem:
             log.warning("%s: %s; labels and traffic stay as they were", name, stored.problem)
         model.stored = stored

@@ -11,11 +11,11 @@ from concurrent.futures import Executor
 from serving.errors import BundleError, UnreachableError
 from serving.model_config import ModelConfig
 from serving.observability.metrics import Metrics
-from serving.repository.changes import Changes
 from serving.repository.loader import Loaded
 from serving.repository.records import Model, Version
 from serving.repository.servable import Servable
 from serving.repository.source import Origin
+from serving.repository.state_changes import StateChanges
 from serving.repository.transition import State, next_steps
 from serving.traffic.shadow import Shadow
 
@@ -38,7 +38,7 @@ class Reconciler:
     def __init__(
         self,
         models: dict[str, Model],
-        changes: Changes,
+        changes: StateChanges,
         *,
         load: Load,
         serve: Serve,

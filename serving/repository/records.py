@@ -12,7 +12,7 @@ from serving.model_config import ModelConfig
 from serving.repository.labels import bind, needed
 from serving.repository.servable import Servable
 from serving.repository.source import NOTHING_SEEN, Fingerprint, Found, Origin, Source, is_settled
-from serving.repository.stored import NOTHING_STORED, Stored
+from serving.repository.stored_routing import NOTHING_STORED, StoredRouting
 from serving.repository.transition import State, chosen
 from serving.traffic.settings import TrafficSettings, version_of
 from serving.traffic.shadow import Shadow
@@ -79,7 +79,7 @@ class Model:
     source: Source
     present: bool = True
     found: Found | None = None
-    stored: Stored = NOTHING_STORED
+    stored: StoredRouting = NOTHING_STORED
     versions: dict[int, Version] = field(default_factory=dict)
     current: Servable | None = None
     split: Split[Servable] | None = None

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from serving.batching.terms import NO_HEADERS
 from serving.errors import InvalidInputError, ModelNotFoundError
 from serving.model_config import ModelConfig
-from serving.repository.changes import Changes
 from serving.repository.records import Model, ModelStatus, VersionStatus
 from serving.repository.servable import Servable
+from serving.repository.state_changes import StateChanges
 
 
 class Served:
     """Answers who serves what, from what the manager keeps up to date; changes nothing, and waits for nothing."""
 
     def __init__(self) -> None:
-        self.changes = Changes()
+        self.changes = StateChanges()
         self._models: dict[str, Model] = {}
 
     def resolve(self, name: str, version: int | None = None, label: str | None = None) -> Servable:

@@ -30,7 +30,7 @@ from serving.repository.loader import Loaded
 from serving.repository.local_source import LocalSource
 from serving.repository.manager import Manager
 from serving.repository.servable import Servable
-from serving.repository.stored import StoredFiles
+from serving.repository.stored_routing import StoredFiles
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tests.support.image_files import file_of, gradient, plain
 from tests.support.stepping import HandExecutor, turn

@@ -8,7 +8,7 @@ import pytest
 
 from serving.errors import ConflictError
 from serving.model_config import ModelConfig
-from serving.repository.stored import StoredFiles
+from serving.repository.stored_routing import StoredFiles
 from serving.rollout import Rollout
 from tests.support.repository_stand import Configured, RepositoryStand
 

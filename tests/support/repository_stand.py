@@ -25,7 +25,7 @@ from serving.repository.servable import Servable
 from serving.repository.source import Origin, Source
 from serving.repository.store import is_address
 from serving.repository.store_source import StoreSource
-from serving.repository.stored import StoredFiles
+from serving.repository.stored_routing import StoredFiles
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, Tensors, TensorSpec
 from serving.version_labels import VERSION_LABELS

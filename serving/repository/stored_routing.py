@@ -14,7 +14,7 @@ from serving.traffic.settings import TrafficSettings
 from serving.version_labels import read_version_labels
 
 
-class Stored(NamedTuple):
+class StoredRouting(NamedTuple):
     """What a model's files say, or said before one of them was broken."""
 
     labels: Mapping[str, int] = MappingProxyType({})
@@ -23,7 +23,7 @@ class Stored(NamedTuple):
     """What could not be understood, in a sentence for the operator."""
 
 
-NOTHING_STORED = Stored()
+NOTHING_STORED = StoredRouting()
 
 
 class StoredFiles:
@@ -35,18 +35,18 @@ class StoredFiles:
 
     def __init__(self, state_dir: Path | None = None) -> None:
         self._state_dir = state_dir
-        self._seen: dict[str, tuple[tuple[Path, ...], tuple[Stamp, ...], Stored]] = {}
+        self._seen: dict[str, tuple[tuple[Path, ...], tuple[Stamp, ...], StoredRouting]] = {}
 
     def folder(self, name: str, base_path: str) -> Path | None:
         """Where changes of the model are written; None where there is no place for them."""
         return next(reversed(self._folders(name, base_path)), None)
 
-    def look(self, base_paths: Mapping[str, str]) -> dict[str, Stored]:
+    def look(self, base_paths: Mapping[str, str]) -> dict[str, StoredRouting]:
         """What the files say now, by model; files that have not changed are not read again. Called in a thread."""
         self._seen = {name: seen for name, seen in self._seen.items() if name in base_paths}
         return {name: self._look(name, base_path) for name, base_path in base_paths.items()}
 
-    def _look(self, name: str, base_path: str) -> Stored:
+    def _look(self, name: str, base_path: str) -> StoredRouting:
         folders = self._folders(name, base_path)
         before = self._seen.get(name)
         known = before[2] if before is not None and before[0] == folders else NOTHING_STORED
@@ -61,7 +61,7 @@ class StoredFiles:
         except OSError as error:
             return known._replace(problem=f"labels cannot be read: {error.strerror or type(error).__name__}")
         else:
-            stored = Stored(labels, traffic)
+            stored = StoredRouting(labels, traffic)
         self._seen[name] = (folders, stamps, stored)
         return stored
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 
-class Changes:
-    """Announces changes to any number of waiters; used on one event loop."""
+class StateChanges:
+    """Announces them to any number of waiters; used on one event loop."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
