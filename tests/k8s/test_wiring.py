@@ -13,6 +13,8 @@ from serving.settings import OWN_FILE, ServingSettings
 from tests.support.manifests import OVERLAYS, Manifest, Pod, named, of_kind, overlay, pods, title
 
 PREFIX = "ATELIER_"
+SUPERVISOR_BYTES, WORKER_BYTES = 65 * 2**20, 235 * 2**20
+"""Measured with a small model (docs/deploy-kubernetes.md); a worker, and what reads large bodies beside it."""
 MARGIN_S = 10
 """For the end of the process itself, which gets five seconds, and the kubelet's own work."""
 
@@ -201,6 +203,22 @@ def test_a_pod_has_the_time_that_its_drain_may_take(
                 assert pod.spec["terminationGracePeriodSeconds"] >= needed, where
             elif (stop := container.get("lifecycle", {}).get("preStop")) is not None:
                 assert pod.spec["terminationGracePeriodSeconds"] > stop["sleep"]["seconds"] + MARGIN_S, where
+
+
+def test_what_clients_may_have_on_their_way_fits_the_memory(
+    manifests: tuple[Manifest, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pod in pods(manifests):
+        for where, container in pod.containers():
+            if _is_gateway(container):
+                settings = _settings(_environment(manifests, container), monkeypatch)
+                memory = str(container["resources"]["limits"]["memory"])
+                assert memory.endswith("Gi"), where
+                bodies = settings.workers * max(
+                    settings.max_inflight_bytes // settings.workers, settings.max_request_bytes
+                )
+                needed = SUPERVISOR_BYTES + settings.workers * WORKER_BYTES + 2 * bodies
+                assert needed <= int(memory.removesuffix("Gi")) * 2**30, where
 
 
 def test_a_gateway_has_as_many_workers_as_cores(manifests: tuple[Manifest, ...]) -> None:
