@@ -219,7 +219,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
 
     assert dataset.labels == ("cats", "dogs")
     assert len(dataset.train) + len(dataset.test or ()) == 6
-    (warning,) = warnings
+    warning, *_ = warnings
     assert warning.startswith("left out 2 of 8 images that cannot be decoded: ")
     assert "dogs/gone.png (No such file or directory)" in warning
     assert "dogs/self (Too many levels of symbolic links)" in warning
@@ -232,10 +232,14 @@ def test_names_that_are_no_text_are_shown_in_printable_characters(tmp_path: Path
     assert load(data).labels == ("a\\udce9\\nz", "c")
 
 
-def test_a_class_with_one_image_is_trained_on(tmp_path: Path) -> None:
-    dataset = load(write_tree(tmp_path, many("a b", 4) | {"c/1.png": plain(99)}))
+def test_a_class_with_one_image_is_trained_on_and_said_not_to_be_tested(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    data = write_tree(tmp_path, many("a b", 4) | {"c/1.png": plain(99)})
+
+    dataset = load_dataset("folder", LoadOptions(data_dir=data, image=SPEC, warn=warnings.append))
 
     assert 99 in shades(dataset.train)
+    assert warnings == ["the test split has no image of c, which is trained on, but not tested"]
 
 
 def test_the_folder_has_to_be_given() -> None:

@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.datasets.base import Dataset, LoadOptions
+from training.datasets.base import Dataset, LoadOptions, some_of
 from training.datasets.decoding import decode_splits
 from training.datasets.holdout import held_out
 from training.datasets.idx_folder import find_idx, read_idx_folder
@@ -60,7 +60,13 @@ class Folder:
     def _load_with_test(self, splits: dict[SplitFolder, LabelledFiles], options: LoadOptions) -> Dataset:
         if len(splits) == 1:
             splits = carve("test", TEST_FRACTION, splits["train"])
-        return load_images(self.name, splits, source=str(options.data_dir), options=options)
+        dataset = load_images(self.name, splits, source=str(options.data_dir), options=options)
+        evaluated, split = dataset.evaluation
+        if missing := [label for target, label in enumerate(dataset.labels) if target not in split.targets]:
+            options.warn(
+                f"the {evaluated} split has no image of {some_of(missing)}, which is trained on, but not tested"
+            )
+        return dataset
 
 
 def files_at(path: Path) -> ImageFiles:
