@@ -43,7 +43,7 @@ def connect(url: str, timeout_s: float) -> Iterator[Client]:
     What the gateway itself refuses stays an error, for the command to say whose it is.
     """
     with needs_extra("client"):
-        from serving.client import AddressError, Client, NoAnswerError, UnreachableError
+        from serving.client import AddressError, Client, NoAnswerError, UnreachableError, UntrustedError
         from serving.errors import DeadlineExceededError
     try:
         client = Client(url, timeout_s=timeout_s, tls=tls_context())
@@ -55,11 +55,9 @@ def connect(url: str, timeout_s: float) -> Iterator[Client]:
     except DeadlineExceededError:
         fail(f"the gateway at {url} did not answer within {timeout_s} s", FAILED)
     except UnreachableError as error:
-        is_stranger = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        advice = (
-            f"{CA_VARIABLE} names the CA to trust" if is_stranger else "`atelier serve` starts one, --url names another"
-        )
-        fail(f"{error} ({advice})", FAILED)
+        fail(f"{error} (`atelier serve` starts one, --url names another)", FAILED)
+    except UntrustedError as error:
+        fail(f"{error} ({CA_VARIABLE} names the CA to trust)", FAILED)
     except NoAnswerError as error:
         fail(str(error), FAILED)
 

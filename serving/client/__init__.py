@@ -3,7 +3,7 @@
 from serving.client.aio import AsyncClient
 from serving.client.answers import Classification, Prediction, ScoredClass, ServedModel, VersionStatus
 from serving.client.blocking import Client
-from serving.client.failures import AddressError, ForeignAnswerError, NoAnswerError, UnreachableError
+from serving.client.failures import AddressError, ForeignAnswerError, NoAnswerError, UnreachableError, UntrustedError
 from serving.client.gateway_status import GatewayStatus
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "ScoredClass",
     "ServedModel",
     "UnreachableError",
+    "UntrustedError",
     "VersionStatus",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from serving.client.answers import (
     ServedModels,
     VersionStatus,
 )
-from serving.client.failures import AddressError, UnreachableError
+from serving.client.failures import AddressError, UnreachableError, UntrustedError
 from serving.client.gateway_status import GatewayStatus
 from serving.client.protocol import (
     ImageSource,
@@ -43,6 +44,7 @@ from serving.signatures import DEFAULT_SIGNATURE
 DEFAULT_URL = "http://localhost:8501"
 DEFAULT_TIMEOUT_S = 30.0
 DEFAULT_RETRIES = 3
+_MAX_PORT = 65535
 
 Inputs = np.ndarray | Sequence[Any] | Mapping[str, Any]
 """One value for the only input, or several by name; plain lists are converted to what the model takes."""
@@ -155,23 +157,26 @@ class AsyncClient:
 
     async def models(self) -> tuple[ServedModel, ...]:
         """Every model that the gateway knows."""
-        async with _deadline(self._timeout_s) as ends_at:
+        async with _deadline(self._limit(None)) as ends_at:
             return read(await self._ask(Question("GET", "/v1/models"), ends_at), ServedModels).models
 
     async def status(self) -> GatewayStatus:
         """Whether the gateway is ready, its workers, and each model's figures."""
-        async with _deadline(self._timeout_s) as ends_at:
+        async with _deadline(self._limit(None)) as ends_at:
             return read(await self._ask(Question("GET", "/status"), ends_at), GatewayStatus)
 
     async def versions(self, model: str) -> tuple[VersionStatus, ...]:
         """The versions of a model, newest first; of TensorFlow Serving too."""
-        async with _deadline(self._timeout_s) as ends_at:
+        async with _deadline(self._limit(None)) as ends_at:
             return read(
                 await self._ask(Question("GET", model_path(model, None)), ends_at), ModelStatus
             ).model_version_status
 
     def _limit(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else timeout_s
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        if not math.isfinite(limit_s):
+            raise InvalidInputError(f"timeout_s: expected a number of seconds, received {limit_s}")
+        return limit_s
 
     async def _arrays(self, key: tuple[str, int | None, str], inputs: Inputs, ends_at: float) -> dict[str, np.ndarray]:
         if isinstance(inputs, Mapping) and all(isinstance(value, np.ndarray) for value in inputs.values()):
@@ -227,9 +232,19 @@ class AsyncClient:
             httpx.DecodingError,
             ssl.SSLError,
         ) as error:  # TLS 1.3 refuses after the handshake
+            if (distrust := _distrust(error)) is not None:
+                reason = distrust.verify_message
+                raise UntrustedError(f"the certificate of {self._url} is not trusted: {reason}") from error
             reason = str(error) or type(error).__name__
             raise UnreachableError(f"no gateway answers at {self._url}: {reason}") from error
         return Reply(str(response.url), response.status_code, response.headers, response.content)
+
+
+def _distrust(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """What was wrong with the other side's certificate, where that is the cause."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextlib.asynccontextmanager
@@ -247,7 +262,7 @@ def _connect(url: str, headers: Mapping[str, str] | None, tls: ssl.SSLContext | 
         address = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise AddressError(f"{url}: {error}") from error
-    if address.scheme not in {"http", "https"} or not address.host:
+    if address.scheme not in {"http", "https"} or not address.host or (address.port or 0) > _MAX_PORT:
         raise AddressError(f"{url}: expected an address such as {DEFAULT_URL}")
     # A proxy set for the rest of the world cannot reach a gateway on this machine.
     is_local = address.host in {"localhost", "127.0.0.1", "::1"}

@@ -107,6 +107,9 @@ class Client:
         return self._wait(self._client.versions(model))
 
     def _wait(self, question: Coroutine[Any, Any, ResultT]) -> ResultT:
+        if self._loop.is_closed():
+            question.close()
+            raise RuntimeError("the client has been closed")
         answer = asyncio.run_coroutine_threadsafe(question, self._loop)
         try:
             return answer.result()

@@ -43,5 +43,9 @@ class UnreachableError(NoAnswerError):
     """Nothing answers at the address, or the connection broke before the answer was whole."""
 
 
+class UntrustedError(NoAnswerError):
+    """What answers at the address shows a certificate that is not trusted, which no other try would change."""
+
+
 class ForeignAnswerError(NoAnswerError):
     """Something answers at the address, but not as a gateway does."""

@@ -53,7 +53,13 @@ class Reply:
 
 
 def model_path(model: str, version: int | None, api: Literal["v1", "v2"] = "v1") -> str:
-    """The model's address in TensorFlow Serving's API, v1, or in the Open Inference Protocol, v2."""
+    """The model's address in TensorFlow Serving's API, v1, or in the Open Inference Protocol, v2.
+
+    Raises:
+        InvalidInputError: the name is empty.
+    """
+    if not model:
+        raise InvalidInputError("model: expected the name of a model, received an empty one")
     return f"/{api}/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
 
 
@@ -63,7 +69,7 @@ def ask_inference(
     """An inference with binary tensors both ways; the gateway gives up at the deadline too.
 
     Raises:
-        InvalidInputError: an input's dtype is one that no model takes.
+        InvalidInputError: an input's dtype is one that no model takes, or the model's name is empty.
     """
     parameters: dict[str, Any] = {"binary_data_output": True}
     if timeout_s is not None:
@@ -125,9 +131,11 @@ def ask_classes_of_many(model: str, version: int | None, images: Sequence[ImageS
     """The classes of several images, as one form.
 
     Raises:
-        InvalidInputError: an array that is no image.
+        InvalidInputError: no images, or an array that is none.
         OSError: a file cannot be read.
     """
+    if not images:
+        raise InvalidInputError("images: expected at least one, received none")
     files = [("image", _file_of(image)) for image in images]
     return Question("POST", f"{model_path(model, version)}:classify", files=files, params={"top_k": str(top_k)})
 

@@ -6,6 +6,8 @@ Source: Triton's binary tensor data extension; elements are little-endian, strin
 from __future__ import annotations
 
 import struct
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from serving.signatures import DTYPES, DType
 
 _LENGTH = struct.Struct("<I")
 _DTYPE_OF_OIP = {dtype.oip: dtype for dtype in DTYPES.values()}
+_KINDS_OF_NUMBERS = {dtype.numpy.kind for dtype in DTYPES.values()}
 _DTYPE_OF_TENSORFLOW = {dtype.tensorflow_name: dtype for dtype in DTYPES.values()}
 
 
@@ -69,6 +72,8 @@ def convert(name: str, values: Any, tensorflow_dtype: str) -> np.ndarray:
         return np.array(values, dtype=object)
     try:
         array = np.asarray(values)
+        if other := _no_number(array):
+            raise InvalidInputError(f'input "{name}": expected {dtype.name} values, received {other}')
         with np.errstate(over="ignore", invalid="ignore"):
             converted = array.astype(dtype.numpy)
     except (ValueError, TypeError, OverflowError) as error:
@@ -80,6 +85,13 @@ def convert(name: str, values: Any, tensorflow_dtype: str) -> np.ndarray:
     if changed.any():
         raise InvalidInputError(f'input "{name}": expected {_range(dtype)}, received {array[changed][0]}')
     return converted
+
+
+def _no_number(array: np.ndarray) -> str:
+    """What is in it that numpy might take for a number, but is none: None, text, a date, a complex number."""
+    if array.dtype.hasobject:
+        return next((type(value).__name__ for value in array.flat if not isinstance(value, Real | Decimal)), "")
+    return "" if array.dtype.kind in _KINDS_OF_NUMBERS else array.dtype.type.__name__
 
 
 def _range(dtype: DType) -> str:

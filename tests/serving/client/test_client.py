@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,9 +17,10 @@ from typing import Self
 
 import numpy as np
 import pytest
+import trustme
 from onnx import TensorProto
 
-from serving.client import AddressError, AsyncClient, Client, ForeignAnswerError, UnreachableError
+from serving.client import AddressError, AsyncClient, Client, ForeignAnswerError, UnreachableError, UntrustedError
 from serving.errors import (
     DeadlineExceededError,
     InvalidInputError,
@@ -172,11 +174,53 @@ def test_without_a_gateway_the_address_is_said() -> None:
     assert str(caught.value).startswith("no gateway answers at http://127.0.0.1:9: ")
 
 
-@pytest.mark.parametrize("url", ["localhost:8501", "ftp://x", "http://", "http://[::1", "http://x:port"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8501", "ftp://x", "http://", "http://[::1", "http://x:port", "http://x:65536"]
+)
 def test_an_address_that_cannot_be_one_is_refused(url: str) -> None:
     with pytest.raises(AddressError) as caught:
         Client(url)
     assert str(caught.value).startswith(f"{url}: ")
+
+
+@pytest.mark.parametrize("trusts_another", [False, True])
+async def test_a_certificate_that_is_not_trusted_is_said_and_asked_for_once(trusts_another: bool) -> None:
+    shown, trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    trustme.CA().issue_cert("localhost").configure_cert(shown)
+    if trusts_another:
+        trustme.CA().configure_trust(trusted)
+    asked: list[object] = []
+    shown.sni_callback = lambda *_: asked.append(None)
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=shown) as server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        async with AsyncClient(url, tls=trusted) as client:
+            with pytest.raises(UntrustedError) as caught:
+                await client.models()
+    assert str(caught.value) == f"the certificate of {url} is not trusted: unable to get local issuer certificate"
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+def test_a_deadline_that_is_no_time_is_refused(seconds: float) -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(InvalidInputError) as caught:
+        client.predict("m", PIXELS, timeout_s=seconds)
+    assert str(caught.value) == f"timeout_s: expected a number of seconds, received {seconds}"
+
+
+def test_questions_that_cannot_be_are_refused_before_they_are_asked() -> None:
+    with Client("http://127.0.0.1:9") as client:
+        for question in (lambda: client.predict("", PIXELS), lambda: client.predict("", {"x": PIXELS})):
+            with pytest.raises(InvalidInputError, match=r"^model: expected the name of a model, received an empty"):
+                question()
+        with pytest.raises(InvalidInputError, match=r"^images: expected at least one, received none$"):
+            client.classify_many("m", [])
+
+
+def test_a_closed_client_says_so() -> None:
+    client = Client("http://127.0.0.1:9")
+    client.close()
+    with pytest.raises(RuntimeError, match=r"^the client has been closed$"):
+        client.models()
 
 
 def test_what_is_no_gateway_is_said_to_be_none() -> None:

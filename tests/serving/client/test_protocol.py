@@ -75,7 +75,8 @@ def test_what_no_model_takes_is_refused_before_it_is_sent(array: np.ndarray) -> 
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [([0.5], "DT_UINT8"), ([256], "DT_UINT8"), ([-1], "DT_UINT8"), ([[1], [2, 3]], "DT_FLOAT"), ([2], "DT_BOOL"),
-     ([1e300], "DT_FLOAT"), (["a"], "DT_FLOAT"), ([2**70], "DT_INT64")],
+     ([1e300], "DT_FLOAT"), (["a"], "DT_FLOAT"), ([2**70], "DT_INT64"), (["1"], "DT_FLOAT"), ([None], "DT_FLOAT"),
+     ([b"1"], "DT_UINT8"), ([[1.0, None]], "DT_DOUBLE"), (None, "DT_FLOAT"), ([1j], "DT_FLOAT"), (["1"], "DT_BOOL")],
 )  # fmt: skip
 def test_a_plain_value_that_would_change_is_refused(values: list[object], dtype: str) -> None:
     with pytest.raises(InvalidInputError, match=r'^input "x": expected '):
