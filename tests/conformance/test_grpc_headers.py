@@ -74,7 +74,6 @@ def test_a_message_that_says_so_is_inflated(encoding: str, compress: object, gat
     ("changed", "body", "status", "text"),
     [
         ({"grpc-timeout": "0S"}, framed(MESSAGE), DEADLINE_EXCEEDED, "the deadline had passed"),
-        ({"grpc-timeout": "1n"}, framed(MESSAGE), DEADLINE_EXCEEDED, ""),
         ({"grpc-timeout": "1.5S"}, framed(MESSAGE), INVALID_ARGUMENT, "grpc-timeout: expected up to 8 digits and one"),
         ({"grpc-timeout": "60s"}, framed(MESSAGE), INVALID_ARGUMENT, "grpc-timeout: expected up to 8 digits and one"),
         ({}, framed(b"?", 1), UNIMPLEMENTED, "a compressed gRPC message: expected grpc-encoding gzip or deflate, rec"),
