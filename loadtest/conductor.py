@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -188,7 +189,11 @@ class Conductor:
         self._share.set(Share(**msg.data))
 
     def send_share(self) -> None:
-        """Sends this process' part of the schedule; returns once it is answered."""
+        """Sends this process' part of the schedule; returns once it is answered.
+
+        Until then the garbage collector leaves alone what was there before: a look at all of it would hold up every
+        request for some 50 ms, and would be taken for the server's.
+        """
         part = self._share.get()
         plan, prepared = self._plan, self._prepared
         if plan is None or prepared is None:
@@ -198,11 +203,14 @@ class Conductor:
         self._dispatcher = Dispatcher(senders, prepared.target, self._recorder, plan.timeout_s, self._report)
         begin = monotonic_of(part.begin)
         ticker = gevent.spawn(self._hand_over_regularly, self._recorder, begin)
+        gc.collect()
+        gc.freeze()
         try:
             times = share(plan.times(), part.index, part.count)
             self._dispatcher.run(times, prepared.cycle(part.index * 97), begin)
             self._leave(unfinished=0)
         finally:
+            gc.unfreeze()
             ticker.kill()
             for sender in senders.values():
                 sender.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import statistics
 import time
 from collections import Counter
@@ -46,9 +47,16 @@ class OpenLoop:
 
 @contextlib.asynccontextmanager
 async def open_load(address: str, requests: list[predict_pb2.PredictRequest], rate: float) -> AsyncIterator[OpenLoop]:
-    """Sends the requests in turn, `rate` of them a second, until the block ends."""
+    """Sends the requests in turn, `rate` of them a second, until the block ends.
+
+    Python's garbage collector is kept from what was there before: a look at all of TensorFlow's objects takes this
+    process a quarter of a second and more, which would count as the gateway's.
+    """
     seen = OpenLoop()
     async with contextlib.AsyncExitStack() as stack:
+        gc.collect()
+        gc.freeze()
+        stack.callback(gc.unfreeze)
         options = [("grpc.use_local_subchannel_pool", 1)]
         channels = [
             await stack.enter_async_context(grpc.aio.insecure_channel(address, options=options)) for _ in range(2)
