@@ -1,7 +1,7 @@
-"""`python -m serving.healthcheck`, the image's HEALTHCHECK: is the gateway in this container ready?
+"""`python -m serving.healthcheck`, the image's HEALTHCHECK: is the gateway in this container in service?
 
-It asks /readyz where the container's variables say that the gateway listens. Whose certificate the gateway shows is no
-matter: nobody else can listen there.
+It asks /in-service where the container's variables say that the gateway listens. Whose certificate the gateway shows
+is no matter: nobody else can listen there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _TIMEOUT_S = 4.0
 _OK = 200
 
 
-def why_not_ready() -> str | None:
-    """None where it is ready."""
+def why_not_in_service() -> str | None:
+    """None where it is in service."""
     port = int(os.environ.get("ATELIER_REST_PORT", "8501"))
     if os.environ.get("ATELIER_TLS_CERTIFICATE_FILE"):
         context = ssl.create_default_context()
@@ -27,12 +27,12 @@ def why_not_ready() -> str | None:
         connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
     with contextlib.closing(connection):
         try:
-            connection.request("GET", "/readyz")
+            connection.request("GET", "/in-service")
             status = connection.getresponse().status
         except (OSError, HTTPException) as error:
             return f"no answer from 127.0.0.1:{port}: {str(error) or type(error).__name__}"
-    return None if status == _OK else f"/readyz answered with status {status}"
+    return None if status == _OK else f"/in-service answered with status {status}"
 
 
 if __name__ == "__main__":
-    sys.exit(why_not_ready())  # a reason: on standard error, with status 1
+    sys.exit(why_not_in_service())  # a reason: on standard error, with status 1

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from serving.healthcheck import why_not_ready
+from serving.healthcheck import why_not_in_service
 from tests.support.bundles import write_bundle
 from tests.support.gateway import running_gateway
 from tests.support.tls_proxy import tls_proxy
@@ -26,11 +26,11 @@ def test_a_gateway_is_healthy_once_its_models_answer_with_tls_or_without(
         port = urlsplit(gateway.rest_url).port
         assert port is not None
         monkeypatch.setenv("ATELIER_REST_PORT", str(port))
-        assert why_not_ready() is None
+        assert why_not_in_service() is None
         with tls_proxy(port, trustme.CA(), "somebody.example") as tls_port:
             monkeypatch.setenv("ATELIER_REST_PORT", str(tls_port))
             monkeypatch.setenv("ATELIER_TLS_CERTIFICATE_FILE", "certificate.pem")
-            assert why_not_ready() is None
+            assert why_not_in_service() is None
 
 
 def test_a_gateway_whose_models_cannot_answer_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def test_a_gateway_whose_models_cannot_answer_is_not(tmp_path: Path, monkeypatch
     (tmp_path / "broken" / "1" / "model.onnx").write_bytes(b"no model")
     with running_gateway(tmp_path) as gateway:
         monkeypatch.setenv("ATELIER_REST_PORT", str(urlsplit(gateway.rest_url).port))
-        assert why_not_ready() == "/readyz answered with status 503"
+        assert why_not_in_service() == "/in-service answered with status 503"
 
 
 def test_nor_is_one_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
