@@ -14,8 +14,8 @@ from serving.settings import ServingSettings
 from tests.support.bundles import write_bundle
 from tests.support.load import steady_load
 from tests.support.name_server import name_server
+from tests.support.ports import free_ports
 from tests.support.tfs import predict_request
-from tests.support.workers import free_ports
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 AGE_S = 0.5

@@ -21,10 +21,10 @@ from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import plain
 from tests.support.load import steady_load
 from tests.support.onnx_models import expected_scores, write_brightness_model, write_row_maximum_model
+from tests.support.ports import free_ports
 from tests.support.tfs import failure, outputs, predict_request
 from tests.support.tfserving import TfServing, running_tfserving, write_models_config
 from tests.support.waiting import wait_until
-from tests.support.workers import free_ports
 
 PIXELS = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
 IN_FLIGHT = 32

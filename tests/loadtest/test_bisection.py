@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from loadtest.bisection import Trial, is_generators, limit_of, next_rate
 from loadtest.limit import keeps_up
 from loadtest.recording import Recorder
-from tests.support.recordings import made_up_outcome, steady
+from tests.support.loadtest_recordings import made_up_outcome, steady
 
 
 def search(limit: float, *, first: float = 100, highest: float = 200_000, saturated_above: float = 1e9) -> list[Trial]:

@@ -10,7 +10,7 @@ import pytest
 from loadtest.figures import saturation_sentence
 from loadtest.recording import Recorder
 from loadtest.report.run import breaking_sentence, drift_sentence, partial_sentence, recovery_sentence
-from tests.support.recordings import made_up_outcome, steady
+from tests.support.loadtest_recordings import made_up_outcome, steady
 
 
 def test_figures_are_of_the_measured_seconds_alone() -> None:

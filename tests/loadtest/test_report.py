@@ -20,7 +20,7 @@ from loadtest.report.run import RunReport, write_report
 from loadtest.results import read_results, write_results
 from loadtest.server_figures import Sample, read_sample
 from loadtest.tools.wrk import read_wrk
-from tests.support.recordings import made_up_outcome, steady
+from tests.support.loadtest_recordings import made_up_outcome, steady
 
 ENVIRONMENT = {"command": "atelier loadtest --model '<script>'", "server": "atelier 0.1.0"}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.ports import free_ports
 from tests.support.waiting import wait_until
 
 _READ = (
@@ -128,7 +129,7 @@ class Cluster:
     @contextlib.contextmanager
     def forwarded(self, service: str, ports: Sequence[int]) -> Iterator[list[int]]:
         """Ports of this machine that lead to those of a Service, until the block ends."""
-        mine = [_free_port() for _ in ports]
+        mine = free_ports(len(ports))
         pairs = [f"{here}:{there}" for here, there in zip(mine, ports, strict=True)]
         command = [self.kubectl, "--namespace", self.namespace, "port-forward", f"service/{service}", *pairs]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as forwarding:
@@ -137,13 +138,6 @@ class Cluster:
                 yield mine
             finally:
                 forwarding.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _is_open(port: int) -> bool:

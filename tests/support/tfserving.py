@@ -19,7 +19,7 @@ import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from tests.support.files import replace_text
-from tests.support.workers import free_ports
+from tests.support.ports import free_ports
 
 BINARY = shutil.which("tensorflow_model_server")
 IS_REAL = BINARY is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.records import epoch, metrics, written_run
+from tests.support.run_records import epoch, metrics, written_run
 from training import catalogue, reached
 from training.catalogue import describe, main
 from training.checkpoint import CHECKPOINT

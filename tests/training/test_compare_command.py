@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from atelier.compare import compare
-from tests.support.records import metrics, written_run
+from tests.support.run_records import metrics, written_run
 from training.recipes import find_recipe
 from training.run import METRICS
 

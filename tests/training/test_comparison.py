@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.records import epoch, metrics, written_run
+from tests.support.run_records import epoch, metrics, written_run
 from training.comparison import compare_runs
 from training.comparison_picture import draw_comparison
 from training.errors import UsageError

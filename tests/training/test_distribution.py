@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import COMMAND, atelier
+from tests.support.ports import free_ports
 from tests.support.training_script import small_net
-from tests.support.workers import ATTEMPTS, TIMEOUT_S, finished, free_ports, read_until, started
+from tests.support.training_workers import ATTEMPTS, TIMEOUT_S, finished, read_until, started
 from training.datasets import Dataset
 from training.distribution import share_of
 from training.pipeline import Share

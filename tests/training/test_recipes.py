@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from serving.images import ImageSpec
-from tests.support.records import metrics
+from tests.support.run_records import metrics
 from training.building import build_model
 from training.datasets import DATASETS, Dataset, Split
 from training.errors import DatasetError, UsageError

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.support.workers import free_ports
+from tests.support.ports import free_ports
 from training.cluster import Cluster
 from training.errors import TrainingError
 from training.rendezvous import meet

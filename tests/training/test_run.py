@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.records import epoch, written_run
+from tests.support.run_records import epoch, written_run
 from training.building import build_model
 from training.errors import RunError
 from training.recipes import find_recipe

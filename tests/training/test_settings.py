@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.records import written_run
+from tests.support.run_records import written_run
 from training.errors import UsageError
 from training.recipes import RECIPES, Recipe, find_recipe
 from training.run import read_run

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.records import metrics
+from tests.support.run_records import metrics
 from training.run import RunMetrics
 from training.sweeps.observation import observe
 from training.sweeps.record import Result

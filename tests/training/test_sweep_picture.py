@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.support.records import metrics
+from tests.support.run_records import metrics
 from tests.training.test_sweep_observation import results
 from training.sweeps.picture import Layout, draw_sweep, lay_out
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.records import A_CHECKSUM, metrics, written_run
+from tests.support.run_records import A_CHECKSUM, metrics, written_run
 from training.errors import RunError, TrainingError, UsageError
 from training.recipes import Recipe, find_recipe
 from training.run import Run, read_run

@@ -26,9 +26,9 @@ from serving.observability.upstream_metrics import UpstreamMetrics
 from serving.signatures import Signature, TensorSpec
 from serving.upstream import Upstream
 from tests.support.onnx_models import expected_scores, write_brightness_model
+from tests.support.ports import free_ports
 from tests.support.stepping import turn
 from tests.support.tfserving import IS_REAL, TfServing, running_tfserving, write_models_config
-from tests.support.workers import free_ports
 
 PIXELS = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
 
