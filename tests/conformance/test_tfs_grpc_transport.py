@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from serving.offload.answer_writer import MAX_WRITTEN_HERE_BYTES
 from tests.conformance.conftest import UNBOUNDED
 from tests.support.gateway import RunningGateway
 from tests.support.tfs import failure, outputs, predict_request
@@ -29,6 +30,13 @@ def test_compressed_messages_are_read_and_answered(
 def test_messages_of_100_megabytes_pass_both_ways(stub: Stub) -> None:
     response = stub.Predict(predict_request("large", x=LARGE), timeout=120.0)
     assert np.array_equal(outputs(response)["y"], LARGE)
+
+
+def test_an_answer_that_the_helper_process_writes_is_whole(stub: Stub) -> None:
+    rows = np.array([[b"%d " % number * 40, b""] for number in range(4000)], object)
+    answer = outputs(stub.Predict(predict_request("echo_string", x=rows), timeout=120.0))["y"]
+    assert sum(map(len, rows.flat)) > MAX_WRITTEN_HERE_BYTES
+    assert answer.tolist() == rows.tolist()
 
 
 def test_a_call_is_its_clients_to_cancel_and_the_next_is_answered(stub: Stub) -> None:
