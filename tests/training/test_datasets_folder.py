@@ -12,7 +12,6 @@ from PIL import Image, features
 from serving.images import ImageSpec, decode_image
 from tests.support.image_files import file_of, gradient, plain, write_tree
 from training.datasets import Dataset, LoadOptions, Split, load_dataset
-from training.datasets.image_files import list_of
 from training.errors import DatasetError, UsageError
 
 SPEC = ImageSpec(4, 6, "grayscale")
@@ -384,16 +383,6 @@ def test_a_path_that_no_record_could_name_is_refused(tmp_path: Path) -> None:
         load(folder)
 
     assert str(caught.value) == f"--data: expected a path in UTF-8, received {tmp_path}/caf\\udce9"
-
-
-def test_a_listing_knows_its_folders_without_going_through_all_images_again() -> None:
-    images = (("a", "inner", "1.png"), ("a", "inner", "2.png"), ("b", "inner", "1.png"), ("c", "1.png"))
-    listing = list_of(images, folders=[("d",)])
-
-    assert listing.folders_in(()) == [("a",), ("b",), ("c",), ("d",)]
-    assert listing.folders_in(("a",)) == [("a", "inner")]
-    assert listing.folders_in(("d",)) == ()
-    assert [listing.has_images_in((name,)) for name in "abcd"] == [False, False, True, False]
 
 
 def test_classes_may_share_the_name_of_one_folder_and_a_few_may_look_alike(tmp_path: Path) -> None:
