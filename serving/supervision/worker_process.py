@@ -69,6 +69,8 @@ class WorkerProcess:
                 str(connection_threads(usable_cores())),
                 "--log-level",
                 "error",
+                "--component-log-level",
+                "main:off",  # which would print the whole configuration before it says why Envoy does not start
                 "--drain-strategy",
                 "immediate",
                 env={

@@ -169,13 +169,16 @@ def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(
             assert [httpx.post(path, json=ROWS, timeout=60.0).status_code for _ in range(6)] == [200] * 6
 
 
-def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_never_comes_up_is_a_start_error(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("serving.supervision.worker_process.SETTINGS_VARIABLE", "ATELIER_NOBODY_READS_THIS")
     with (
         pytest.raises(StartError, match=r"worker [12] .* before it took connections"),
         running_gateway(models, workers=2),
     ):
         pass
+    assert "static_resources" not in capfd.readouterr().err, "Envoy's configuration hides why it did not start"
 
 
 async def test_a_stop_under_load_with_long_connections_fails_no_request(models: Path) -> None:
