@@ -74,8 +74,8 @@ REFUSALS = {
         None,
         404,
         "Not found: GET /favicon.ico; "
-        "known: /, /docs, /openapi.json, /healthz, /readyz, /in-service, /status, /metrics, /monitoring/prometheus/metrics, "
-        "/v1/models, /v1/models/NAME, /v2",
+        "known: /, /docs, /openapi.json, /healthz, /readyz, /in-service, /status, /metrics, "
+        "/monitoring/prometheus/metrics, /v1/models, /v1/models/NAME, /v2",
     ),
     "a wrong method": Case("DELETE", "/metrics", None, 405, "/metrics: expected GET, received DELETE"),
     "JSON sent to a gRPC method": Case(
