@@ -48,6 +48,7 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
+from serving.huge_pages import refuse_huge_pages
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.model_config import ModelConfig
@@ -236,6 +237,7 @@ class Worker:
 async def begin() -> Worker:
     """The worker that the supervisor asks for in this process' environment, once its models are loaded."""
     end_with_parent()
+    refuse_huge_pages()
     os.fchdir(folder := int(os.environ[FOLDER_VARIABLE]))
     os.close(folder)
     settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
