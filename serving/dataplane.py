@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -57,23 +56,6 @@ class Prediction(NamedTuple):
     signature: Signature
     outputs: dict[str, np.ndarray]
     labels: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)  # making a frozen one takes twice as long
-class ClassScore:
-    """One class of an image's answer; `probability` is the model's score of it."""
-
-    index: int
-    label: str
-    probability: float
-
-
-class ImagesAnswer(NamedTuple):
-    """The best classes of each image, best first."""
-
-    name: str
-    version: int
-    classes: list[list[ClassScore]]
 
 
 class DataPlane:
@@ -138,24 +120,30 @@ class DataPlane:
         return await self._ask(target, ask, api, terms)
 
     async def classify_images(
-        self, target: Target, files: Sequence[ImageFile], top_k: int, *, api: str, terms: Terms = DEFAULT_TERMS
-    ) -> ImagesAnswer:
-        """Decodes image files in threads, asks the model once for all, and gives the `top_k` best classes of each.
+        self, target: Target, files: Sequence[ImageFile], *, api: str, terms: Terms = DEFAULT_TERMS
+    ) -> Prediction:
+        """Decodes image files in threads and asks the model once for all; the one output is their scores [N, classes].
 
         Raises:
             UnsupportedError: the model takes no images or gives no class scores.
             ServingError: every cause of serving/errors.py.
         """
 
-        async def ask(servable: Servable) -> ImagesAnswer:
+        async def ask(servable: Servable) -> Prediction:
             signature = servable.signature(target.signature_name)
             spec = image_spec(servable, signature)
             servable.admit(target.signature_name, len(files), terms)
             pixels = await self._image_decoder.decode(files, spec)
             outputs = await servable.run(target.signature_name, {signature.inputs[0].name: pixels}, terms)
-            scores = outputs[signature.outputs[0].name]
-            classes = [best_classes(row, servable.labels, top_k) for row in scores]
-            return ImagesAnswer(servable.name, servable.version, classes)
+            scores = signature.outputs[0].name
+            return Prediction(
+                servable.name,
+                servable.version,
+                target.signature_name,
+                signature,
+                {scores: outputs[scores]},
+                servable.labels,
+            )
 
         return await self._ask(target, ask, api, terms)
 
@@ -236,13 +224,6 @@ async def _in_time(decoded: Awaitable[T], terms: Terms) -> T:
             return await decoded
     except TimeoutError as error:
         raise DeadlineExceededError("the deadline passed before the inputs were decoded") from error
-
-
-def best_classes(scores: np.ndarray, labels: Sequence[str], top_k: int) -> list[ClassScore]:
-    """The `top_k` highest of one row of scores, best first; equal scores in the order of the classes."""
-    order = (-scores.astype(np.float64)).argsort(kind="stable")[:top_k].tolist()
-    known = len(labels)
-    return [ClassScore(at, labels[at] if at < known else str(at), float(scores[at])) for at in order]
 
 
 def image_spec(servable: Servable, signature: Signature) -> ImageSpec:

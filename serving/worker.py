@@ -152,6 +152,7 @@ class Worker:
                 self._image_executor,
                 limit,
                 reader,
+                writer,
                 settings.max_request_images,
             ),
             OpenApi(self.manager, settings.max_request_images),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
 from urllib.parse import parse_qs
 
 from serving.batching.terms import Terms
@@ -18,11 +17,13 @@ from serving.frontends.http import (
     Scope,
     Send,
     header_of,
-    send_json,
+    send_body,
 )
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
+from serving.offload.answer_writer import AnswerWriter
 from serving.offload.json_reader import JsonReader
+from serving.wire.image_answers import ImagesAnswer, encode_answer
 from serving.wire.image_bodies import has_images, is_image, is_multipart, parse_json, parse_multipart
 
 DEFAULT_TOP_K = 5
@@ -57,6 +58,7 @@ class Images:
         executor: Executor,
         max_request_bytes: int,
         reader: JsonReader,
+        writer: AnswerWriter,
         max_images: int,
     ) -> None:
         self._plane = plane
@@ -66,6 +68,7 @@ class Images:
         self._executor = executor
         self._max_request_bytes = max_request_bytes
         self._reader = reader
+        self._writer = writer
         self._max_images = max_images
 
     async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
@@ -86,17 +89,13 @@ class Images:
                 return
             files, is_single = await self._reader.read(parse_json, body, self._max_images, deadline=terms.deadline)
         answer = self._answer(address, files, parse_top_k(scope["query_string"]), terms, is_single=is_single)
-        await send_json(send, 200, await self._departures.watch(receive, answer))
+        await send_body(send, 200, await self._departures.watch(receive, answer))
 
     async def _answer(
         self, address: Address, files: list[ImageFile], top_k: int, terms: Terms, *, is_single: bool
-    ) -> dict[str, Any]:
-        """`{"model_spec": …, "classes": [{"index", "label", "probability"}, …]}`, best first, or `"images"` of such."""
+    ) -> bytes:
         target = Target(address.name, address.version, address.label)
-        answer = await self._plane.classify_images(target, files, top_k, api=_API, terms=terms)
-        document: dict[str, Any] = {"model_spec": {"name": answer.name, "version": str(answer.version)}}
-        if is_single:
-            (document["classes"],) = answer.classes
-        else:
-            document["images"] = [{"classes": classes} for classes in answer.classes]
-        return document
+        prediction = await self._plane.classify_images(target, files, api=_API, terms=terms)
+        scores = prediction.outputs
+        answer = ImagesAnswer(prediction.name, prediction.version, prediction.labels, top_k, is_single)
+        return await self._writer.write(scores.values(), encode_answer, scores, answer)

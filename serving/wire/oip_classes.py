@@ -13,6 +13,7 @@ import numpy as np
 from serving.errors import InvalidInputError
 from serving.signatures import TensorSpec
 from serving.wire.oip_parameters import Parameters
+from serving.wire.ranking import best_first
 
 _MAX_COUNT = 2**31 - 1
 
@@ -52,7 +53,7 @@ def _classes(spec: TensorSpec, array: np.ndarray, count: int, labels: Sequence[s
         what = "strings" if spec.element.is_string else "a single value"
         raise InvalidInputError(f'output "{spec.name}": expected rows of numbers for classification, it has {what}')
     rows = array.reshape(len(array), -1)
-    best = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
+    best = best_first(rows, count)
     names = [f":{label}" for label in labels] if len(labels) == rows.shape[1] else [""] * rows.shape[1]
     form = "{:.6f}:{}{}" if spec.element.kind == "f" else "{:d}:{}{}"
     texts = np.empty(best.shape, object)

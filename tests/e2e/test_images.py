@@ -6,15 +6,17 @@ import base64
 import itertools
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from PIL import ExifTags, Image
 
 from serving.images import ImageSpec, decode_image
-from tests.support.bundles import write_bundle
+from tests.support.bundles import write_bundle, write_many_classes
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import file_of, gradient, many_scans_jpeg, plain, png_header
 from tests.support.onnx_models import LABELS, expected_scores
@@ -224,3 +226,20 @@ def test_json_has_a_limit_of_its_own(strict: RunningGateway) -> None:
     text = "JSON: expected at most 100,000 bytes, received more"
     assert error_of(strict.rest.post(CLASSIFY, content=body), 413) == text
     assert error_of(strict.rest.post(CLASSIFY, content=b"\0" * 200_000, headers={"content-type": "image/png"}), 400)
+
+
+def test_an_answer_of_very_many_classes_is_written_beside_the_worker(tmp_path: Path) -> None:
+    write_many_classes(tmp_path / "many" / "1", 1000)
+    with running_gateway(tmp_path) as gateway:
+        (worker,) = map(psutil.Process, gateway.process.worker_pids)
+        path = "/v1/models/many:classify?top_k=1000"
+        (few,) = gateway.rest.post(path, files=form(("a.png", plain(2)))).json()["images"]
+        assert worker.children() == []
+        shades = [2] * 64 + [3] * 64
+        many = gateway.rest.post(path, files=form(*[("a.png", plain(shade)) for shade in shades])).json()
+        assert len(worker.children()) == 1
+    assert many["model_spec"] == {"name": "many", "version": "1"}
+    assert many["images"][:64] == [few] * 64
+    best, *_ = many["images"][127]["classes"]
+    assert best == {"index": 999, "label": "class 999", "probability": 2997.0}
+    assert [found["index"] for found in many["images"][127]["classes"]] == list(range(999, -1, -1))

@@ -12,7 +12,7 @@ import pytest
 
 from serving.batching.policy import CostModel
 from serving.batching.settings import BatchSettings
-from serving.dataplane import ClassScore, DataPlane, Target, best_classes
+from serving.dataplane import DataPlane, Target
 from serving.errors import (
     InferenceError,
     InvalidInputError,
@@ -199,11 +199,11 @@ async def test_a_cancelled_request_is_not_counted_as_answered(new_stand: NewStan
 async def test_images_are_counted_as_any_other_request(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
     data = file_of(gradient("L", 2, 2), "BMP")
-    await stand.plane.classify_images(Target("digits"), [ImageFile(data)], 1, api="image")
+    await stand.plane.classify_images(Target("digits"), [ImageFile(data)], api="image")
     with pytest.raises(ModelNotFoundError):
-        await stand.plane.classify_images(Target("made-up"), [ImageFile(data)], 1, api="image")
+        await stand.plane.classify_images(Target("made-up"), [ImageFile(data)], api="image")
     stand.executor.holds = lambda _: True
-    task = asyncio.create_task(stand.plane.classify_images(Target("digits"), [ImageFile(data)], 1, api="image"))
+    task = asyncio.create_task(stand.plane.classify_images(Target("digits"), [ImageFile(data)], api="image"))
     await turn()
     task.cancel()
     await turn()
@@ -215,10 +215,10 @@ async def test_an_image_becomes_the_one_row_that_the_signature_takes(new_stand: 
     back = Back(Signature((PIXELS,), (SCORES,)), scores=np.float32([[0.25, 0.75, 0.0]]))
     stand = await new_stand(back)
     data = file_of(gradient("L", 2, 2), "PNG")
-    answer = await stand.plane.classify_images(Target("digits"), [ImageFile(data)], 2, api="image")
+    answer = await stand.plane.classify_images(Target("digits"), [ImageFile(data)], api="image")
 
-    assert (answer.name, answer.version) == ("digits", 7)
-    assert answer.classes == [[ClassScore(1, "dog", 0.75), ClassScore(0, "cat", 0.25)]]
+    assert (answer.name, answer.version, answer.labels) == ("digits", 7, ("cat", "dog"))
+    assert {name: scores.tolist() for name, scores in answer.outputs.items()} == {"scores": [[0.25, 0.75, 0.0]]}
     assert back.seen[0].tolist() == [np.asarray(gradient("L", 2, 2)).tolist()]
 
 
@@ -251,7 +251,7 @@ async def test_a_model_that_is_no_image_classifier_says_why(
     back = Back(signature)
     stand = await new_stand(back, image)
     with pytest.raises(UnsupportedError) as caught:
-        await stand.plane.classify_images(Target("digits"), [ImageFile(b"not even read")], 1, api="image")
+        await stand.plane.classify_images(Target("digits"), [ImageFile(b"not even read")], api="image")
 
     assert reason in str(caught.value)
     assert back.seen == []
@@ -260,7 +260,7 @@ async def test_a_model_that_is_no_image_classifier_says_why(
 async def test_a_bad_image_is_refused_and_the_version_is_left_free(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
     with pytest.raises(InvalidInputError, match="not an image"):
-        await stand.plane.classify_images(Target("digits"), [ImageFile(b"text")], 1, api="image")
+        await stand.plane.classify_images(Target("digits"), [ImageFile(b"text")], api="image")
 
     await asyncio.wait_for(stand.manager.resolve("digits").drained(), 5)
     assert stand.outcomes() == {("digits", "InvalidInputError"): 1}
@@ -270,9 +270,9 @@ async def test_several_images_are_one_batch_and_are_answered_in_order(new_stand:
     back = Back(Signature((PIXELS,), (SCORES,)), scores=np.float32([[0.25, 0.75, 0.0]]))
     stand = await new_stand(back)
     files = [ImageFile(plain(shade)) for shade in (7, 0, 255)]
-    answer = await stand.plane.classify_images(Target("digits"), files, 1, api="image")
+    answer = await stand.plane.classify_images(Target("digits"), files, api="image")
 
-    assert [[found.label for found in classes] for classes in answer.classes] == [["dog"]] * 3
+    assert answer.outputs["scores"].tolist() == [[0.25, 0.75, 0.0]] * 3
     assert [pixels[:, 0, 0].tolist() for pixels in back.seen] == [[7, 0, 255]]
 
 
@@ -280,7 +280,7 @@ async def test_every_bad_image_of_several_is_named(new_stand: NewStand) -> None:
     stand = await new_stand(two_outputs())
     files = [ImageFile(b"text", "image 0"), ImageFile(plain(1), "image 1"), ImageFile(b"", "image 2 ('b.png')")]
     with pytest.raises(InvalidInputError) as caught:
-        await stand.plane.classify_images(Target("digits"), files, 1, api="image")
+        await stand.plane.classify_images(Target("digits"), files, api="image")
     first, second = str(caught.value).split("; ")
     assert first.startswith("image 0: not an image: expected PNG")
     assert second.startswith("image 2 ('b.png'): not an image: expected PNG")
@@ -290,14 +290,14 @@ async def test_images_beyond_those_that_may_wait_are_refused_at_once(new_stand: 
     stand = await new_stand(two_outputs())
     stand.executor.holds = lambda _: True
     files = [ImageFile(plain(0))] * 5
-    waiting = asyncio.create_task(stand.plane.classify_images(Target("digits"), files, 1, api="image"))
+    waiting = asyncio.create_task(stand.plane.classify_images(Target("digits"), files, api="image"))
     await turn()
     with pytest.raises(OverloadedError, match=r"5 of 8 wait to be decoded, 5 more were sent"):
-        await stand.plane.classify_images(Target("digits"), files, 1, api="image")
+        await stand.plane.classify_images(Target("digits"), files, api="image")
     waiting.cancel()
     await turn()
     stand.executor.holds = lambda _: False
-    assert len((await stand.plane.classify_images(Target("digits"), files, 1, api="image")).classes) == 5
+    assert len((await stand.plane.classify_images(Target("digits"), files, api="image")).outputs["scores"]) == 5
 
 
 async def test_a_real_executor_decodes_beside_the_event_loop(new_stand: NewStand) -> None:
@@ -306,11 +306,11 @@ async def test_a_real_executor_decodes_beside_the_event_loop(new_stand: NewStand
         plane = DataPlane(stand.manager, stand.metrics, image_decoder(executor))
         answers = await asyncio.gather(
             *(
-                plane.classify_images(Target("digits"), [ImageFile(file_of(gradient(), "PNG"))], 1, api="image")
+                plane.classify_images(Target("digits"), [ImageFile(file_of(gradient(), "PNG"))], api="image")
                 for _ in range(5)
             )
         )
-    assert [answer.classes[0][0].label for answer in answers] == ["dog"] * 5
+    assert [answer.outputs["scores"].argmax() for answer in answers] == [1] * 5
 
 
 async def test_a_model_that_answers_the_wrong_number_of_rows_fails_as_a_model(new_stand: NewStand) -> None:
@@ -318,25 +318,3 @@ async def test_a_model_that_answers_the_wrong_number_of_rows_fails_as_a_model(ne
     stand = await new_stand(back)
     with pytest.raises(InferenceError, match="expected 1 rows from the model"):
         await stand.predict(Target("digits"))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "uint8", "int8", "int64", "bool"])
-def test_the_best_classes_are_those_of_the_highest_scores_in_every_dtype(dtype: str) -> None:
-    scores = np.array([0, 1, 0, 1] if dtype == "bool" else [0, 100, 3, 120]).astype(dtype)
-    best = best_classes(scores, ["a", "b", "c"], 3)
-
-    assert [score.index for score in best] == ([1, 3, 0] if dtype == "bool" else [3, 1, 2])
-    assert {score.index: score.label for score in best}[3] == "3"
-
-
-def test_the_lowest_integer_is_the_worst_class_and_no_class_is_given_twice() -> None:
-    assert [score.index for score in best_classes(np.int8([5, -128, 7]), [], 10)] == [2, 0, 1]
-    assert [score.index for score in best_classes(np.uint8([0, 255]), [], 1)] == [1]
-
-
-def test_equal_scores_stay_in_the_order_of_the_classes() -> None:
-    assert [score.index for score in best_classes(np.zeros(4, np.float32), [], 4)] == [0, 1, 2, 3]
-
-
-def test_a_score_that_is_no_number_comes_last() -> None:
-    assert [score.index for score in best_classes(np.float32([np.nan, 0.1, 0.9]), [], 3)] == [2, 1, 0]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 from onnx import TensorProto
 
 from serving.bundle import Manifest, record_files
 from serving.images import ImageSpec
 from serving.signatures import CLASSIFY_METHOD, DEFAULT_SIGNATURE, REGRESS_METHOD, Signature, TensorSpec
-from tests.support.onnx_models import LABELS, write_brightness_model, write_identity_model
+from tests.support.onnx_models import LABELS, write_brightness_model, write_identity_model, write_linear_model
 
 SIGNATURE = Signature((TensorSpec("pixels", "uint8", (None, 2, 2)),), (TensorSpec("scores", "float32", (None, 3)),))
 
@@ -54,6 +55,28 @@ def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
     )
     manifest.write(building)
     building.rename(version_dir)
+    return version_dir
+
+
+def write_many_classes(version_dir: Path, classes: int) -> Path:
+    """A classifier of 2x2 images as a bundle: the score of class `c` is the image's first pixel times `c`."""
+    pixels = TensorSpec("pixels", "uint8", (None, 2, 2))
+    scores = TensorSpec("scores", "float32", (None, classes))
+    weights = np.zeros((4, classes), np.float32)
+    weights[0] = np.arange(classes)
+    write_linear_model(version_dir, weights)
+    Manifest(
+        name=version_dir.parent.name,
+        task="classification",
+        labels=tuple(f"class {index}" for index in range(classes)),
+        signatures={DEFAULT_SIGNATURE: Signature((pixels,), (scores,))},
+        image=ImageSpec(height=2, width=2, colour="grayscale"),
+        training=None,
+        metrics={},
+        parity=(),
+        created_at="2026-01-01T00:00:00+00:00",
+        files=record_files(version_dir),
+    ).write(version_dir)
     return version_dir
 
 

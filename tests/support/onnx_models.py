@@ -17,8 +17,13 @@ def write_brightness_model(version_dir: Path, *, scale: float = 1.0, batch: int 
 
     The scores of a row are `scale` times (its mean, its first pixel, its last pixel).
     """
-    version_dir.mkdir(parents=True, exist_ok=True)
     weights = np.float32([[0.25, 1, 0], [0.25, 0, 0], [0.25, 0, 0], [0.25, 0, 1]]) * np.float32(scale)
+    return write_linear_model(version_dir, weights, batch=batch)
+
+
+def write_linear_model(version_dir: Path, weights: np.ndarray, *, batch: int | None = None) -> Path:
+    """uint8 `pixels` [N, 2, 2] to float32 `scores` [N, classes]: the pixels times the `weights` [4, classes]."""
+    version_dir.mkdir(parents=True, exist_ok=True)
     rows: int | str = batch if batch is not None else "N"
     graph = helper.make_graph(
         [
@@ -28,7 +33,7 @@ def write_brightness_model(version_dir: Path, *, scale: float = 1.0, batch: int 
         ],
         "brightness",
         [helper.make_tensor_value_info("pixels", TensorProto.UINT8, [rows, 2, 2])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [rows, 3])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [rows, weights.shape[1]])],
         [numpy_helper.from_array(np.array([-1, 4]), "flat"), numpy_helper.from_array(weights, "weights")],
     )
     return _save(graph, version_dir)

@@ -13,7 +13,15 @@ from serving.errors import InvalidInputError
 from serving.offload.answer_writer import MAX_WRITTEN_HERE_BYTES, MAX_WRITTEN_HERE_VALUES, AnswerWriter
 from serving.offload.helper_process import HelperProcess
 from serving.signatures import DTYPES, TensorSpec
-from serving.wire import example_results, infer_messages, json_examples, json_tensors, oip_json, predict_messages
+from serving.wire import (
+    example_results,
+    image_answers,
+    infer_messages,
+    json_examples,
+    json_tensors,
+    oip_json,
+    predict_messages,
+)
 from serving.wire.oip_answers import Answer
 
 LONG = MAX_WRITTEN_HERE_VALUES + 1
@@ -96,6 +104,13 @@ async def test_classes_and_regressions_are_written_alike(
     written = await writer.write(outputs.values(), encode, outputs)
     assert process.pid is not None
     assert written == encode(outputs)
+
+
+async def test_classes_of_images_are_written_alike(process: HelperProcess, writer: AnswerWriter) -> None:
+    scores, answer = {"y": CLASSES["scores"]}, image_answers.ImagesAnswer("model", 3, ("x", "ü"), 2, is_single=False)
+    written = await writer.write(scores.values(), image_answers.encode_answer, scores, answer)
+    assert process.pid is not None
+    assert written == image_answers.encode_answer(scores, answer)
 
 
 @pytest.mark.parametrize("raw", [False, True])
