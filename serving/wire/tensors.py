@@ -2,7 +2,8 @@
 
 Source of the encodings: tensorflow/core/framework/tensor.proto and Tensor::FromProto in tensor.cc: either
 `tensor_content` holds all elements, or the `*_val` list of the dtype does, where a list that is too short is filled up
-with its last value (with zeros where it is empty).
+with its last value (with zeros where it is empty). Strings in `tensor_content` are all their lengths, as varints, then
+their bytes (EncodeStringList in tensorflow/core/platform/tensor_coding.cc), as C++ clients may send them.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _DTYPE_OF_FIELD: Mapping[str, type[np.generic]] = MappingProxyType({"int_val": n
 _KNOWN_SHAPES = 1024
 MIXED_ENCODINGS = "expected packed numbers or single ones, received both"
 """Their order is lost here, so that they are refused; no library writes a list in both ways."""
+_MAX_VARINT_BYTES = 5
 _MAX_FILLED_VALUES = 65_536
 _MAX_FILLED_BYTES = 4 * 1024 * 1024
 """What a message of a few bytes may have the event loop write, which takes some milliseconds."""
@@ -72,7 +74,7 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
     if not content:
         return _typed_values(tensor, spec, count).reshape(shape)
     if element.is_string:
-        raise InvalidInputError(f'input "{spec.name}": expected strings in string_val, received tensor_content')
+        return _strings_of_content(content, spec, count).reshape(shape)
     if len(content) != count * element.numpy.itemsize:
         raise InvalidInputError(
             f'input "{spec.name}": expected {count * element.numpy.itemsize} bytes of tensor_content for shape '
@@ -175,6 +177,27 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
     array = np.empty(count, element.numpy)
     array[:given] = values
     array[given:] = array[given - 1] if given else (b"" if element.is_string else 0)
+    return array
+
+
+def _strings_of_content(content: bytes, spec: TensorSpec, count: int) -> np.ndarray:
+    """The strings whose lengths and bytes `tensor_content` holds, without a loop over the lengths' bytes."""
+    head = np.frombuffer(content[: count * _MAX_VARINT_BYTES], np.uint8)
+    last = np.flatnonzero(head < 0x80)[:count]
+    widths = np.diff(last, prepend=-1)
+    lengths = np.zeros(len(last), np.int64)
+    for place in range(_MAX_VARINT_BYTES):
+        longer = np.flatnonzero(widths > place)
+        lengths[longer] |= (head[last[longer] - widths[longer] + 1 + place] & 0x7F).astype(np.int64) << 7 * place
+    begin = int(last[-1]) + 1 if count and len(last) == count else 0
+    if len(last) < count or max(widths, default=0) > _MAX_VARINT_BYTES or begin + lengths.sum() != len(content):
+        raise InvalidInputError(
+            f'input "{spec.name}": expected tensor_content of {count} lengths and as many bytes as they say, '
+            f"received {len(content)} bytes that are none"
+        )
+    ends = begin + np.cumsum(lengths)
+    array = np.empty(count, object)
+    array[:] = [content[start:end] for start, end in zip((ends - lengths).tolist(), ends.tolist(), strict=True)]
     return array
 
 

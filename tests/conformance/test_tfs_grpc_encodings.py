@@ -17,6 +17,7 @@ from tests.support.wire_forms import (
     unpacked_doubles,
     unpacked_floats,
     unpacked_varints,
+    varint,
 )
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
@@ -135,6 +136,15 @@ def test_values_that_are_not_packed_are_read_as_tensorflow_reads_them(
     official = predict_pb2.PredictRequest.FromString(message).inputs["x"]
 
     assert same(outputs(call(message, timeout=60.0))["y"], tf.make_ndarray(official))
+
+
+def test_strings_in_tensor_content_are_read_as_tensorflow_reads_them(stub: Stub) -> None:
+    strings = [b"a", b"", "ü".encode(), b"long " * 50]
+    tensor = typed(DTYPES["string"], np.array(strings, object).reshape(2, 2), values=0)
+    tensor.tensor_content = b"".join(varint(len(one)) for one in strings) + b"".join(strings)
+
+    expected = tf.io.parse_tensor(tensor.SerializeToString(), tf.string).numpy()
+    assert same(echo(stub, DTYPES["string"], tensor), expected)
 
 
 @EVERY_DTYPE

@@ -15,7 +15,15 @@ from serving.signatures import DTYPES, DType, TensorSpec
 from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo
 from serving.wire.tensors import decode_tensor, encode_tensor, encode_tensor_info
 from tests.support.arrays import arrays
-from tests.support.wire_forms import BYTES, field, tensor_head, unpacked_doubles, unpacked_floats, unpacked_varints
+from tests.support.wire_forms import (
+    BYTES,
+    field,
+    tensor_head,
+    unpacked_doubles,
+    unpacked_floats,
+    unpacked_varints,
+    varint,
+)
 
 MEGABYTE = 1_000_000
 NUMBERS = [dtype for dtype in DTYPES.values() if not dtype.is_string]
@@ -237,9 +245,18 @@ def test_the_bound_of_memory_is_exact() -> None:
         decode(tensor("int32", (251,), int_val=[7]), "int32", (None,), max_bytes=1000)
 
 
-def test_strings_in_tensor_content_are_refused_instead_of_read_as_empty() -> None:
-    with pytest.raises(InvalidInputError, match="expected strings in string_val, received tensor_content"):
-        decode(tensor("string", (1,), tensor_content=b"\x01a"), "string", (None,))
+@pytest.mark.parametrize("strings", [[b"a"], [b"", b"ab\xff", b""], [b"x" * 127, b"y" * 128, b"z" * 70_000], []])
+def test_strings_in_tensor_content_are_lengths_and_then_bytes(strings: list[bytes]) -> None:
+    content = b"".join(varint(len(one)) for one in strings) + b"".join(strings)
+    decoded = decode(tensor("string", (len(strings),), tensor_content=content), "string", (None,))
+    assert decoded.dtype == np.dtype(object)
+    assert decoded.tolist() == strings
+
+
+@pytest.mark.parametrize("content", [b"\x02a", b"\x01ab", b"\x80", b"\x80" * 5 + b"\x00", b"\xff\xff\xff\xff\xff\x01a"])
+def test_tensor_content_that_does_not_hold_its_strings_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidInputError, match="expected tensor_content of 1 lengths and as many bytes as they say"):
+        decode(tensor("string", (1,), tensor_content=content), "string", (None,))
 
 
 @given(st.binary(max_size=60), st.sampled_from(list(DTYPES)))
