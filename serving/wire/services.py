@@ -1,8 +1,9 @@
 """The gRPC services of the gateway, described for clients that ask a server what it speaks (reflection).
 
 Our decoding messages declare packed numbers as bytes, so that they reach numpy without a loop, and examples, which are
-passed on as they are. Here every such field gets back the type that a client has to write; the names and numbers of
-fields stay.
+passed on as they are. Here every such field gets back the type that a client has to write, and every message the
+package of its protocol, by which an `Any` names it, such as the signatures of GetModelMetadata; the names and numbers
+of fields stay.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from google.protobuf.message import Message
 from serving.wire import atelier_health_pb2 as health
 from serving.wire import atelier_oip_pb2 as oip
 from serving.wire import atelier_reflection_pb2 as reflection
+from serving.wire import atelier_rpc_pb2 as rpc
 from serving.wire import atelier_tfs_pb2 as tfs
 
 DECLARED_AS_BYTES: Mapping[str, FieldDescriptorProto.Type.ValueType | type[Message]] = MappingProxyType(
@@ -33,6 +35,23 @@ DECLARED_AS_BYTES: Mapping[str, FieldDescriptorProto.Type.ValueType | type[Messa
     }
 )
 """Fields that our messages declare as bytes, with the numbers or messages that they really hold."""
+
+_PACKAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "atelier.wire.tfs": "tensorflow.serving",
+        "atelier.wire.oip": "inference",
+        "atelier.wire.health": "grpc.health.v1",
+        "atelier.wire.reflection": "grpc.reflection.v1",
+        "atelier.wire.rpc": "google.rpc",
+    }
+)
+"""What our packages are called in their protocols; others keep their names."""
+
+
+def published(full_name: str) -> str:
+    """What reflection calls it: `atelier.wire.oip.ModelInferRequest` is in the package `inference`."""
+    ours = next((package for package in _PACKAGES if full_name.startswith(f"{package}.")), None)
+    return full_name if ours is None else _PACKAGES[ours] + full_name.removeprefix(ours)
 
 
 @dataclass(frozen=True)
@@ -95,6 +114,7 @@ class Descriptions:
                 for message in (method.request, method.response):
                     self._take(message.DESCRIPTOR.file)
             self._add(_service_file(name, methods))
+        self._take(rpc.DESCRIPTOR)  # which `grpc-status-details-bin` holds
 
     def by_name(self, name: str) -> list[bytes] | None:
         """The file and all that it imports, each serialized; None where there is none of that name."""
@@ -121,7 +141,8 @@ class Descriptions:
         description = FileDescriptorProto()
         file.CopyToProto(description)
         for message in description.message_type:
-            _give_types_back(f"{description.package}.{message.name}", message)
+            _publish(f"{description.package}.{message.name}", message)
+        description.package = _PACKAGES.get(description.package, description.package)
         self._add(description)
         for imported in file.dependencies:
             self._take(imported)
@@ -149,18 +170,20 @@ def _service_file(name: str, methods: Mapping[str, Method]) -> FileDescriptorPro
 
 
 def _type_name(message: type[Message]) -> str:
-    return f".{message.DESCRIPTOR.full_name}"
+    return f".{published(message.DESCRIPTOR.full_name)}"
 
 
-def _give_types_back(full_name: str, message: DescriptorProto) -> None:
+def _publish(full_name: str, message: DescriptorProto) -> None:
     for field in message.field:
         held = DECLARED_AS_BYTES.get(f"{full_name}.{field.name}")
         if isinstance(held, type):
             field.type, field.type_name = FieldDescriptorProto.TYPE_MESSAGE, _type_name(held)
         elif held is not None:
             field.type = held
+        elif field.type_name:
+            field.type_name = f".{published(field.type_name.removeprefix('.'))}"
     for nested in message.nested_type:
-        _give_types_back(f"{full_name}.{nested.name}", nested)
+        _publish(f"{full_name}.{nested.name}", nested)
 
 
 def _symbols(file: FileDescriptorProto) -> Iterator[str]:

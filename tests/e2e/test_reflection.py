@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection_pb2
@@ -57,6 +58,27 @@ def test_a_call_can_be_made_with_nothing_but_what_was_reflected(channel: grpc.Ch
     )
     answer = call(request, timeout=TIMEOUT_S)
     assert list(answer.outputs["sum"].float_val) == [4.0, 7.0]
+
+
+def test_what_answers_hold_as_any_message_can_be_read_with_what_was_reflected(channel: grpc.Channel) -> None:
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+    method = pool.FindServiceByName(PREDICT).FindMethodByName("GetModelMetadata")
+    request_class, response_class = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    call = channel.unary_unary(
+        f"/{PREDICT}/GetModelMetadata",
+        request_serializer=request_class.SerializeToString,
+        response_deserializer=response_class.FromString,
+    )
+    answer = call(request_class(model_spec={"name": "pair"}, metadata_field=["signature_def"]), timeout=TIMEOUT_S)
+    signatures = json_format.MessageToDict(answer, descriptor_pool=pool)["metadata"]["signature_def"]["signatureDef"]
+    assert signatures["serving_default"]["inputs"].keys() == {"a", "b"}
+
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request_class(model_spec={"name": "none"}, metadata_field=["signature_def"]), timeout=TIMEOUT_S)
+    (details,) = [value for key, value in caught.value.trailing_metadata() if key == "grpc-status-details-bin"]
+    status = GetMessageClass(pool.FindMessageTypeByName("google.rpc.Status")).FromString(details)
+    read = json_format.MessageToDict(status, descriptor_pool=pool)
+    assert [detail["reason"] for detail in read["details"]] == ["MODEL_NOT_FOUND"]
 
 
 def test_every_service_and_method_that_is_answered_is_described(channel: grpc.Channel) -> None:
