@@ -13,7 +13,10 @@ _REQUEST_HEADERS = (
     "content-type, content-encoding, authorization, inference-header-content-length, "
     "x-grpc-web, x-user-agent, grpc-timeout"
 )
-_RESPONSE_HEADERS = "grpc-status, grpc-message, inference-header-content-length, retry-after, x-atelier-version"
+_RESPONSE_HEADERS = (
+    "grpc-status, grpc-message, grpc-status-details-bin, "
+    "inference-header-content-length, retry-after, x-atelier-version"
+)
 _MAX_AGE_S = "600"
 
 

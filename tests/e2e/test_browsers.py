@@ -89,6 +89,17 @@ def test_an_answer_may_be_read_by_a_named_site(open_gateway: RunningGateway) -> 
     assert "grpc-status" in response.headers["access-control-expose-headers"]
 
 
+def test_why_a_grpc_web_call_failed_may_be_read_by_a_named_site(open_gateway: RunningGateway) -> None:
+    response = open_gateway.rest.post(
+        PREDICT_GRPC,
+        content=encode_message(predict_request("nobody").SerializeToString()),
+        headers={"origin": SHOP, "content-type": "application/grpc-web+proto", "x-grpc-web": "1"},
+    )
+    told = {name for name in response.headers if name.startswith("grpc-")}
+    assert told == {"grpc-status", "grpc-message", "grpc-status-details-bin"}
+    assert told <= set(response.headers["access-control-expose-headers"].split(", "))
+
+
 def test_another_site_may_not(open_gateway: RunningGateway) -> None:
     response = open_gateway.rest.post(PREDICT_REST, json=BODY, headers={"origin": "https://shop.example.evil"})
     assert "access-control-allow-origin" not in response.headers
