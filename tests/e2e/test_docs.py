@@ -14,6 +14,7 @@ from onnx import TensorProto
 
 from tests.support.bundles import write_bundle, write_regression
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.kinds import write_onnx_kinds
 from tests.support.onnx_models import LABELS, write_identity_model
 from tests.support.waiting import wait_until
 
@@ -22,13 +23,14 @@ CHROMIUM = shutil.which("chromium")
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """Serves `brightness`, `same` (a regression), a name that needs quoting, large inputs, a fixed batch."""
+    """Serves `brightness`, `same` (a regression), a name that needs quoting, large inputs, a fixed batch, kinds."""
     models = tmp_path_factory.mktemp("models")
     write_bundle(models / "brightness" / "7", scale=1 / 255)
     write_regression(models / "same" / "1")
     write_identity_model(models / "a b%{c}" / "1", TensorProto.STRING, ["N"])
     write_identity_model(models / "large" / "1", TensorProto.FLOAT, ["N", 100, 100])
     write_identity_model(models / "fixed" / "1", TensorProto.INT64, [2, 2])
+    write_onnx_kinds(models)
     with running_gateway(models) as running:
         yield running
 

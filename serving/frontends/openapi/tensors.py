@@ -45,7 +45,7 @@ def predict_example(signature_name: str, signature: Signature, string: Any = "te
         return None
     named = {} if signature_name == DEFAULT_SIGNATURE else {"signature_name": signature_name}
     columns = {spec.name: example_of(spec, string) for spec in signature.inputs}
-    if any(spec.shape[:1] != (None,) for spec in signature.inputs):
+    if any(spec.shape[:1] != (None,) for spec in (*signature.inputs, *signature.outputs)):
         return {**named, "inputs": next(iter(columns.values())) if len(columns) == 1 else columns}
     rows = {name: column[0] for name, column in columns.items()}
     return {**named, "instances": [next(iter(rows.values())) if len(rows) == 1 else rows]}
@@ -75,7 +75,8 @@ def _request_forms(name: str, signature: Signature) -> list[Schema]:
     required = () if name == DEFAULT_SIGNATURE else ("signature_name",)
     columns = {spec.name: column(spec, values_taken(spec)) for spec in signature.inputs}
     forms = [object_of({"inputs": _only_or_all(columns, also_named=True)}, named, required)]
-    if rows := _rows(signature.inputs, values_taken, also_named=True):
+    has_scalar_answer = any(not (spec.shape or spec.any_rank) for spec in signature.outputs)
+    if not has_scalar_answer and (rows := _rows(signature.inputs, values_taken, also_named=True)):
         forms.insert(0, object_of({"instances": rows}, named, required))
     return forms
 
