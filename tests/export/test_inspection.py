@@ -12,13 +12,13 @@ from export.exporter import Exported, export_model
 from export.inspection import inspect_model
 from export.sources.opening import open_source
 from export.verification import check_version
-from serving.signatures import Signature
+from serving.signatures import DTYPES, Signature
 from tests.support.foreign_models import (
     write_echo,
     write_free_shapes,
     write_onnx_with_data_file,
-    write_sparse_signature,
     write_tensorflow_1_model,
+    write_unanswerable_signatures,
 )
 from tests.support.onnx_models import write_two_input_model
 from training.run import Run
@@ -46,11 +46,14 @@ def test_a_saved_models_signatures_are_those_that_tensorflow_reads(tmp_path: Pat
     assert found.description.labels == ()
 
 
-def test_a_signature_that_no_server_of_ours_can_express_is_named(tmp_path: Path) -> None:
-    found = inspect_model(write_sparse_signature(tmp_path / "sparse"))
+def test_signatures_that_no_server_of_ours_can_express_are_named(tmp_path: Path) -> None:
+    found = inspect_model(write_unanswerable_signatures(tmp_path / "model"))
 
     assert set(found.signatures) == {"serving_default"}
-    assert found.unreadable == {"sparse": '"x" is sparse or made of several tensors, expected one dense tensor'}
+    assert found.unreadable == {
+        "complex": f'"x" has TensorFlow\'s dtype 8, expected one of {", ".join(DTYPES)}',
+        "sparse": '"x" is sparse or made of several tensors, expected one dense tensor',
+    }
 
 
 def test_free_sizes_and_scalars_are_read(tmp_path: Path) -> None:

@@ -202,8 +202,8 @@ def write_onnx_with_data_file(folder: Path) -> Path:
     return path
 
 
-def write_sparse_signature(folder: Path) -> Path:
-    """TensorFlow 1, with a signature `sparse` whose input is a sparse tensor, which no request can hold."""
+def write_unanswerable_signatures(folder: Path) -> Path:
+    """TensorFlow 1, with signatures of tensors that no request here can hold: `sparse` and `complex`."""
     quiet_tensorflow()
     import tensorflow as tf
 
@@ -211,12 +211,14 @@ def write_sparse_signature(folder: Path) -> Path:
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.sparse_placeholder(tf.float32, [None, 2], name="x")
         dense = v1.placeholder(tf.float32, [None, 2], name="dense")
+        wave = v1.placeholder(tf.complex64, [None, 2], name="wave")
         info = v1.saved_model.build_tensor_info
         builder = v1.saved_model.Builder(str(folder))
         define = v1.saved_model.build_signature_def
         signatures = {
             "serving_default": define({"x": info(dense)}, {"y": info(dense * 2)}, "tensorflow/serving/predict"),
             "sparse": define({"x": info(x)}, {"y": info(tf.sparse.to_dense(x))}, "tensorflow/serving/predict"),
+            "complex": define({"x": info(wave)}, {"y": info(tf.abs(wave))}, "tensorflow/serving/predict"),
         }
         builder.add_meta_graph_and_variables(session, ["serve"], signatures)
         builder.save()

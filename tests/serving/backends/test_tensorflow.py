@@ -14,10 +14,10 @@ from serving.signatures import DTYPES, Signature, TensorSpec
 from tests.support.foreign_models import (
     write_echo,
     write_free_shapes,
-    write_sparse_signature,
     write_tensorflow_1_model,
     write_two_by_two_saved_model,
     write_typed_identities,
+    write_unanswerable_signatures,
     write_unbatched,
 )
 from tests.support.onnx_models import write_identity_model
@@ -90,7 +90,7 @@ def test_models_of_tensorflow_1_answer_by_each_signature(tmp_path: Path) -> None
 
 
 def test_signatures_that_no_array_can_answer_are_left_out(tmp_path: Path) -> None:
-    backend = load(write_sparse_signature(tmp_path / "1"))
+    backend = load(write_unanswerable_signatures(tmp_path / "1"))
     assert backend.signatures.keys() == {"serving_default"}
     assert backend.run("serving_default", {"x": np.float32([[1, 2]])})["y"].tolist() == [[2, 4]]
 
