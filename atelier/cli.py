@@ -1,31 +1,57 @@
-"""The command line. Each command lives in a module of its own and imports what is heavy when it runs."""
+"""The command line. Each command lives in a module of its own, which is imported when the command is asked for."""
 
 from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
-from typing import Annotated
+from importlib import import_module, metadata
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from atelier.ask import models, predict
-from atelier.compare import compare
 from atelier.console import INTERRUPTED
-from atelier.demo import demo
-from atelier.export import export
-from atelier.inspect import inspect, verify
-from atelier.loadtest import app as loadtest
-from atelier.promote import promote, rollback
-from atelier.prune import prune
-from atelier.recipes import recipes
-from atelier.serve import serve
-from atelier.status import status
-from atelier.sweep import sweep
-from atelier.traffic import traffic
-from atelier.train import train
 
-app = typer.Typer(name="atelier", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+_MODULES = {
+    "train": "train",
+    "recipes": "recipes",
+    "sweep": "sweep",
+    "compare": "compare",
+    "export": "export",
+    "inspect": "inspect",
+    "verify": "inspect",
+    "prune": "prune",
+    "serve": "serve",
+    "predict": "ask",
+    "models": "ask",
+    "status": "status",
+    "traffic": "traffic",
+    "promote": "promote",
+    "rollback": "promote",
+    "demo": "demo",
+    "loadtest": "loadtest",
+}
+"""Where each command is, in the order in which help shows them."""
+
+
+class _Commands(TyperGroup):
+    """Makes only the command that is asked for: making all of them takes as long as importing Typer."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        """For a name that is none all are made, among which Typer looks for one that was meant."""
+        for name in (cmd_name,) if cmd_name in _MODULES else _MODULES:
+            if name not in self.commands:
+                self.commands[name] = _make(name)
+        return cast("TyperCommand | TyperGroup | None", super().get_command(ctx, cmd_name))
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature is Typer's
+        """All names."""
+        return list(_MODULES)
+
+
+app = typer.Typer(
+    name="atelier", cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -38,26 +64,16 @@ def options(
         raise typer.Exit
 
 
-for command in (
-    train,
-    recipes,
-    sweep,
-    compare,
-    export,
-    inspect,
-    verify,
-    prune,
-    serve,
-    predict,
-    models,
-    status,
-    traffic,
-    promote,
-    rollback,
-    demo,
-):
-    app.command()(command)
-app.add_typer(loadtest, name="loadtest")
+def _make(name: str) -> TyperCommand | TyperGroup:
+    """The command of that name, which is a function of its module, or the module's own Typer."""
+    module = import_module(f"atelier.{_MODULES[name]}")
+    commands = getattr(module, "app", None)
+    if commands is None:
+        commands = typer.Typer(add_completion=False)
+        commands.command(name)(getattr(module, name))
+    command = cast("TyperCommand | TyperGroup", typer.main.get_command(commands))
+    command.name = name
+    return command
 
 
 def main() -> None:

@@ -307,3 +307,9 @@ def test_every_command_explains_itself_and_shows_its_defaults(command: str, defa
 def test_without_a_command_the_commands_are_listed() -> None:
     result = runner.invoke(app, [])
     assert "serve" in result.output
+
+
+def test_a_command_that_is_none_is_told_the_one_that_was_meant() -> None:
+    result = runner.invoke(app, ["serv"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "Did you mean 'serve'" in result.output

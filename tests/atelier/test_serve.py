@@ -6,14 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+from typer import Typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from atelier.cli import app
+from atelier.serve import serve
 from serving.settings import ServingSettings
 
 runner = CliRunner()
-OPTIONS = {option.name: option for option in get_command(app).commands["serve"].params}
+only_serve = Typer(add_completion=False)
+only_serve.command()(serve)
+OPTIONS = {option.name: option for option in get_command(only_serve).params}
 
 
 @pytest.fixture(autouse=True)
