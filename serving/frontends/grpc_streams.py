@@ -92,8 +92,7 @@ class _Answer:
     async def send_all(self, messages: AsyncIterator[bytes]) -> None:
         await self._start()  # Envoy gives up requests that take long to end, but not once an answer has begun
         async for message in messages:
-            await self._start()
-            await self._send({"type": "http.response.body", "body": encode_message(message), "more_body": True})
+            await self._tell(encode_message(message))
 
     async def finish(self) -> None:
         await self._start()
@@ -109,7 +108,13 @@ class _Answer:
         if not self._started:
             self._started = True
             await self._send(START)
-            await self._send({"type": "http.response.body", "body": b"", "more_body": True})  # pyvoy sends both at once
+            await self._tell(b"")  # pyvoy sends both at once
+
+    async def _tell(self, body: bytes) -> None:
+        try:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        except OSError as error:  # ASGI's way to say that the client has left, which `receive` says later
+            raise ClientGoneError from error
 
     async def _end(self, headers: list[tuple[bytes, bytes]]) -> None:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
