@@ -39,7 +39,7 @@ from serving.frontends.http import (
 )
 from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE
-from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message
+from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, frame_header
 from serving.wire.status_details import encode_details
 
 log = logging.getLogger("atelier.grpc")
@@ -58,6 +58,8 @@ _MAX_DETAILED_CHARACTERS = 512
 _MIN_COMPRESSED_BYTES = 1024
 _MAX_COMPRESSED_BYTES = 1024 * 1024
 """Larger answers would keep the event loop from everybody else while they are compressed."""
+_MAX_FRAMED_BYTES = 1024 * 1024
+"""Larger answers are not copied to have their frame's header in front of them; it is sent by itself."""
 
 CODE_OF_CAUSE = MappingProxyType(
     {
@@ -151,7 +153,11 @@ class UnaryCalls:
         else:
             encoding = _answer_encoding(scope, encoding, len(answer)) if encoding else ""
             await send(_start_of(encoding) if encoding else START)
-            await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
+            if len(answer) > _MAX_FRAMED_BYTES and not encoding:
+                await send({"type": "http.response.body", "body": frame_header(len(answer)), "more_body": True})
+                await send({"type": "http.response.body", "body": answer, "more_body": False})
+            else:
+                await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
             await send(_OK_TRAILERS)
 
 

@@ -49,7 +49,7 @@ from serving.wire.predict_messages import (
     encode_outputs,
     written_one_by_one,
 )
-from serving.wire.protobuf_fields import bytes_field
+from serving.wire.protobuf_fields import bytes_field, bytes_field_head
 from serving.wire.tensors import encode_tensor_info
 
 SIGNATURE_DEF = "signature_def"
@@ -124,20 +124,17 @@ class TfsGrpc:
             asked.target, decode, api=_API, output_filter=asked.output_filter, terms=terms
         )
         answered = prediction.outputs
-        outputs = await self._writer.write(
-            written_one_by_one(answered), encode_outputs, answered, prediction.signature.outputs
-        )
-        return outputs + _served_by(prediction.name, prediction.version, prediction.signature_name)
+        served_by = _served_by(prediction.name, prediction.version, prediction.signature_name)
+        one_by_one = written_one_by_one(answered)
+        return await self._writer.write(one_by_one, encode_outputs, answered, prediction.signature.outputs, served_by)
 
     async def classify(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Classify`."""
-        prediction = await self._run_examples(message, CLASSIFY_METHOD, terms)
-        return bytes_field(1, await self._result(prediction)) + bytes_field(2, _spec(prediction))
+        return await self._answer_examples(message, CLASSIFY_METHOD, terms)
 
     async def regress(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.Regress`."""
-        prediction = await self._run_examples(message, REGRESS_METHOD, terms)
-        return bytes_field(1, await self._result(prediction)) + bytes_field(2, _spec(prediction))
+        return await self._answer_examples(message, REGRESS_METHOD, terms)
 
     async def multi_inference(self, message: bytes, terms: Terms) -> bytes:
         """`PredictionService.MultiInference`: several signatures of one model on the same examples."""
@@ -198,12 +195,15 @@ class TfsGrpc:
         response.status.SetInParent()
         return response.SerializeToString()
 
-    async def _run_examples(self, message: bytes, method: str, terms: Terms) -> Prediction:
+    async def _answer_examples(self, message: bytes, method: str, terms: Terms) -> bytes:
+        """A serialized ClassificationResponse or RegressionResponse."""
         request, is_whole = self._reader.open(_EXAMPLES, message)
         if not request.HasField("model_spec"):
             raise InvalidInputError("Missing ModelSpec")
         examples = await self._examples_of(message, request, terms, is_whole=is_whole)
-        return await self._examples.run(_target(request.model_spec), method, examples, terms)
+        prediction = await self._examples.run(_target(request.model_spec), method, examples, terms)
+        result = await self._result(prediction)
+        return b"".join((bytes_field_head(1, len(result)), result, bytes_field(2, _spec(prediction))))
 
     async def _examples_of(
         self, message: bytes, request: ExamplesRequest | MultiInferenceRequest, terms: Terms, *, is_whole: bool

@@ -20,6 +20,8 @@ from serving.wire.json_limits import JsonLimits
 
 MAX_READ_HERE_BYTES = 128 * 1024
 """Takes five milliseconds at most."""
+MAX_READ_HERE_MEMBERS = 4096
+"""Of objects, and objects: examples take some two microseconds for each, sixty milliseconds for what fits 128 KiB."""
 
 ResultT = TypeVar("ResultT")
 RequestT = TypeVar("RequestT")
@@ -55,7 +57,7 @@ class JsonReader:
             ServingError: what `parse` raises.
         """
         sent = _Body(self.limits, parse, body, len(body), args)
-        if len(body) <= MAX_READ_HERE_BYTES:
+        if len(body) <= MAX_READ_HERE_BYTES and body.count(b"{") + body.count(b":") <= MAX_READ_HERE_MEMBERS:
             return cast("ResultT", sent.parse())
         return await self._apart(sent, deadline, _Body.parse)
 

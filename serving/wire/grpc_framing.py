@@ -94,7 +94,12 @@ def encode_message(message: bytes, encoding: str = "") -> bytes:
     if encoding:
         compressed = deflate(message, encoding)
         return _HEADER.pack(1, len(compressed)) + compressed
-    return _HEADER.pack(0, len(message)) + message
+    return frame_header(len(message)) + message
+
+
+def frame_header(size: int) -> bytes:
+    """What stands before a message that is not compressed."""
+    return _HEADER.pack(0, size)
 
 
 def message_length(body: bytes) -> int | None:

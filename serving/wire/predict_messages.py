@@ -113,20 +113,23 @@ def written_one_by_one(outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     return [array for array in outputs.values() if array.dtype.char not in _RAW_CHARS]
 
 
-def encode_outputs(outputs: Mapping[str, np.ndarray], specs: Sequence[TensorSpec]) -> bytes:
-    """The `outputs` of a PredictResponse, serialized: those of `specs` that there are."""
-    parts: list[bytes] = []
+def encode_outputs(outputs: Mapping[str, np.ndarray], specs: Sequence[TensorSpec], more: bytes = b"") -> bytes:
+    """The `outputs` of a PredictResponse, serialized: those of `specs` that there are; then `more` of its fields.
+
+    Large arrays are copied once.
+    """
+    parts: list[bytes | memoryview] = []
     for spec in specs:
         array = outputs.get(spec.name)
         if array is None:
             continue
         if spec.dtype in _RAW_FIELDS:
-            parts += (_head(spec, array.shape), array.tobytes())
+            parts += (_head(spec, array.shape), np.ascontiguousarray(array).data)
         else:
             response = PredictResponse()
             encode_tensor(response.outputs[spec.name], array, spec.element)
             parts.append(response.SerializeToString())
-    return b"".join(parts)
+    return b"".join((*parts, more))
 
 
 @functools.lru_cache(maxsize=_KNOWN_HEADS)

@@ -56,7 +56,12 @@ def has_field(message: bytes, number: int) -> bool:
 
 def bytes_field(number: int, content: bytes) -> bytes:
     """A field that holds bytes, text or a message that is serialized already."""
-    return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(content)) + content
+    return bytes_field_head(number, len(content)) + content
+
+
+def bytes_field_head(number: int, size: int) -> bytes:
+    """What stands before the content of such a field, for content that shall not be copied once more."""
+    return _encode_varint(number << 3 | _BYTES) + _encode_varint(size)
 
 
 def _encode_varint(value: int) -> bytes:

@@ -47,6 +47,18 @@ async def long_answer(message: bytes, terms: Terms) -> bytes:
     return message or LONG
 
 
+async def test_a_large_answer_is_one_frame_and_is_not_copied() -> None:
+    answer = bytes(1024 * 1024 + 1)
+
+    async def large_answer(message: bytes, terms: Terms) -> bytes:
+        return answer
+
+    _, head, body, _ = await call(large_answer)
+    assert head["body"] + body["body"] == encode_message(answer)
+    assert (head["more_body"], body["more_body"]) == (True, False)
+    assert body["body"] is answer
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_who_compresses_is_answered_alike(encoding: str) -> None:
     start, body, trailers = await call(

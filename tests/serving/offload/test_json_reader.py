@@ -15,7 +15,7 @@ from serving.frontends.http import loop_time
 from serving.frontends.oip_rest import _TENSORS
 from serving.frontends.tfs_rest import _ROWS_OR_COLUMNS
 from serving.offload.helper_process import HelperProcess
-from serving.offload.json_reader import MAX_READ_HERE_BYTES, JsonReader
+from serving.offload.json_reader import MAX_READ_HERE_BYTES, MAX_READ_HERE_MEMBERS, JsonReader
 from serving.signatures import DTYPES, Signature, TensorSpec
 from serving.wire.image_bodies import parse_json
 from serving.wire.json_examples import parse_examples_body
@@ -150,4 +150,15 @@ async def test_short_bodies_start_no_process() -> None:
     process = HelperProcess()
     await JsonReader(LIMITS, process).open(_ROWS_OR_COLUMNS, b'{"instances": [1]}')
     assert process.pid is None
+    await process.close()
+
+
+async def test_short_bodies_of_many_small_members_are_read_apart() -> None:
+    process = HelperProcess()
+    reader = JsonReader(LIMITS, process)
+    for count in (10, MAX_READ_HERE_MEMBERS):
+        body = b'{"examples":[' + b",".join([b'{"a":1}'] * count) + b"]}"
+        assert len(body) < MAX_READ_HERE_BYTES
+        assert await reader.read(parse_examples_body, body) == parse_examples_body(body)
+        assert (process.pid is None) == (count == 10)
     await process.close()
