@@ -54,10 +54,22 @@ def _classes(spec: TensorSpec, array: np.ndarray, count: int, labels: Sequence[s
         raise InvalidInputError(f'output "{spec.name}": expected rows of numbers for classification, it has {what}')
     rows = array.reshape(len(array), -1)
     best = best_first(rows, count)
-    names = [f":{label}" for label in labels] if len(labels) == rows.shape[1] else [""] * rows.shape[1]
-    form = "{:.6f}:{}{}" if spec.element.kind == "f" else "{:d}:{}{}"
+    names = _Names(labels if len(labels) == rows.shape[1] else ())
+    form = b"%.6f:%b" if spec.element.kind == "f" else b"%d:%b"
     texts = np.empty(best.shape, object)
-    for row, indices in enumerate(best.tolist()):
-        values = rows[row, indices].tolist()
-        texts[row] = [form.format(v, i, names[i]).encode() for v, i in zip(values, indices, strict=True)]
+    for row, indices in enumerate(best):
+        values, classes = rows[row, indices].tolist(), map(names.__getitem__, indices.tolist())
+        texts[row] = [form % pair for pair in zip(values, classes, strict=True)]
     return TensorSpec(spec.name, "string", (None, best.shape[1])), texts
+
+
+class _Names(dict[int, bytes]):
+    """By index: `index`, or `index:label` where there are labels."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__()
+        self._labels = labels
+
+    def __missing__(self, index: int) -> bytes:
+        self[index] = name = (f"{index}:{self._labels[index]}" if self._labels else str(index)).encode()
+        return name
