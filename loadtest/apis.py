@@ -175,7 +175,7 @@ def _encode_grpc_image(target: Target, _: np.ndarray, files: tuple[bytes, ...]) 
     request.model_spec.name = target.model
     request.model_spec.signature_name = _IMAGE_BYTES
     tensor = request.inputs[_IMAGE_BYTES]
-    tensor.dtype = _STRING.element.tensorflow
+    tensor.dtype = _STRING.element.tensorflow  # type: ignore[assignment]  # a number is what protobuf takes
     tensor.tensor_shape.dim.add().size = len(files)
     tensor.string_val.extend(files)
     return request.SerializeToString()

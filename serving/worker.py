@@ -77,7 +77,7 @@ from serving.wire.services import Descriptions
 log = logging.getLogger("atelier.worker")
 
 _SWITCH_INTERVAL_S = 0.001
-"""For so long the event loop waits for Python's lock at most while a thread of a model's runs Python, on strings say."""
+"""What the event loop waits for Python's lock at most while a thread of a model's runs Python, on strings say."""
 
 
 class Worker:

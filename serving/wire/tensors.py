@@ -85,7 +85,7 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
 
 def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
     """Writes the array into an empty message the way TensorFlow Serving answers: in the dtype's `*_val` field."""
-    tensor.dtype = dtype.tensorflow
+    tensor.dtype = dtype.tensorflow  # type: ignore[assignment]  # a number is what protobuf takes
     tensor.tensor_shape.MergeFromString(_shape_message(array.shape))
     if dtype.name == "float32":
         tensor.float_val.append(array.tobytes())
@@ -99,7 +99,7 @@ def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
 
 def encode_content(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
     """Writes numbers into an empty message the way clients send arrays: as raw `tensor_content`."""
-    tensor.dtype = dtype.tensorflow
+    tensor.dtype = dtype.tensorflow  # type: ignore[assignment]  # as above
     tensor.tensor_shape.MergeFromString(_shape_message(array.shape))
     tensor.tensor_content = array.tobytes()
 
@@ -107,7 +107,7 @@ def encode_content(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
 def encode_tensor_info(info: TensorInfo, spec: TensorSpec) -> None:
     """Writes a signature's tensor into an empty message; free sizes travel as -1."""
     info.name = spec.name
-    info.dtype = spec.element.tensorflow
+    info.dtype = spec.element.tensorflow  # type: ignore[assignment]  # as above
     if spec.any_rank:
         info.tensor_shape.unknown_rank = True
     else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
 from google.protobuf import json_format
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha import reflection_pb2
@@ -35,6 +37,20 @@ def answers(
     return list(call(iter(questions), timeout=TIMEOUT_S))
 
 
+def ask_in_json(
+    channel: grpc.Channel, pool: DescriptorPool, service: ServiceDescriptor, name: str, document: dict[str, Any]
+) -> dict[str, Any]:
+    """As tools like grpcurl do: JSON in, JSON out, by what was reflected."""
+    method = service.FindMethodByName(name)
+    call = channel.unary_unary(
+        f"/{service.full_name}/{name}",
+        request_serializer=GetMessageClass(method.input_type).SerializeToString,
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
+    request = json_format.ParseDict(document, GetMessageClass(method.input_type)(), descriptor_pool=pool)
+    return json_format.MessageToDict(call(request, timeout=TIMEOUT_S), descriptor_pool=pool)
+
+
 def test_the_official_client_lists_the_services(channel: grpc.Channel) -> None:
     services = ProtoReflectionDescriptorDatabase(channel).get_services()
     assert {PREDICT, "tensorflow.serving.ModelService", "grpc.health.v1.Health"} <= set(services)
@@ -58,6 +74,20 @@ def test_a_call_can_be_made_with_nothing_but_what_was_reflected(channel: grpc.Ch
     )
     answer = call(request, timeout=TIMEOUT_S)
     assert list(answer.outputs["sum"].float_val) == [4.0, 7.0]
+
+
+def test_a_request_can_be_written_as_json_with_the_names_of_dtypes_and_states(channel: grpc.Channel) -> None:
+    pool = DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+    tensor = {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "1"}]}, "floatVal": [2.0]}
+    service = pool.FindServiceByName(PREDICT)
+    answer = ask_in_json(
+        channel, pool, service, "Predict", {"modelSpec": {"name": "pair"}, "inputs": {"a": tensor, "b": tensor}}
+    )
+    assert answer["outputs"]["sum"]["dtype"] == "DT_FLOAT"
+    assert answer["outputs"]["sum"]["floatVal"] == [4.0]
+    service = pool.FindServiceByName("tensorflow.serving.ModelService")
+    answer = ask_in_json(channel, pool, service, "GetModelStatus", {"modelSpec": {"name": "pair"}})
+    assert [version["state"] for version in answer["modelVersionStatus"]] == ["AVAILABLE"]
 
 
 def test_what_answers_hold_as_any_message_can_be_read_with_what_was_reflected(channel: grpc.Channel) -> None:
