@@ -24,8 +24,11 @@ _REQUESTS_PER_TURN = 8
 """Of one connection. One at a time would be fairer still, and cost a client of 64 in flight a fifth of its speed."""
 _READ_PER_TURN_BYTES = 64 * 1024
 """Of one connection: a megabyte of headers would be unpacked in one go otherwise, for 8 ms."""
-_CANCELLED_CALLS = 100
-"""From so many calls on, a connection that cancelled most of them within a second is closed."""
+_CANCELLED_CALLS = 500
+"""From so many calls on, a connection that cancelled most of them within a second is closed.
+
+With fewer a hostile client is got rid of sooner, but so is one whose deadlines are short while the gateway is slow.
+"""
 _KEEPALIVE_INTERVAL_S = 60
 _KEEPALIVE_TIMEOUT_S = 20
 _MAX_EMPTY_FRAMES = 1
