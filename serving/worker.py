@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -75,9 +74,6 @@ from serving.wire.json_limits import JsonLimits
 from serving.wire.services import Descriptions
 
 log = logging.getLogger("atelier.worker")
-
-_SWITCH_INTERVAL_S = 0.001
-"""What the event loop waits for Python's lock at most while a thread of a model's runs Python, on strings say."""
 
 
 class Worker:
@@ -243,7 +239,6 @@ async def begin() -> Worker:
     """The worker that the supervisor asks for in this process' environment, once its models are loaded."""
     end_with_parent()
     refuse_huge_pages()
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     os.fchdir(folder := int(os.environ[FOLDER_VARIABLE]))
     os.close(folder)
     settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
