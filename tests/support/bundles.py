@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,19 +42,7 @@ def write_bundle(version_dir: Path, *, scale: float = 1.0) -> Path:
     """The brightness model as a bundle; the folder appears in one moment, as when it is published."""
     building = version_dir.parent / f".building-{version_dir.name}"
     write_brightness_model(building, scale=scale)
-    manifest = Manifest(
-        name=version_dir.parent.name,
-        task="classification",
-        labels=LABELS,
-        signatures=CLASSIFIER_SIGNATURES,
-        image=ImageSpec(height=2, width=2, colour="grayscale"),
-        training=None,
-        metrics={},
-        parity=(),
-        created_at="2026-01-01T00:00:00+00:00",
-        files=record_files(building),
-    )
-    manifest.write(building)
+    _describe(building, CLASSIFIER_SIGNATURES, LABELS)
     building.rename(version_dir)
     return version_dir
 
@@ -65,37 +54,32 @@ def write_many_classes(version_dir: Path, classes: int) -> Path:
     weights = np.zeros((4, classes), np.float32)
     weights[0] = np.arange(classes)
     write_linear_model(version_dir, weights)
-    Manifest(
-        name=version_dir.parent.name,
-        task="classification",
-        labels=tuple(f"class {index}" for index in range(classes)),
-        signatures={DEFAULT_SIGNATURE: Signature((pixels,), (scores,))},
-        image=ImageSpec(height=2, width=2, colour="grayscale"),
-        training=None,
-        metrics={},
-        parity=(),
-        created_at="2026-01-01T00:00:00+00:00",
-        files=record_files(version_dir),
-    ).write(version_dir)
+    labels = tuple(f"class {index}" for index in range(classes))
+    _describe(version_dir, {DEFAULT_SIGNATURE: Signature((pixels,), (scores,))}, labels)
     return version_dir
 
 
 def write_regression(version_dir: Path) -> Path:
     """`predictions` are the `features`, unchanged: a regression as a bundle."""
     write_identity_model(version_dir, TensorProto.FLOAT, ["batch", 1], names=("features", "predictions"))
+    _describe(version_dir, REGRESSION_SIGNATURES)
+    return version_dir
+
+
+def _describe(version_dir: Path, signatures: Mapping[str, Signature], labels: tuple[str, ...] = ()) -> None:
+    """Writes the manifest: of a classifier of 2x2 images where there are labels, else of a regression."""
     Manifest(
         name=version_dir.parent.name,
-        task="regression",
-        labels=(),
-        signatures=REGRESSION_SIGNATURES,
-        image=None,
+        task="classification" if labels else "regression",
+        labels=labels,
+        signatures=signatures,
+        image=ImageSpec(height=2, width=2, colour="grayscale") if labels else None,
         training=None,
         metrics={},
         parity=(),
         created_at="2026-01-01T00:00:00+00:00",
         files=record_files(version_dir),
     ).write(version_dir)
-    return version_dir
 
 
 def damage(version_dir: Path) -> None:
