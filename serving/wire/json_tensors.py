@@ -12,7 +12,7 @@ from array import array as machine_array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,15 @@ _NAMES_OF_TYPES = MappingProxyType(
 )
 
 
+class Misshapen(NamedTuple):
+    """A body without one list of rows or one value of columns: `fault` says why, once its model is found.
+
+    TensorFlow Serving looks the model up first (FillPredictRequestFromJson), so that an unknown one is always a 404.
+    """
+
+    fault: str
+
+
 @dataclass(frozen=True, slots=True)
 class PredictBody:
     """A parsed `:predict` body: `data` is the list of rows, the value or object of columns, or the `Numbers` of either.
@@ -76,10 +85,10 @@ class PredictBody:
 
 
 def parse_predict_body(body: bytes) -> PredictBody:
-    """Checks the outer shape of a `:predict` body.
+    """Takes a `:predict` body apart, as far as that needs no signature.
 
     Raises:
-        InvalidInputError: not JSON, not an object, or not exactly one of `instances` and `inputs`.
+        InvalidInputError: not JSON, not an object, or its `signature_name` is no string.
     """
     found = parse_around_numbers(body) if len(body) >= MIN_QUICK_BYTES else None
     if found is not None:
@@ -95,9 +104,8 @@ def _parse_with_care(body: bytes) -> PredictBody:
     forms = [key for key in _FORMS if key in document]
     if len(forms) != 1:
         received = "both" if forms else (", ".join(sorted(document)) or "an empty object")
-        raise InvalidInputError(
-            f"JSON body: expected exactly one of 'instances' and 'inputs', received {shorten(received)}"
-        )
+        fault = f"JSON body: expected exactly one of 'instances' and 'inputs', received {shorten(received)}"
+        return PredictBody(signature_name, "rows", Misshapen(fault))
     # Letters of true, false and null; looking for whole words in numbers takes as long as parsing them.
     has_words = b"l" in body or body.count(b"u") > (forms[0] == "inputs")
     if forms[0] == "inputs":
@@ -105,7 +113,8 @@ def _parse_with_care(body: bytes) -> PredictBody:
     rows = document["instances"]
     if not isinstance(rows, list) or not rows:
         received = "an empty list" if isinstance(rows, list) else kind_of(rows)
-        raise InvalidInputError(f"'instances': expected a list of at least one row, received {received}")
+        fault = f"'instances': expected a list of at least one row, received {received}"
+        return PredictBody(signature_name, "rows", Misshapen(fault))
     return PredictBody(signature_name, "rows", rows, has_words)
 
 
@@ -118,7 +127,7 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
     """The body's values as one array an input, of the signature's dtypes and shapes.
 
     Raises:
-        InvalidInputError: names, shapes or values do not fit the signature.
+        InvalidInputError: neither rows nor columns, or names, shapes or values that do not fit the signature.
     """
     if isinstance(body.data, Numbers):
         if len(signature.inputs) == 1:
@@ -127,6 +136,8 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
             if array is not None and spec.accepts(array.shape):
                 return {spec.name: array}
         body = _parse_with_care(body.content)
+    if isinstance(body.data, Misshapen):
+        raise InvalidInputError(body.data.fault)
     columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
     return {spec.name: decode_values(columns[spec.name], spec, body.has_words) for spec in signature.inputs}
 
