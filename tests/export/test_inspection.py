@@ -14,6 +14,7 @@ from export.sources.opening import open_source
 from export.verification import check_version
 from serving.signatures import DTYPES, Signature
 from tests.support.foreign_models import (
+    UNANSWERABLE_DTYPES,
     write_echo,
     write_free_shapes,
     write_onnx_with_data_file,
@@ -51,8 +52,11 @@ def test_signatures_that_no_server_of_ours_can_express_are_named(tmp_path: Path)
 
     assert set(found.signatures) == {"serving_default"}
     assert found.unreadable == {
-        "complex": f'"x" has TensorFlow\'s dtype 8, expected one of {", ".join(DTYPES)}',
         "sparse": '"x" is sparse or made of several tensors, expected one dense tensor',
+        **{
+            name: f'"x" has TensorFlow\'s dtype {number}, expected one of {", ".join(DTYPES)}'
+            for name, number in UNANSWERABLE_DTYPES.items()
+        },
     }
 
 

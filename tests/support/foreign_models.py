@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,8 +203,23 @@ def write_onnx_with_data_file(folder: Path) -> Path:
     return path
 
 
+UNANSWERABLE_DTYPES = MappingProxyType(
+    {
+        "complex64": 8,
+        "qint8": 11,
+        "quint8": 12,
+        "qint32": 13,
+        "complex128": 18,
+        "variant": 21,
+        "float8_e5m2": 24,
+        "int4": 29,
+    }
+)
+"""TensorFlow's names of them, with the numbers of its types.proto."""
+
+
 def write_unanswerable_signatures(folder: Path) -> Path:
-    """TensorFlow 1, with signatures of tensors that no request here can hold: `sparse` and `complex`."""
+    """TensorFlow 1, with signatures of tensors that no request here can hold: sparse ones, and a signature a dtype."""
     quiet_tensorflow()
     import tensorflow as tf
 
@@ -211,15 +227,16 @@ def write_unanswerable_signatures(folder: Path) -> Path:
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.sparse_placeholder(tf.float32, [None, 2], name="x")
         dense = v1.placeholder(tf.float32, [None, 2], name="dense")
-        wave = v1.placeholder(tf.complex64, [None, 2], name="wave")
         info = v1.saved_model.build_tensor_info
         builder = v1.saved_model.Builder(str(folder))
         define = v1.saved_model.build_signature_def
         signatures = {
             "serving_default": define({"x": info(dense)}, {"y": info(dense * 2)}, "tensorflow/serving/predict"),
             "sparse": define({"x": info(x)}, {"y": info(tf.sparse.to_dense(x))}, "tensorflow/serving/predict"),
-            "complex": define({"x": info(wave)}, {"y": info(tf.abs(wave))}, "tensorflow/serving/predict"),
         }
+        for dtype in UNANSWERABLE_DTYPES:
+            held = v1.placeholder(tf.as_dtype(dtype), [None, 2], name=f"held_{dtype}")
+            signatures[dtype] = define({"x": info(held)}, {"y": info(dense)}, "tensorflow/serving/predict")
         builder.add_meta_graph_and_variables(session, ["serve"], signatures)
         builder.save()
     return folder
