@@ -64,7 +64,7 @@ _NAMES_OF_TYPES = MappingProxyType(
 class Misshapen(NamedTuple):
     """A body without one list of rows or one value of columns: `fault` says why, once its model is found.
 
-    TensorFlow Serving looks the model up first (FillPredictRequestFromJson), so that an unknown one is always a 404.
+    TensorFlow Serving looks for them after it has looked the model up (FillPredictRequestFromJson in json_tensor.cc).
     """
 
     fault: str
@@ -72,7 +72,8 @@ class Misshapen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PredictBody:
-    """A parsed `:predict` body: `data` is the list of rows, the value or object of columns, or the `Numbers` of either.
+    """A parsed `:predict` body: `data` is the list of rows, the value or object of columns, the `Numbers` of either,
+    or `Misshapen`.
 
     `has_words` says that true or false may be among its values; `content` is the body that `Numbers` are of.
     """
