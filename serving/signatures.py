@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -126,6 +126,9 @@ class TensorSpec:
         )
 
 
+_NO_DEFAULTS: Mapping[str, bytes] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Signature:
     """A function of the model: named inputs, named outputs, and the method that TensorFlow Serving calls it by."""
@@ -133,6 +136,15 @@ class Signature:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     method: str = PREDICT_METHOD
+
+    @property
+    def defaults(self) -> Mapping[str, bytes]:
+        """What is taken for inputs that a Predict request leaves out: serialized TensorProtos by the inputs' names."""
+        return _NO_DEFAULTS
+
+    def with_defaults(self, defaults: Mapping[str, bytes]) -> Signature:
+        """The same signature with `defaults`, as a SavedModel may give them; its manifest knows none."""
+        return _SignatureWithDefaults(self.inputs, self.outputs, self.method, dict(defaults)) if defaults else self
 
     @cached_property
     def input_names(self) -> frozenset[str]:
@@ -155,6 +167,15 @@ class Signature:
             return False
         sizes = {spec.shape[0] for spec in self.inputs}
         return len(sizes) == 1 and {spec.shape[0] for spec in self.outputs} <= {None, *sizes}
+
+
+@dataclass(frozen=True)
+class _SignatureWithDefaults(Signature):
+    values: Mapping[str, bytes] = field(default_factory=dict, hash=False)
+
+    @property
+    def defaults(self) -> Mapping[str, bytes]:
+        return self.values
 
 
 def format_shape(shape: tuple[int | None, ...]) -> str:

@@ -113,11 +113,12 @@ def _dense(signature_defs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _signature_of(entry: Any) -> Signature:
-    return Signature(
+    signature = Signature(
         tuple(_spec_of(name, entry.inputs[name]) for name in sorted(entry.inputs)),
         tuple(_spec_of(name, entry.outputs[name]) for name in sorted(entry.outputs)),
         entry.method_name,
     )
+    return signature.with_defaults({name: tensor.SerializeToString() for name, tensor in entry.defaults.items()})
 
 
 def _spec_of(name: str, info: Any) -> TensorSpec:

@@ -269,6 +269,8 @@ def _signature_def_map(signatures: Mapping[str, Signature]) -> SignatureDefMap:
             encode_tensor_info(entry.inputs[spec.name], spec)
         for spec in signature.outputs:
             encode_tensor_info(entry.outputs[spec.name], spec)
+        for key, tensor in signature.defaults.items():
+            entry.defaults[key].ParseFromString(tensor)
     return result
 
 

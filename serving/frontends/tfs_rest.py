@@ -24,7 +24,7 @@ from serving.offload.json_reader import JsonForm, JsonReader
 from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.signatures import CLASSIFY_METHOD, REGRESS_METHOD, Signature, TensorSpec
-from serving.wire.atelier_tfs_pb2 import Input
+from serving.wire.atelier_tfs_pb2 import Input, Tensor, UnpackedTensor
 from serving.wire.examples import array_of
 from serving.wire.json_examples import encode_classification, encode_regression, parse_examples_body
 from serving.wire.json_tensors import decode_inputs, encode_outputs, parse_predict_body, without_data
@@ -185,7 +185,7 @@ def _signature_def(signature: Signature) -> dict[str, Any]:
         "inputs": {spec.name: _tensor_info(spec) for spec in signature.inputs},
         "outputs": {spec.name: _tensor_info(spec) for spec in signature.outputs},
         "method_name": signature.method,
-        "defaults": {},
+        "defaults": {name: _tensor(tensor) for name, tensor in signature.defaults.items()},
     }
 
 
@@ -196,3 +196,11 @@ def _tensor_info(spec: TensorSpec) -> dict[str, Any]:
         "tensor_shape": {"dim": dims, "unknown_rank": spec.any_rank},
         "name": spec.name,
     }
+
+
+def _tensor(content: bytes) -> dict[str, Any]:
+    """A serialized TensorProto as protobuf's JSON has it; what `Tensor` declares as bytes is numbers there."""
+    from google.protobuf.json_format import MessageToDict
+
+    write = partial(MessageToDict, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return {**write(Tensor.FromString(content)), **write(UnpackedTensor.FromString(content))}

@@ -96,7 +96,7 @@ def decode_message(message: bytes, signature: Signature, max_tensor_bytes: int) 
 
 
 def decode_inputs(request: PredictRequest, signature: Signature, max_tensor_bytes: int) -> dict[str, np.ndarray]:
-    """The request's tensors as arrays of the signature's dtypes and shapes.
+    """The request's tensors as arrays of the signature's dtypes and shapes; defaults for those that it leaves out.
 
     Raises:
         InvalidInputError: names, dtypes or shapes do not fit, or a tensor would take more than `max_tensor_bytes`.
@@ -104,8 +104,43 @@ def decode_inputs(request: PredictRequest, signature: Signature, max_tensor_byte
     tensors = request.inputs
     # Comparing `tensors.keys()` would take longer than decoding does.
     if len(tensors) != len(signature.inputs) or not all(spec.name in tensors for spec in signature.inputs):
-        raise InvalidInputError(_input_names_differ(set(tensors), signature.input_names))
+        return _decode_with_defaults(tensors, signature, max_tensor_bytes)
     return {spec.name: decode_tensor(tensors[spec.name], spec, max_bytes=max_tensor_bytes) for spec in signature.inputs}
+
+
+def _decode_with_defaults(
+    tensors: Mapping[str, Tensor], signature: Signature, max_tensor_bytes: int
+) -> dict[str, np.ndarray]:
+    """What is sent, and the defaults of the other inputs (GetInputValues in tensorflow/cc/saved_model/util.cc).
+
+    Where requests share a run, all inputs have to have as many rows: a default of one row is taken for every row.
+    """
+    sent, defaults = set(tensors), signature.defaults
+    if not sent <= signature.input_names <= sent | defaults.keys():
+        raise InvalidInputError(_input_names_differ(sent, signature))
+    arrays = {}
+    for spec in signature.inputs:
+        tensor = tensors[spec.name] if spec.name in sent else Tensor.FromString(defaults[spec.name])
+        arrays[spec.name] = decode_tensor(tensor, spec, max_bytes=max_tensor_bytes)
+    rows = {len(arrays[name]) for name in sent} if signature.is_batched else set()
+    if len(rows) == 1:
+        (count,) = rows
+        arrays |= {
+            name: _repeated(name, arrays[name], count, max_tensor_bytes) for name in signature.input_names - sent
+        }
+    return arrays
+
+
+def _repeated(name: str, array: np.ndarray, rows: int, max_bytes: int) -> np.ndarray:
+    """The one row as many times, as a view; an array of more rows as it is."""
+    if len(array) != 1:
+        return array
+    if rows * array.nbytes > max_bytes:
+        raise InvalidInputError(
+            f'input "{name}": expected at most {max_bytes:,} bytes, '
+            f"its default of {array.nbytes:,} bytes is for {rows:,} rows"
+        )
+    return np.broadcast_to(array, (rows, *array.shape[1:]))
 
 
 def written_one_by_one(outputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -142,12 +177,13 @@ def _head(spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
     return message[: len(message) - math.prod(shape) * zeros.itemsize]
 
 
-def _input_names_differ(sent: set[str], wanted: frozenset[str]) -> str:
+def _input_names_differ(sent: set[str], signature: Signature) -> str:
+    wanted = signature.input_names
     return (
         f"input size does not match signature: {len(sent)}!={len(wanted)} "
         f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(wanted))}}}). "
         f"Sent extra: {{{','.join(sorted(sent - wanted))}}}. "
-        f"Missing but required: {{{','.join(sorted(wanted - sent))}}}."
+        f"Missing but required: {{{','.join(sorted(wanted - sent - signature.defaults.keys()))}}}."
     )
 
 

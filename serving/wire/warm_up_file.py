@@ -18,7 +18,7 @@ from serving.errors import BundleError, InvalidInputError
 from serving.signatures import DEFAULT_SIGNATURE, Signature
 from serving.wire.atelier_tfs_pb2 import Input, PredictionLog
 from serving.wire.examples import examples_of
-from serving.wire.tensors import decode_tensor
+from serving.wire.predict_messages import decode_inputs
 
 MAX_RECORDS = 1000
 _LENGTH = struct.Struct("<QI")
@@ -62,13 +62,7 @@ def _requests(log: PredictionLog, signatures: Mapping[str, Signature]) -> Iterat
         request = log.predict_log.request
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         if name in signatures:
-            specs = {spec.name: spec for spec in signatures[name].inputs}
-            if specs.keys() != request.inputs.keys():
-                raise InvalidInputError(f"expected the inputs {sorted(specs)}, received {sorted(request.inputs)}")
-            yield (
-                name,
-                {key: decode_tensor(request.inputs[key], specs[key], max_bytes=_MAX_TENSOR_BYTES) for key in specs},
-            )
+            yield name, decode_inputs(request, signatures[name], _MAX_TENSOR_BYTES)
     elif kind in {"classify_log", "regress_log"}:
         examples = getattr(log, kind).request
         yield from _of_examples(examples.model_spec.signature_name, examples.input, signatures)

@@ -170,6 +170,37 @@ def write_unbatched(folder: Path) -> Path:
     return folder
 
 
+def write_defaults(folder: Path) -> Path:
+    """TensorFlow 2, inputs that may be left out, as their defaults are in the signatures.
+
+    `serving_default`: `x` float32 `[N, 2]`, `shift` (as `x`; 1 and 10) and `unit` (string `[N]`; m) to `y` and `unit`;
+    `power`: `x` and the scalar `exponent` (int64; 3) to `y`; `greeting`: `name` (string `[N]`; you and me) to `text`.
+    """
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    numbers, strings = tf.TensorSpec([None, 2], tf.float32), tf.TensorSpec([None], tf.string)
+    one_and_ten, metres = tf.constant([[1.0, 10.0]]), tf.constant(["m"])
+    three, you_and_me = tf.constant(3, tf.int64), tf.constant(["you", "me"])
+
+    def shifted(x: Any, shift: Any = one_and_ten, unit: Any = metres) -> Any:
+        return {"y": x + shift, "unit": tf.identity(unit)}
+
+    def power(x: Any, exponent: Any = three) -> Any:
+        return {"y": x ** tf.cast(exponent, tf.float32)}
+
+    def greeting(name: Any = you_and_me) -> Any:
+        return {"text": tf.strings.join(["hello ", name])}
+
+    signatures = {
+        "serving_default": tf.function(shifted, input_signature=[numbers, numbers, strings]),
+        "power": tf.function(power, input_signature=[numbers, tf.TensorSpec([], tf.int64)]),
+        "greeting": tf.function(greeting, input_signature=[strings]),
+    }
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
+    return folder
+
+
 def write_model_with_a_layer_of_its_own(path: Path) -> Path:
     """A layer that only its author has the code of; a `.keras` file."""
     quiet_tensorflow()

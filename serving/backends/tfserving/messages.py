@@ -92,7 +92,8 @@ def decode_signatures(answer: bytes) -> dict[str, Signature]:
         outputs = [decode_tensor_info(key, entry.outputs[key]) for key in sorted(entry.outputs)]
         given, made = [spec for spec in inputs if spec], [spec for spec in outputs if spec]
         if inputs and outputs and len(given) == len(inputs) and len(made) == len(outputs):
-            signatures[name] = Signature(tuple(given), tuple(made), entry.method_name)
+            defaults = {key: tensor.SerializeToString() for key, tensor in entry.defaults.items()}
+            signatures[name] = Signature(tuple(given), tuple(made), entry.method_name).with_defaults(defaults)
     if not signatures:
         raise BundleError("TensorFlow Serving names no signature of dense tensors for it")
     return signatures

@@ -75,7 +75,7 @@ def test_an_empty_file_asks_nothing() -> None:
 @pytest.mark.parametrize(
     ("log", "problem"),
     [
-        (predict_log(name="other"), r"record 2: expected the inputs \['pixels'\], received \['other'\]"),
+        (predict_log(name="other"), r"record 2: .* Sent extra: \{other\}. Missing but required: \{pixels\}"),
         (b"\xff\xff", "record 2 is no PredictionLog"),
     ],
     ids=["another input", "no message"],
