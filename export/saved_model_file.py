@@ -11,14 +11,14 @@ from google.protobuf.message import DecodeError
 from export.atelier_saved_model_pb2 import MetaGraph, SavedModel, SignatureDef, TensorInfo
 from export.errors import ExportError
 from serving.bundle_files import SAVED_MODEL
-from serving.signatures import DTYPES, Signature, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, Signature, TensorSpec
 
 SERVE = "serve"
 """The tag by which TensorFlow Serving chooses a SavedModel's graph."""
 INITIALIZER = "__saved_model_init_op"
 """No function to call, but how TensorFlow 1 and 2 note what initializes the tables."""
 
-_NAMES = {dtype.tensorflow: dtype.name for dtype in DTYPES.values()}
+_NAMES = {dtype.tensorflow: dtype.name for dtype in TENSORFLOW_DTYPES.values()}
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,9 @@ def _spec(name: str, tensor: TensorInfo) -> TensorSpec:
     if not tensor.name:
         raise ValueError(f'"{name}" is sparse or made of several tensors, expected one dense tensor')
     if tensor.dtype not in _NAMES:
-        raise ValueError(f'"{name}" has TensorFlow\'s dtype {tensor.dtype}, expected one of {", ".join(DTYPES)}')
+        raise ValueError(
+            f'"{name}" has TensorFlow\'s dtype {tensor.dtype}, expected one of {", ".join(TENSORFLOW_DTYPES)}'
+        )
     if tensor.tensor_shape.unknown_rank:
         raise ValueError(f'"{name}" has an unknown rank, expected a known one')
     sizes = (dim.size for dim in tensor.tensor_shape.dim)

@@ -30,14 +30,14 @@ class DType:
     """One element type under the names that each protocol gives it.
 
     `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name, `oip` the Open Inference
-    Protocol's. `numpy` is `object` for strings (elements are `bytes`).
+    Protocol's; those that have none are empty. `numpy` is `object` for strings (elements are `bytes`).
     """
 
     name: str
     numpy: np.dtype[np.generic]
     tensorflow: int
-    onnx: str
-    oip: str
+    onnx: str = ""
+    oip: str = ""
 
     @property
     def tensorflow_name(self) -> str:
@@ -50,13 +50,18 @@ class DType:
         return self.name == "string"
 
     @property
+    def is_complex(self) -> bool:
+        """Whether elements are complex numbers, for which JSON and the Open Inference Protocol have no form."""
+        return self.numpy.kind == "c"
+
+    @property
     def kind(self) -> str:
         """The kind of number, as numpy's `dtype.kind`, which counts bfloat16 among the others: here it is "f"."""
         return "f" if self.name == "bfloat16" else self.numpy.kind
 
     @property
     def limits(self) -> Any:
-        """The smallest and the largest finite number of it, as `min` and `max`; not of bool and string."""
+        """The smallest and the largest finite number of it, as `min` and `max`; none of bool, string and complex."""
         if self.name == "bfloat16":
             return ml_dtypes.finfo(self.numpy)  # type: ignore[no-untyped-call]
         return np.finfo(self.numpy) if self.kind == "f" else np.iinfo(self.numpy)
@@ -83,6 +88,15 @@ DTYPES: Mapping[str, DType] = MappingProxyType(
         )
     }
 )
+"""Those that every protocol and back end has."""
+TENSORFLOW_DTYPES: Mapping[str, DType] = MappingProxyType(
+    {
+        **DTYPES,
+        "complex64": DType("complex64", np.dtype(np.complex64), 8),
+        "complex128": DType("complex128", np.dtype(np.complex128), 18),
+    }
+)
+"""Those that a SavedModel's tensors may have, and TensorFlow Serving's Predict over gRPC."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +106,7 @@ class TensorSpec:
     `any_rank` says that even the number of dimensions is free; `shape` is empty then.
 
     Raises:
-        ValueError: the dtype is not one of `DTYPES`.
+        ValueError: the dtype is not one of `TENSORFLOW_DTYPES`.
     """
 
     name: str
@@ -101,13 +115,13 @@ class TensorSpec:
     any_rank: bool = False
 
     def __post_init__(self) -> None:
-        if self.dtype not in DTYPES:
-            raise ValueError(f"unknown dtype {self.dtype!r}; known: {', '.join(DTYPES)}")
+        if self.dtype not in TENSORFLOW_DTYPES:
+            raise ValueError(f"unknown dtype {self.dtype!r}; known: {', '.join(TENSORFLOW_DTYPES)}")
 
     @cached_property
     def element(self) -> DType:
         """The element type."""
-        return DTYPES[self.dtype]
+        return TENSORFLOW_DTYPES[self.dtype]
 
     @cached_property
     def _row_shape(self) -> tuple[int | None, ...] | None:
@@ -155,6 +169,11 @@ class Signature:
     def takes_strings(self) -> bool:
         """Whether an input is of strings, each of which is a Python object."""
         return any(spec.element.is_string for spec in self.inputs)
+
+    @cached_property
+    def complex_tensor(self) -> TensorSpec | None:
+        """The first tensor of complex numbers, if any: only TensorFlow Serving's Predict over gRPC has them."""
+        return next((spec for spec in (*self.inputs, *self.outputs) if spec.element.is_complex), None)
 
     @cached_property
     def is_batched(self) -> bool:

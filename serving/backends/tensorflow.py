@@ -16,7 +16,7 @@ import numpy as np
 from serving.bundle import Manifest
 from serving.bundle_files import ONNX_MODEL, SAVED_MODEL
 from serving.errors import BundleError, InferenceError, InvalidInputError
-from serving.signatures import DTYPES, Signature, Tensors, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, Signature, Tensors, TensorSpec
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
@@ -24,7 +24,7 @@ import tensorflow as tf
 tf.get_logger().setLevel("ERROR")  # it warns that loading into a session is the old way: it is, and stays
 
 SERVE = "serve"
-_NAME_OF_NUMBER = {dtype.tensorflow: dtype.name for dtype in DTYPES.values()}
+_NAME_OF_NUMBER = {dtype.tensorflow: dtype.name for dtype in TENSORFLOW_DTYPES.values()}
 _CLIENTS_MISTAKES = (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError)
 _NOT_THE_CAUSE = ("Graph execution error:", "Detected at node", "<stack traces unavailable>", "File ")
 """How lines begin that TensorFlow puts before the cause."""

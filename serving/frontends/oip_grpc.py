@@ -40,7 +40,7 @@ from serving.wire.infer_messages import decode_inputs, decode_message, encode_an
 from serving.wire.oip_answers import Answer
 from serving.wire.oip_classes import class_count
 from serving.wire.oip_parameters import parameters_of, refuse_unsupported
-from serving.wire.oip_tensors import find_outputs
+from serving.wire.oip_tensors import check_datatypes, find_outputs
 from serving.wire.protobuf_fields import has_field
 
 SERVICE = "inference.GRPCInferenceService"
@@ -87,6 +87,7 @@ class OipGrpc:
         wanted: list[TensorSpec] = []
 
         def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
+            check_datatypes(signature)
             wanted[:] = find_outputs([output.name for output in request.outputs], signature, name)
             if not is_whole:
                 return self._reader.decode(decode_message, message, signature)

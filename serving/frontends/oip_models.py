@@ -20,8 +20,9 @@ from serving.repository.manager import Manager
 from serving.repository.records import VersionStatus
 from serving.repository.servable import Servable
 from serving.repository.transition import State
-from serving.signatures import DEFAULT_SIGNATURE, TensorSpec
+from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.wire.oip_parameters import Parameters, priority, signature_name, timeout_s
+from serving.wire.oip_tensors import check_datatypes
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
 _MAX_DIGITS = 19
@@ -117,9 +118,12 @@ class OipModels:
         return {"name": "atelier", "version": self._server_version, "extensions": EXTENSIONS}
 
     def model_metadata(self, name: str, version: str) -> dict[str, Any]:
-        """`ModelMetadataResponse`; `versions` are those that answer, free sizes are -1."""
-        servable = self._resolve(name, version)
-        signature = servable.signature(DEFAULT_SIGNATURE)
+        """`ModelMetadataResponse`; `versions` are those that answer, free sizes are -1.
+
+        Raises:
+            ServingError: see `_described`.
+        """
+        servable, signature = self._described(name, version)
         available = [status.version for status in self._states.statuses(name) if status.state is State.AVAILABLE]
         return {
             "name": servable.name,
@@ -130,9 +134,12 @@ class OipModels:
         }
 
     def model_config(self, name: str, version: str) -> dict[str, Any]:
-        """`ModelConfig`; where every tensor has a free first size, that is the batch and not among the `dims`."""
-        servable = self._resolve(name, version)
-        signature = servable.signature(DEFAULT_SIGNATURE)
+        """`ModelConfig`; where every tensor has a free first size, that is the batch and not among the `dims`.
+
+        Raises:
+            ServingError: see `_described`.
+        """
+        servable, signature = self._described(name, version)
         batched = all(spec.shape[:1] == (None,) for spec in (*signature.inputs, *signature.outputs))
         return {
             "name": servable.name,
@@ -172,6 +179,19 @@ class OipModels:
             for status in sorted(model.versions, key=lambda status: status.version)
             if not ready or status.state is State.AVAILABLE
         ]
+
+    def _described(self, name: str, version: str) -> tuple[Servable, Signature]:
+        """A version with the one signature that the protocol tells of.
+
+        Raises:
+            ModelNotFoundError: no such model or version.
+            SignatureNotFoundError: it has no `serving_default`.
+            UnsupportedError: the protocol has no datatype for one of its tensors.
+        """
+        servable = self._resolve(name, version)
+        signature = servable.signature(DEFAULT_SIGNATURE)
+        check_datatypes(signature)
+        return servable, signature
 
     def _resolve(self, name: str, version: str) -> Servable:
         number = parse_version(version)

@@ -44,7 +44,7 @@ from serving.wire.oip_json import (
     without_data,
     written_one_by_one,
 )
-from serving.wire.oip_tensors import find_outputs
+from serving.wire.oip_tensors import check_datatypes, find_outputs
 
 PREFIX = "/v2"
 _API = "oip_rest"
@@ -154,6 +154,7 @@ class OipRest:
         wanted: list[TensorSpec] = []
 
         def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
+            check_datatypes(signature)
             wanted[:] = find_outputs(request.outputs or (), signature, name)
             if has_long_data and signature.takes_strings:
                 return asyncio.to_thread(cast("Decode", decode_body), signature)

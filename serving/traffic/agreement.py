@@ -98,9 +98,10 @@ def _agreement(rows: int, agreeing: np.ndarray, distances: np.ndarray) -> Agreem
 
 def _distances(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     """Absolute differences as float64: 0 where both are equal or both no number, infinite where only one is."""
-    first, second = ours.astype(np.float64), theirs.astype(np.float64)
+    widest = np.complex128 if "c" in ours.dtype.kind + theirs.dtype.kind else np.float64
+    first, second = ours.astype(widest), theirs.astype(widest)
     with np.errstate(invalid="ignore"):
-        distances = np.abs(first - second)
+        distances: np.ndarray = np.abs(first - second)
     distances[np.isnan(distances)] = np.inf
     distances[(first == second) | (np.isnan(first) & np.isnan(second))] = 0.0
     return distances

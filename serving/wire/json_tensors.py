@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from serving.errors import InvalidInputError
+from serving.errors import InvalidInputError, ServingError, UnsupportedError
 from serving.signatures import Signature, TensorSpec, format_shape
 from serving.wire.json_bodies import (
     HALF_A_PAIR,
@@ -129,6 +129,7 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
 
     Raises:
         InvalidInputError: neither rows nor columns, or names, shapes or values that do not fit the signature.
+        UnsupportedError: columns for a signature that takes complex numbers.
     """
     if isinstance(body.data, Numbers):
         if len(signature.inputs) == 1:
@@ -139,6 +140,8 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
         body = _parse_with_care(body.content)
     if isinstance(body.data, Misshapen):
         raise InvalidInputError(body.data.fault)
+    if signature.complex_tensor is not None:
+        raise _no_json(body.form, signature.complex_tensor, is_input=signature.complex_tensor in signature.inputs)
     columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
     return {spec.name: decode_values(columns[spec.name], spec, body.has_words) for spec in signature.inputs}
 
@@ -371,6 +374,12 @@ def _jsonable(name: str, array: np.ndarray) -> Any:
 def _json_string(value: bytes | str, *, as_base64: bool) -> Any:
     content = value.encode() if isinstance(value, str) else value
     return {"b64": base64.b64encode(content).decode()} if as_base64 else content.decode("utf-8", "replace")
+
+
+def _no_json(form: Form, spec: TensorSpec, *, is_input: bool) -> ServingError:
+    """With the codes of json_tensor.cc, where such columns are UNIMPLEMENTED, such rows and answers invalid."""
+    text = f'"{spec.name}": JSON has no {spec.dtype} values, ask PredictionService.Predict over gRPC'
+    return UnsupportedError(text) if form == "columns" and is_input else InvalidInputError(text)
 
 
 def _list(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from serving.errors import InvalidInputError
+from serving.errors import InvalidInputError, UnsupportedError
 from serving.signatures import DType, Signature, TensorSpec, format_shape
 from serving.wire.atelier_oip_pb2 import InferTensorContents, UnpackedTensorContents
 from serving.wire.tensors import MIXED_ENCODINGS
@@ -37,6 +37,20 @@ TYPED_FIELD = MappingProxyType(
 """The list that gRPC's typed contents hold a dtype in; float16 and bfloat16 have none."""
 RAW_LISTS = ("fp32_contents", "fp64_contents")
 """Those whose numbers travel as they lie in memory."""
+
+
+def check_datatypes(signature: Signature) -> None:
+    """Whether the protocol has a datatype for every tensor of the signature.
+
+    Raises:
+        UnsupportedError: one of them is of complex numbers.
+    """
+    spec = signature.complex_tensor
+    if spec is not None:
+        raise UnsupportedError(
+            f'"{spec.name}": the Open Inference Protocol has no {spec.dtype} values, '
+            "ask TensorFlow Serving's PredictionService.Predict over gRPC"
+        )
 
 
 def check_names(received: Sequence[str], signature: Signature) -> None:

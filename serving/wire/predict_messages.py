@@ -19,16 +19,14 @@ from google.protobuf.message import DecodeError
 from serving.errors import InvalidInputError
 from serving.signatures import Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest, PredictResponse, Tensor
-from serving.wire.tensors import decode_tensor, encode_tensor
+from serving.wire.tensors import RAW_FIELDS, decode_tensor, encode_tensor
 
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _MAX_PREFIX_BYTES = 512
 _MAX_OF_ONE_SIZE = 4
 _MAX_SIZES = 256
 _KNOWN_HEADS = 1024
-_RAW_FIELDS: Mapping[str, str] = {"float32": "float_val", "float64": "double_val"}
-"""The fields whose numbers travel as they lie in memory."""
-_RAW_CHARS = "".join(np.dtype(name).char for name in _RAW_FIELDS)
+_RAW_CHARS = "".join(np.dtype(name).char for name in RAW_FIELDS)
 
 MeaningT = TypeVar("MeaningT")
 
@@ -158,7 +156,7 @@ def encode_outputs(outputs: Mapping[str, np.ndarray], specs: Sequence[TensorSpec
         array = outputs.get(spec.name)
         if array is None:
             continue
-        if spec.dtype in _RAW_FIELDS:
+        if spec.dtype in RAW_FIELDS:
             parts += (_head(spec, array.shape), np.ascontiguousarray(array).data)
         else:
             response = PredictResponse()
@@ -191,7 +189,7 @@ def _numbers_of(tensor: Tensor) -> bytes:
     """The tensor's numbers as they travel; empty where that is not in one piece."""
     if tensor.tensor_content:
         return tensor.tensor_content
-    pieces = [*tensor.float_val, *tensor.double_val]
+    pieces = [piece for field in RAW_FIELDS.values() for piece in getattr(tensor, field)]
     return pieces[0] if len(pieces) == 1 else b""
 
 
@@ -213,6 +211,6 @@ def _rest(request: PredictRequest, name: str) -> bytes:
     """The request without the numbers of its input."""
     copy = PredictRequest()
     copy.CopyFrom(request)
-    for field in ("tensor_content", "float_val", "double_val"):
+    for field in ("tensor_content", *RAW_FIELDS.values()):
         copy.inputs[name].ClearField(field)
     return copy.SerializeToString(deterministic=True)

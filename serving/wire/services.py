@@ -26,6 +26,8 @@ DECLARED_AS_BYTES: Mapping[str, FieldDescriptorProto.Type.ValueType | type[Messa
     {
         "atelier.wire.tfs.Tensor.float_val": FieldDescriptorProto.TYPE_FLOAT,
         "atelier.wire.tfs.Tensor.double_val": FieldDescriptorProto.TYPE_DOUBLE,
+        "atelier.wire.tfs.Tensor.scomplex_val": FieldDescriptorProto.TYPE_FLOAT,
+        "atelier.wire.tfs.Tensor.dcomplex_val": FieldDescriptorProto.TYPE_DOUBLE,
         "atelier.wire.tfs.FloatList.value": FieldDescriptorProto.TYPE_FLOAT,
         "atelier.wire.tfs.ExampleList.examples": tfs.Example,
         "atelier.wire.tfs.ExampleListWithContext.examples": tfs.Example,

@@ -17,16 +17,24 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from serving.errors import InvalidInputError
-from serving.signatures import DTYPES, DType, TensorSpec, format_shape
+from serving.signatures import TENSORFLOW_DTYPES, DType, TensorSpec, format_shape
 from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo, TensorShape, UnpackedTensor
 
-_DTYPE_OF_NUMBER = MappingProxyType({dtype.tensorflow: dtype for dtype in DTYPES.values()})
+_DTYPE_OF_NUMBER = MappingProxyType({dtype.tensorflow: dtype for dtype in TENSORFLOW_DTYPES.values()})
 _INT_VAL = ("uint8", "int8", "uint16", "int16", "int32")
 _HALF_VAL = ("float16", "bfloat16")
-_TYPED_FIELD = MappingProxyType(
+RAW_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "float32": "float_val",
         "float64": "double_val",
+        "complex64": "scomplex_val",
+        "complex128": "dcomplex_val",
+    }
+)
+"""The fields whose numbers travel as they lie in memory, by their dtypes; complex numbers are pairs of floats."""
+_TYPED_FIELD = MappingProxyType(
+    {
+        **RAW_FIELDS,
         "string": "string_val",
         "int64": "int64_val",
         "bool": "bool_val",
@@ -87,10 +95,8 @@ def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
     """Writes the array into an empty message the way TensorFlow Serving answers: in the dtype's `*_val` field."""
     tensor.dtype = dtype.tensorflow  # type: ignore[assignment]  # a number is what protobuf takes
     tensor.tensor_shape.MergeFromString(_shape_message(array.shape))
-    if dtype.name == "float32":
-        tensor.float_val.append(array.tobytes())
-    elif dtype.name == "float64":
-        tensor.double_val.append(array.tobytes())
+    if dtype.name in RAW_FIELDS:
+        getattr(tensor, RAW_FIELDS[dtype.name]).append(array.tobytes())
     elif dtype.name in _HALF_VAL:
         tensor.half_val.extend(array.view(np.uint16).ravel().tolist())
     else:
@@ -148,21 +154,12 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
     element = spec.element
     field = _TYPED_FIELD[element.name]
     values = getattr(tensor, field)
-    if element.name in {"float32", "float64"}:
+    if element.name in RAW_FIELDS:
         content = b"".join(values)
         if len(content) == count * element.numpy.itemsize:
             return np.frombuffer(content, element.numpy)
         # Not packed (our message class then kept the numbers as unknown fields), or not one value an element.
-        try:
-            values = getattr(UnpackedTensor.FromString(tensor.SerializeToString()), field)
-        except DecodeError as error:
-            raise InvalidInputError(
-                f'input "{spec.name}": {field} is not a list of whole {element.name} values'
-            ) from error
-        if content and len(values) * element.numpy.itemsize != len(content):
-            raise InvalidInputError(f'input "{spec.name}": {MIXED_ENCODINGS} in {field}')
-        if content:
-            values = np.frombuffer(content, element.numpy)
+        values = _floats(tensor, spec, field, content)
     given = len(values)
     if given > count:
         raise InvalidInputError(f'input "{spec.name}": expected at most {count} values, received {given}')
@@ -178,6 +175,22 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
     array[:given] = values
     array[given:] = array[given - 1] if given else (b"" if element.is_string else 0)
     return array
+
+
+def _floats(tensor: Tensor, spec: TensorSpec, field: str, content: bytes) -> np.ndarray:
+    """What a field of `RAW_FIELDS` holds, packed, which is its `content`, or not."""
+    element = spec.element
+    part = np.zeros(0, element.numpy).real.dtype
+    try:
+        numbers = getattr(UnpackedTensor.FromString(tensor.SerializeToString()), field)
+    except DecodeError as error:
+        raise InvalidInputError(f'input "{spec.name}": {field} is not a list of whole {part} values') from error
+    if content and len(numbers) * part.itemsize != len(content):
+        raise InvalidInputError(f'input "{spec.name}": {MIXED_ENCODINGS} in {field}')
+    values = np.frombuffer(content, part) if content else np.array(numbers, part)
+    if element.is_complex and len(values) % 2:
+        raise InvalidInputError(f'input "{spec.name}": expected pairs of numbers in {field}, received {len(values)}')
+    return values.view(element.numpy)
 
 
 def _strings_of_content(content: bytes, spec: TensorSpec, count: int) -> np.ndarray:

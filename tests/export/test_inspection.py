@@ -12,7 +12,7 @@ from export.exporter import Exported, export_model
 from export.inspection import inspect_model
 from export.sources.opening import open_source
 from export.verification import check_version
-from serving.signatures import DTYPES, Signature
+from serving.signatures import TENSORFLOW_DTYPES, Signature
 from tests.support.foreign_models import (
     UNANSWERABLE_DTYPES,
     write_echo,
@@ -54,7 +54,7 @@ def test_signatures_that_no_server_of_ours_can_express_are_named(tmp_path: Path)
     assert found.unreadable == {
         "sparse": '"x" is sparse or made of several tensors, expected one dense tensor',
         **{
-            name: f'"x" has TensorFlow\'s dtype {number}, expected one of {", ".join(DTYPES)}'
+            name: f'"x" has TensorFlow\'s dtype {number}, expected one of {", ".join(TENSORFLOW_DTYPES)}'
             for name, number in UNANSWERABLE_DTYPES.items()
         },
     }

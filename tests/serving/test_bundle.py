@@ -104,8 +104,8 @@ def test_a_folder_without_a_manifest_has_none(tmp_path: Path) -> None:
         ({"image": {"height": 0, "width": 28, "colour": "rgb"}}, "image: Value error, expected a size of 1 to 16384"),
         ({"image": {"height": 28, "width": 28, "colour": "red"}}, "image.colour: "),
         (
-            {"signatures": {"s": {"inputs": [{"name": "x", "dtype": "complex64", "shape": [1]}], "outputs": []}}},
-            "signatures.s.inputs.0: Value error, unknown dtype 'complex64'",
+            {"signatures": {"s": {"inputs": [{"name": "x", "dtype": "complex32", "shape": [1]}], "outputs": []}}},
+            "signatures.s.inputs.0: Value error, unknown dtype 'complex32'",
         ),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from serving.signatures import DTYPES
+from serving.signatures import TENSORFLOW_DTYPES
 from training.environment import quiet_tensorflow
 
 if TYPE_CHECKING:
@@ -142,7 +143,36 @@ def write_typed_identities(folder: Path) -> Path:
         )
 
     module = tf.Module()
-    tf.saved_model.save(module, str(folder), signatures={name: identity(name) for name in DTYPES})
+    tf.saved_model.save(module, str(folder), signatures={name: identity(name) for name in TENSORFLOW_DTYPES})
+    return folder
+
+
+def write_spectrum(folder: Path) -> Path:
+    """Fourier transforms of rows of four: of complex64 and `complex128` to `spectrum`, `of_floats` to it and `power`.
+
+    `plain` doubles float32 `x` to `y`.
+    """
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    def spectrum(x: Any) -> Any:
+        return {"spectrum": tf.signal.fft(x)}
+
+    def of_floats(x: Any) -> Any:
+        found = tf.signal.fft(tf.cast(x, tf.complex128))
+        return {"spectrum": found, "power": tf.cast(tf.abs(found), tf.float32)}
+
+    functions: dict[str, tuple[Callable[[Any], Any], Any]] = {
+        "serving_default": (spectrum, tf.complex64),
+        "complex128": (spectrum, tf.complex128),
+        "of_floats": (of_floats, tf.float32),
+        "plain": (lambda x: {"y": x * 2}, tf.float32),
+    }
+    signatures = {
+        name: tf.function(function, input_signature=[tf.TensorSpec([None, 4], dtype, name="x")])
+        for name, (function, dtype) in functions.items()
+    }
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
     return folder
 
 
@@ -236,11 +266,9 @@ def write_onnx_with_data_file(folder: Path) -> Path:
 
 UNANSWERABLE_DTYPES = MappingProxyType(
     {
-        "complex64": 8,
         "qint8": 11,
         "quint8": 12,
         "qint32": 13,
-        "complex128": 18,
         "variant": 21,
         "float8_e5m2": 24,
         "int4": 29,

@@ -43,7 +43,8 @@ def build_document(version: str, models: Iterable[Iterable[Servable]], max_image
                 key = f"{name}-{servable.version}-{verb.name}"
                 schemas |= {key: _any_of(verb.requests), f"{key}-answer": _any_of(verb.answers)}
             key, plain = f"{name}-{servable.version}-infer", in_json(servable.signatures)
-            schemas |= {key: infer_request(plain), f"{key}-answer": infer_answer(plain)}
+            if plain:
+                schemas |= {key: infer_request(plain), f"{key}-answer": infer_answer(plain)}
             if servable is current:
                 paths |= _paths_of(servable, name, None, verbs)
             paths |= _paths_of(servable, name, servable.version, verbs)
@@ -92,8 +93,9 @@ def _paths_of(servable: Servable, name: str, version: int | None, verbs: list[Ve
     paths[base] = {"get": operation("status", "States of the versions", "ModelStatus", 404)}
     metadata = operation("metadata", "Signatures, as TensorFlow Serving tells them", "Metadata", 404)
     paths[f"{base}/metadata"] = {"get": metadata}
-    infer = infer_operation(f"{key}-infer", f"{key}-infer-answer", in_json(servable.signatures))
-    paths[f"/v2/models/{model}/infer"] = {"post": named("infer", **infer)}
+    if plain := in_json(servable.signatures):
+        infer = infer_operation(f"{key}-infer", f"{key}-infer-answer", plain)
+        paths[f"/v2/models/{model}/infer"] = {"post": named("infer", **infer)}
     for end, summary, answers in model_pages():
         page = f"v2{end.replace('/', '-')}"
         paths[f"/v2/models/{model}{end}"] = {"get": named(page, summary=summary, responses=answers)}

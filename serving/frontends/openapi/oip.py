@@ -85,7 +85,7 @@ SERVER_PATHS: Mapping[str, Any] = {
 
 def model_pages() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What can be asked with GET of every model: the end of the path, a summary, and the answers."""
-    missing = {"404": {"$ref": "#/components/responses/404"}}
+    missing, impossible = ({status: {"$ref": f"#/components/responses/{status}"}} for status in ("404", "501"))
     for end, summary, schema in (
         ("", "Datatypes and shapes, as the Open Inference Protocol tells them", "ModelMetadata"),
         ("/ready", "Whether the model answers", "ModelReady"),
@@ -95,6 +95,8 @@ def model_pages() -> Iterator[tuple[str, str, dict[str, Any]]]:
         answers = {"200": answer("The answer.", schema), **missing}
         if schema == "ModelReady":
             answers["503"] = answer("It does not.", schema)
+        if schema in {"ModelMetadata", "ModelConfig"}:
+            answers |= impossible
         yield end, summary, answers
 
 
@@ -110,8 +112,12 @@ def infer_operation(request: str, result: str, signatures: Mapping[str, Signatur
 
 
 def in_json(signatures: Mapping[str, Signature]) -> dict[str, Signature]:
-    """The signatures that can be asked in JSON: strings that are files or serialized examples are no text."""
-    return {name: signature for name, signature in signatures.items() if name not in _OF_ENCODED_STRINGS}
+    """The signatures that can be asked in JSON: strings that are files or examples are no text, it has no complex."""
+    return {
+        name: signature
+        for name, signature in signatures.items()
+        if name not in _OF_ENCODED_STRINGS and signature.complex_tensor is None
+    }
 
 
 def infer_request(signatures: Mapping[str, Signature]) -> Schema:

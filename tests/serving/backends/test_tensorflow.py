@@ -10,7 +10,7 @@ import pytest
 from serving.backends.tensorflow import TensorFlowBackend
 from serving.bundle import Manifest
 from serving.errors import BundleError, InferenceError, InvalidInputError
-from serving.signatures import DTYPES, Signature, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, Signature, TensorSpec
 from tests.support.foreign_models import (
     write_echo,
     write_free_shapes,
@@ -42,9 +42,9 @@ def strings(*values: bytes) -> np.ndarray:
 
 def test_every_element_type_goes_through_unchanged(tmp_path: Path) -> None:
     backend = load(write_typed_identities(tmp_path / "1"))
-    assert backend.signatures.keys() == DTYPES.keys()
-    for name, dtype in DTYPES.items():
-        array = np.array([[0, 1], [1, 1]], dtype.numpy)
+    assert backend.signatures.keys() == TENSORFLOW_DTYPES.keys()
+    for name, dtype in TENSORFLOW_DTYPES.items():
+        array = np.array([[0, 1], [1, 1 + 2j if dtype.is_complex else 1]], dtype.numpy)
         if dtype.is_string:
             array = strings(b"a", b"", b"\xff", b"a\0").reshape(2, 2)
         answer = backend.run(name, {"x": array})["y"]

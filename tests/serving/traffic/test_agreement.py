@@ -73,6 +73,14 @@ def test_unsigned_numbers_are_not_wrapped() -> None:
     assert found == Agreement(1, 0, 1.0, 1.0)
 
 
+def test_complex_numbers_are_as_far_apart_as_in_the_plane() -> None:
+    ours, theirs = np.array([1 + 1j, 2 - 3j, complex("nan")], np.complex64), np.array([1 + 1j, 2 + 1j, 0], np.complex64)
+    found = compare({"y": ours[:2]}, {"y": theirs[:2]}, scores=None, tolerance=0.5)
+    assert found == Agreement(2, 1, 4.0, 2.0)
+    assert compare({"y": ours}, {"y": theirs}, scores=None, tolerance=0.5).max_distance == math.inf
+    assert compare({"y": ours}, {"y": ours}, scores=None, tolerance=0.0) == Agreement(3, 3, 0.0, 0.0)
+
+
 def test_strings_agree_when_they_are_equal() -> None:
     ours, theirs = np.array([b"a", b"b"], object), np.array([b"a", b"c"], object)
     assert compare({"y": ours}, {"y": theirs}, scores=None, tolerance=1.0) == Agreement(2, 1, 0.0, 0.0)

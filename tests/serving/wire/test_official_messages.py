@@ -13,13 +13,13 @@ from tensorflow.core.protobuf import error_codes_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from serving.repository.transition import State
-from serving.signatures import DTYPES, DType, Signature, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, DType, Signature, TensorSpec
 from serving.wire import atelier_tfs_pb2 as ours
 from serving.wire.tensors import decode_tensor, encode_content, encode_tensor, encode_tensor_info
 from tests.support.arrays import arrays
 from tests.support.wire_forms import BYTES, field, tensor_head, unpacked_doubles, unpacked_floats, varint
 
-EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES.values(), ids=list(DTYPES))
+EVERY_DTYPE = pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES.values(), ids=list(TENSORFLOW_DTYPES))
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:
@@ -76,7 +76,9 @@ def test_what_tensorflow_itself_parses_is_the_same(dtype: DType, data: st.DataOb
     assert same(np.asarray(parsed, dtype.numpy), array)
 
 
-@pytest.mark.parametrize("dtype", [dtype for dtype in DTYPES.values() if not dtype.is_string], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "dtype", [dtype for dtype in TENSORFLOW_DTYPES.values() if not dtype.is_string], ids=lambda d: d.name
+)
 def test_raw_content_is_read_by_tensorflow(dtype: DType) -> None:
     array = np.array([[0, 1, 1], [1, 0, 1]], dtype.numpy)
     written = ours.Tensor()
@@ -102,14 +104,16 @@ def test_short_lists_are_filled_up_as_tensorflow_does(dtype: DType, values: int)
     [
         ("float32", unpacked_floats(5, [1.5, -0.0, float("inf")])),
         ("float64", unpacked_doubles(6, [0.1, 1e300, -1])),
+        ("complex64", unpacked_floats(9, [1.5, -0.0, float("inf"), 0, 1, 2])),
+        ("complex128", unpacked_doubles(12, [0.1, 1e300, -1, 0, 2, 3])),
         ("float32", field(5, BYTES, np.float32([1, 2]).tobytes()) + field(5, BYTES, np.float32([3]).tobytes())),
         ("int64", field(10, BYTES, varint(-1) + varint(2**62)) + field(10, 0, varint(3))),
         ("bool", field(11, BYTES, b"\x01\x00\x01")),
     ],
 )
 def test_unusual_encodings_are_read_as_the_official_class_reads_them(dtype: str, content: bytes) -> None:
-    official = tensor_pb2.TensorProto.FromString(tensor_head(DTYPES[dtype].tensorflow, [3]) + content)
-    received = ours.Tensor.FromString(tensor_head(DTYPES[dtype].tensorflow, [3]) + content)
+    official = tensor_pb2.TensorProto.FromString(tensor_head(TENSORFLOW_DTYPES[dtype].tensorflow, [3]) + content)
+    received = ours.Tensor.FromString(tensor_head(TENSORFLOW_DTYPES[dtype].tensorflow, [3]) + content)
     decoded = decode_tensor(received, TensorSpec("x", dtype, (None,)), max_bytes=1000)
 
     assert same(decoded, tf.make_ndarray(official))
@@ -143,7 +147,7 @@ def test_our_predict_request_is_one_for_tensorflow_serving() -> None:
     sent = ours.PredictRequest(output_filter=["scores"])
     sent.model_spec.name = "digits"
     sent.model_spec.version_label = "stable"
-    encode_content(sent.inputs["pixels"], np.arange(6, dtype=np.uint8).reshape(2, 3), DTYPES["uint8"])
+    encode_content(sent.inputs["pixels"], np.arange(6, dtype=np.uint8).reshape(2, 3), TENSORFLOW_DTYPES["uint8"])
     official = predict_pb2.PredictRequest.FromString(sent.SerializeToString())
 
     assert (official.model_spec.name, official.model_spec.version_label) == ("digits", "stable")
@@ -156,7 +160,7 @@ def test_a_predict_response_is_read_by_the_official_client_and_says_nothing_more
     answer.model_spec.name = "digits"
     answer.model_spec.version.value = 3
     answer.model_spec.signature_name = "serving_default"
-    encode_tensor(answer.outputs["scores"], np.float32([[0.25, 0.75]]), DTYPES["float32"])
+    encode_tensor(answer.outputs["scores"], np.float32([[0.25, 0.75]]), TENSORFLOW_DTYPES["float32"])
     official = predict_pb2.PredictResponse.FromString(answer.SerializeToString())
     by_hand = predict_pb2.PredictResponse()
     by_hand.model_spec.name = "digits"

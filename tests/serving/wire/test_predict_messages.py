@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tensorflow_serving.apis import predict_pb2
 
-from serving.signatures import DTYPES, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest
 from serving.wire.predict_messages import Seen, SeenRequests, encode_outputs
 from serving.wire.tensors import decode_tensor
@@ -30,7 +30,7 @@ def request(array: np.ndarray, name: str = "pixels", *, typed: bool = False, **s
     message.model_spec.name = spec.get("model", "digits")
     message.model_spec.version_label = spec.get("label", "")
     tensor = message.inputs[name]
-    tensor.dtype = DTYPES[array.dtype.name].tensorflow
+    tensor.dtype = TENSORFLOW_DTYPES[array.dtype.name].tensorflow
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     if typed:
@@ -72,7 +72,7 @@ def test_a_request_with_other_numbers_is_known_and_read_as_protobuf_reads_it(
     drawn: tuple[str, tuple[int, ...], bytes, bytes], name: str, label: str
 ) -> None:
     dtype_name, shape, *bits = drawn
-    dtype = DTYPES[dtype_name].numpy
+    dtype = TENSORFLOW_DTYPES[dtype_name].numpy
     first, second = (
         np.resize(np.frombuffer(one, np.uint8) % 2, (*shape, dtype.itemsize)).view(dtype).reshape(shape) for one in bits
     )
@@ -170,7 +170,7 @@ def test_only_so_many_are_remembered() -> None:
 @given(st.lists(st.tuples(st.sampled_from(RAW), arrays.array_shapes(min_side=0, max_dims=3, max_side=4)), max_size=3))
 def test_answers_are_those_that_tensorflow_reads(drawn: list[tuple[str, tuple[int, ...]]]) -> None:
     outputs = {
-        f"output {number}": np.arange(np.prod(shape)).reshape(shape).astype(DTYPES[dtype].numpy)
+        f"output {number}": np.arange(np.prod(shape)).reshape(shape).astype(TENSORFLOW_DTYPES[dtype].numpy)
         for number, (dtype, shape) in enumerate(drawn)
     }
     specs = [spec_of(array, name, drawn[number][0]) for number, (name, array) in enumerate(outputs.items())]

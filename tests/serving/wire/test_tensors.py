@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import InvalidInputError
-from serving.signatures import DTYPES, DType, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, DType, TensorSpec
 from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo
 from serving.wire.tensors import decode_tensor, encode_tensor, encode_tensor_info
 from tests.support.arrays import arrays
@@ -26,7 +26,7 @@ from tests.support.wire_forms import (
 )
 
 MEGABYTE = 1_000_000
-NUMBERS = [dtype for dtype in DTYPES.values() if not dtype.is_string]
+NUMBERS = [dtype for dtype in TENSORFLOW_DTYPES.values() if not dtype.is_string]
 FIELD_OF_INTS = {
     "int8": ("int_val", 7),
     "uint8": ("int_val", 7),
@@ -46,13 +46,13 @@ def decode(tensor: Tensor | bytes, dtype: str, shape: tuple[int | None, ...], ma
 
 
 def tensor(dtype: str, shape: tuple[int, ...], **fields: object) -> Tensor:
-    message = Tensor(dtype=DTYPES[dtype].tensorflow, **fields)  # type: ignore[arg-type]
+    message = Tensor(dtype=TENSORFLOW_DTYPES[dtype].tensorflow, **fields)  # type: ignore[arg-type]
     for size in shape:
         message.tensor_shape.dim.add(size=size)
     return message
 
 
-@pytest.mark.parametrize("dtype", DTYPES.values(), ids=list(DTYPES))
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES.values(), ids=list(TENSORFLOW_DTYPES))
 @given(data=st.data())
 def test_what_was_encoded_is_decoded_bit_by_bit(dtype: DType, data: st.DataObject) -> None:
     array = data.draw(arrays(dtype))
@@ -85,17 +85,34 @@ def test_arrays_that_are_not_contiguous_are_encoded_row_by_row(dtype: DType, ord
 
 
 def test_unpacked_floats_are_read() -> None:
-    head = tensor_head(DTYPES["float32"].tensorflow, [3])
+    head = tensor_head(TENSORFLOW_DTYPES["float32"].tensorflow, [3])
     assert decode(head + unpacked_floats(5, [1.5, -2, 3]), "float32", (None,)).tolist() == [1.5, -2, 3]
 
 
 def test_unpacked_doubles_are_read() -> None:
-    head = tensor_head(DTYPES["float64"].tensorflow, [2])
+    head = tensor_head(TENSORFLOW_DTYPES["float64"].tensorflow, [2])
     assert decode(head + unpacked_doubles(6, [0.1, 1e300]), "float64", (None,)).tolist() == [0.1, 1e300]
 
 
+def test_unpacked_complex_numbers_are_pairs_of_floats() -> None:
+    head = tensor_head(TENSORFLOW_DTYPES["complex64"].tensorflow, [2])
+    assert decode(head + unpacked_floats(9, [1.5, -2, 3, 0]), "complex64", (None,)).tolist() == [1.5 - 2j, 3]
+    head = tensor_head(TENSORFLOW_DTYPES["complex128"].tensorflow, [2])
+    assert decode(head + unpacked_doubles(12, [0.1, 1e300, 0, -1]), "complex128", (None,)).tolist() == [
+        0.1 + 1e300j,
+        -1j,
+    ]
+
+
+def test_half_a_complex_number_is_refused() -> None:
+    head = tensor_head(TENSORFLOW_DTYPES["complex64"].tensorflow, [2])
+    for content in (field(9, BYTES, np.float32([1, 2, 3]).tobytes()), unpacked_floats(9, [1.0])):
+        with pytest.raises(InvalidInputError, match=r'^input "x": expected pairs of numbers in scomplex_val, received'):
+            decode(head + content, "complex64", (None,))
+
+
 def test_floats_of_which_some_are_packed_are_refused_as_their_order_is_lost() -> None:
-    head = tensor_head(DTYPES["float32"].tensorflow, [2])
+    head = tensor_head(TENSORFLOW_DTYPES["float32"].tensorflow, [2])
     packed, unpacked = field(5, BYTES, np.float32([2.0]).tobytes()), unpacked_floats(5, [1.5])
     for content in (packed + unpacked, unpacked + packed):
         with pytest.raises(InvalidInputError, match="packed numbers or single ones, received both in float_val"):
@@ -104,21 +121,21 @@ def test_floats_of_which_some_are_packed_are_refused_as_their_order_is_lost() ->
 
 @pytest.mark.parametrize("dtype", FIELD_OF_INTS)
 def test_unpacked_integers_are_read(dtype: str) -> None:
-    head = tensor_head(DTYPES[dtype].tensorflow, [3])
+    head = tensor_head(TENSORFLOW_DTYPES[dtype].tensorflow, [3])
     assert decode(head + unpacked_varints(FIELD_OF_INTS[dtype][1], [1, 0, 1]), dtype, (None,)).tolist() == [1, 0, 1]
 
 
 def test_a_packed_list_that_comes_in_pieces_is_read_as_one() -> None:
     pieces = b"".join(field(5, BYTES, struct.pack(f"<{len(part)}f", *part)) for part in ([1.0], [2.0, 3.0], []))
-    head = tensor_head(DTYPES["float32"].tensorflow, [3])
+    head = tensor_head(TENSORFLOW_DTYPES["float32"].tensorflow, [3])
     assert decode(head + pieces, "float32", (None,)).tolist() == [1, 2, 3]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_one_value_stands_for_all(dtype: str) -> None:
     one: list[object] = [b"ab\0"] if dtype == "string" else [1]
     message = Tensor()
-    encode_tensor(message, np.array(one, DTYPES[dtype].numpy), DTYPES[dtype])
+    encode_tensor(message, np.array(one, TENSORFLOW_DTYPES[dtype].numpy), TENSORFLOW_DTYPES[dtype])
     del message.tensor_shape.dim[:]
     message.tensor_shape.dim.add(size=2)
     message.tensor_shape.dim.add(size=3)
@@ -126,46 +143,49 @@ def test_one_value_stands_for_all(dtype: str) -> None:
     assert decode(message, dtype, (None, 3)).tolist() == [[*one * 3]] * 2
 
 
-@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "int64", "float16", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "int64", "float16", "bool", "complex64"])
 def test_one_value_for_very_many_takes_no_memory_of_its_own(dtype: str) -> None:
     message = Tensor()
-    encode_tensor(message, np.array([1], DTYPES[dtype].numpy), DTYPES[dtype])
+    encode_tensor(message, np.array([1], TENSORFLOW_DTYPES[dtype].numpy), TENSORFLOW_DTYPES[dtype])
     del message.tensor_shape.dim[:]
     message.tensor_shape.dim.add(size=25_000)
     message.tensor_shape.dim.add(size=3)
     array = decode(message, dtype, (None, 3))
 
     assert array.strides == (0, 0)
-    assert array.dtype == DTYPES[dtype].numpy
-    assert np.array_equal(array, np.ones((25_000, 3), DTYPES[dtype].numpy))
+    assert array.dtype == TENSORFLOW_DTYPES[dtype].numpy
+    assert np.array_equal(array, np.ones((25_000, 3), TENSORFLOW_DTYPES[dtype].numpy))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "int64", "float16", "bfloat16", "uint64"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", "float64", "int32", "uint8", "int64", "float16", "bfloat16", "uint64", "complex64", "complex128"],
+)
 def test_a_list_that_is_too_short_is_filled_with_its_last_value(dtype: str) -> None:
     message = Tensor()
-    encode_tensor(message, np.array([3, 5], DTYPES[dtype].numpy), DTYPES[dtype])
+    encode_tensor(message, np.array([3, 5], TENSORFLOW_DTYPES[dtype].numpy), TENSORFLOW_DTYPES[dtype])
     message.tensor_shape.dim[0].size = 5
 
     assert decode(message, dtype, (None,)).tolist() == [3, 5, 5, 5, 5]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_without_any_value_the_tensor_is_zero(dtype: str) -> None:
     zero: object = b"" if dtype == "string" else 0
     assert decode(tensor(dtype, (2,)), dtype, (None,)).tolist() == [zero, zero]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_an_empty_batch_is_an_array_of_no_rows(dtype: str) -> None:
     decoded = decode(tensor(dtype, (0, 3)), dtype, (None, 3))
-    assert (decoded.shape, decoded.dtype) == ((0, 3), DTYPES[dtype].numpy)
+    assert (decoded.shape, decoded.dtype) == ((0, 3), TENSORFLOW_DTYPES[dtype].numpy)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_a_scalar_has_no_dimensions(dtype: str) -> None:
     value: object = b"a" if dtype == "string" else 1
     message = Tensor()
-    encode_tensor(message, np.array(value, DTYPES[dtype].numpy), DTYPES[dtype])
+    encode_tensor(message, np.array(value, TENSORFLOW_DTYPES[dtype].numpy), TENSORFLOW_DTYPES[dtype])
     assert decode(message, dtype, ()).item() == value
 
 
@@ -212,8 +232,10 @@ def test_an_integer_that_does_not_fit_is_refused_instead_of_wrapped(dtype: str, 
 def test_a_wrong_dtype_names_both() -> None:
     with pytest.raises(InvalidInputError, match=r'^input "x": expected dtype uint8, received float32$'):
         decode(tensor("float32", (1,)), "uint8", (None,))
-    with pytest.raises(InvalidInputError, match=r'^input "x": expected dtype uint8, received dtype number 8$'):
+    with pytest.raises(InvalidInputError, match=r'^input "x": expected dtype uint8, received complex64$'):
         decode(Tensor(dtype=8), "uint8", (None,))
+    with pytest.raises(InvalidInputError, match=r'^input "x": expected dtype uint8, received dtype number 11$'):
+        decode(Tensor(dtype=11), "uint8", (None,))
     with pytest.raises(InvalidInputError, match=r"received dtype number 0$"):
         decode(Tensor(), "uint8", (None,))
 
@@ -232,7 +254,7 @@ def test_a_tensor_of_unknown_rank_is_refused() -> None:
         decode(message, "uint8", (None,))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 @pytest.mark.parametrize("shape", [(2**40,), (2**31, 2**31), (2**62, 2**62, 2**62)])
 def test_one_value_cannot_ask_for_more_memory_than_is_allowed(dtype: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInputError, match="expected at most 1,000,000 bytes"):
@@ -259,17 +281,17 @@ def test_tensor_content_that_does_not_hold_its_strings_is_refused(content: bytes
         decode(tensor("string", (1,), tensor_content=content), "string", (None,))
 
 
-@given(st.binary(max_size=60), st.sampled_from(list(DTYPES)))
+@given(st.binary(max_size=60), st.sampled_from(list(TENSORFLOW_DTYPES)))
 def test_arbitrary_bytes_are_an_array_or_invalid_input(content: bytes, dtype: str) -> None:
     try:
-        message = Tensor.FromString(tensor_head(DTYPES[dtype].tensorflow, [2]) + content)
+        message = Tensor.FromString(tensor_head(TENSORFLOW_DTYPES[dtype].tensorflow, [2]) + content)
     except DecodeError:
         return
     try:
         decoded = decode(message, dtype, (None,))
     except InvalidInputError:
         return
-    assert decoded.dtype == DTYPES[dtype].numpy
+    assert decoded.dtype == TENSORFLOW_DTYPES[dtype].numpy
 
 
 def test_free_sizes_of_a_signature_travel_as_minus_one() -> None:

@@ -15,10 +15,12 @@ _KINDS = {
     5: (np.int16, "int_val"),
     6: (np.int8, "int_val"),
     7: (object, "string_val"),
+    8: (np.complex64, "scomplex_val"),
     9: (np.int64, "int64_val"),
     10: (np.bool_, "bool_val"),
     14: (np.uint16, "half_val"),
     17: (np.uint16, "int_val"),
+    18: (np.complex128, "dcomplex_val"),
     19: (np.float16, "half_val"),
     22: (np.uint32, "uint32_val"),
     23: (np.uint64, "uint64_val"),
@@ -32,6 +34,8 @@ def array_of(proto: TensorProto) -> np.ndarray:
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, kind).reshape(shape)
     values = list(getattr(proto, field))
+    if field.endswith("complex_val"):
+        values = [complex(*pair) for pair in zip(values[::2], values[1::2], strict=True)]
     values += values[-1:] * (math.prod(shape) - len(values))
     if kind is np.float16:
         return np.array(values, np.uint16).view(np.float16).reshape(shape)
@@ -45,5 +49,7 @@ def proto_of(array: np.ndarray, dtype: int) -> TensorProto:
         proto.tensor_shape.dim.add(size=size)
     if _KINDS[dtype][1] == "half_val":
         array = array.view(np.uint16)
+    if array.dtype.kind == "c":
+        array = array.ravel().view(array.real.dtype)
     getattr(proto, _KINDS[dtype][1]).extend(array.ravel().tolist())
     return proto

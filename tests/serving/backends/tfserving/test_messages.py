@@ -21,7 +21,7 @@ from serving.backends.tfserving.messages import (
     status_request,
 )
 from serving.errors import BundleError, InferenceError
-from serving.signatures import DTYPES, Signature, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, Signature, TensorSpec
 
 AVAILABLE, LOADING, END = 30, 20, 50
 
@@ -36,10 +36,11 @@ def values(dtype: str) -> np.ndarray:
         array = np.empty((2, 2), dtype=object)
         array[:] = [[b"a", b""], [b"\xff\0", b"b"]]
         return array
-    return np.array([[0, 1], [1, 1]], DTYPES[dtype].numpy)
+    array = np.array([[0, 1], [1, 1]], TENSORFLOW_DTYPES[dtype].numpy)
+    return array * np.array(2 - 3j, array.dtype) if array.dtype.kind == "c" else array
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_the_official_message_reads_what_is_sent(dtype: str) -> None:
     sent = values(dtype)
     request = predict_pb2.PredictRequest.FromString(codec(dtype).encode({"x": sent}))
@@ -51,12 +52,12 @@ def test_the_official_message_reads_what_is_sent(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("in_fields", [True, False], ids=["typed fields", "raw content"])
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_an_answer_of_the_official_message_is_read(dtype: str, in_fields: bool) -> None:
     answer = predict_pb2.PredictResponse()
     answer.outputs["y"].CopyFrom(tf.make_tensor_proto(values(dtype)))
     if in_fields and answer.outputs["y"].tensor_content:
-        answer.outputs["y"].CopyFrom(_typed(values(dtype), DTYPES[dtype].tensorflow))
+        answer.outputs["y"].CopyFrom(_typed(values(dtype), TENSORFLOW_DTYPES[dtype].tensorflow))
     received = codec(dtype).decode(answer.SerializeToString())["y"]
     assert (received.dtype, received.tolist()) == (values(dtype).dtype, values(dtype).tolist())
 
@@ -69,6 +70,9 @@ def _typed(array: np.ndarray, number: int) -> Any:
     fields = {1: "float_val", 2: "double_val", 9: "int64_val", 10: "bool_val", 22: "uint32_val", 23: "uint64_val"}
     if number in {14, 19}:
         proto.half_val.extend(array.view(np.uint16).ravel().tolist())
+    elif number in {8, 18}:
+        pairs = array.view(array.real.dtype).ravel().tolist()
+        (proto.scomplex_val if number == 8 else proto.dcomplex_val).extend(pairs)
     else:
         getattr(proto, fields.get(number, "int_val")).extend(array.ravel().tolist())
     return proto
