@@ -246,7 +246,7 @@ def image_spec(servable: Servable, signature: Signature) -> ImageSpec:
             f"model {servable.name} takes no images: expected one input of uint8 {format_shape((None, *shape))}, "
             f'its input "{pixels.name}" is {pixels.dtype} {format_shape(pixels.shape)}'
         )
-    if len(scores.shape) != _SCORES_RANK or scores.element.is_string or scores.element.is_complex:
+    if len(scores.shape) != _SCORES_RANK or scores.element.is_string or scores.element.predict_only:
         raise UnsupportedError(
             f"model {servable.name} gives no class scores: expected numbers of shape [?, classes], "
             f'its output "{scores.name}" is {scores.dtype} {format_shape(scores.shape)}'

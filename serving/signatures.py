@@ -30,7 +30,8 @@ class DType:
     """One element type under the names that each protocol gives it.
 
     `tensorflow` is the number in TensorFlow's `types.proto`, `onnx` ONNX Runtime's name, `oip` the Open Inference
-    Protocol's; those that have none are empty. `numpy` is `object` for strings (elements are `bytes`).
+    Protocol's; those that have none are empty. `numpy` is `object` for strings (elements are `bytes`); quantized
+    integers are plain ones there, as their scale is not among what a tensor holds.
     """
 
     name: str
@@ -50,18 +51,20 @@ class DType:
         return self.name == "string"
 
     @property
-    def is_complex(self) -> bool:
-        """Whether elements are complex numbers, for which JSON and the Open Inference Protocol have no form."""
-        return self.numpy.kind == "c"
+    def predict_only(self) -> bool:
+        """Whether only TensorFlow Serving's Predict over gRPC has it: JSON and the Open Inference Protocol do not."""
+        return not self.oip
 
     @property
     def kind(self) -> str:
-        """The kind of number, as numpy's `dtype.kind`, which counts bfloat16 among the others: here it is "f"."""
-        return "f" if self.name == "bfloat16" else self.numpy.kind
+        """The kind of number, as numpy's `dtype.kind`, which counts most of ml_dtypes' among the others."""
+        if self.numpy.kind != "V":
+            return self.numpy.kind
+        return "f" if "float" in self.name else self.name[0]
 
     @property
     def limits(self) -> Any:
-        """The smallest and the largest finite number of it, as `min` and `max`; none of bool, string and complex."""
+        """The smallest and the largest finite number of one of `DTYPES`, as `min` and `max`; not of bool and string."""
         if self.name == "bfloat16":
             return ml_dtypes.finfo(self.numpy)  # type: ignore[no-untyped-call]
         return np.finfo(self.numpy) if self.kind == "f" else np.iinfo(self.numpy)
@@ -92,8 +95,28 @@ DTYPES: Mapping[str, DType] = MappingProxyType(
 TENSORFLOW_DTYPES: Mapping[str, DType] = MappingProxyType(
     {
         **DTYPES,
-        "complex64": DType("complex64", np.dtype(np.complex64), 8),
-        "complex128": DType("complex128", np.dtype(np.complex128), 18),
+        **{
+            dtype.name: dtype
+            for dtype in (
+                DType("complex64", np.dtype(np.complex64), 8),
+                DType("complex128", np.dtype(np.complex128), 18),
+                DType("qint8", np.dtype(np.int8), 11),
+                DType("quint8", np.dtype(np.uint8), 12),
+                DType("qint32", np.dtype(np.int32), 13),
+                DType("qint16", np.dtype(np.int16), 15),
+                DType("quint16", np.dtype(np.uint16), 16),
+                DType("float8_e5m2", np.dtype(ml_dtypes.float8_e5m2), 24),
+                DType("float8_e4m3fn", np.dtype(ml_dtypes.float8_e4m3fn), 25),
+                DType("float8_e4m3fnuz", np.dtype(ml_dtypes.float8_e4m3fnuz), 26),
+                DType("float8_e4m3b11fnuz", np.dtype(ml_dtypes.float8_e4m3b11fnuz), 27),
+                DType("float8_e5m2fnuz", np.dtype(ml_dtypes.float8_e5m2fnuz), 28),
+                DType("int4", np.dtype(ml_dtypes.int4), 29),
+                DType("uint4", np.dtype(ml_dtypes.uint4), 30),
+                DType("int2", np.dtype(ml_dtypes.int2), 31),
+                DType("uint2", np.dtype(ml_dtypes.uint2), 32),
+                DType("float4_e2m1fn", np.dtype(ml_dtypes.float4_e2m1fn), 33),
+            )
+        },
     }
 )
 """Those that a SavedModel's tensors may have, and TensorFlow Serving's Predict over gRPC."""
@@ -171,9 +194,9 @@ class Signature:
         return any(spec.element.is_string for spec in self.inputs)
 
     @cached_property
-    def complex_tensor(self) -> TensorSpec | None:
-        """The first tensor of complex numbers, if any: only TensorFlow Serving's Predict over gRPC has them."""
-        return next((spec for spec in (*self.inputs, *self.outputs) if spec.element.is_complex), None)
+    def predict_only_tensor(self) -> TensorSpec | None:
+        """The first tensor, if any, of a dtype that only TensorFlow Serving's Predict over gRPC has."""
+        return next((spec for spec in (*self.inputs, *self.outputs) if spec.element.predict_only), None)
 
     @cached_property
     def is_batched(self) -> bool:

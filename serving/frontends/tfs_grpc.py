@@ -56,8 +56,8 @@ SIGNATURE_DEF = "signature_def"
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 _API = "tfs_grpc"
 _KNOWN_SIGNATURES = 1024
-_PREDICT = MessageForm(PredictRequest.FromString, {1, 3}, {2: {2: dict.fromkeys((4, 5, 6, 8, 9, 12))}})
-"""Pieces of a tensor are `tensor_content`, floats, complex numbers and long strings."""
+_PREDICT = MessageForm(PredictRequest.FromString, {1, 3}, {2: {2: dict.fromkeys((4, 5, 6, 8, 9, 12, 18))}})
+"""Pieces of a tensor are `tensor_content`, floats but half ones, complex numbers and long strings."""
 _INPUT = {2: {1: {1: None}, 2: {1: None, 2: None}}}
 """Serialized examples, and their context."""
 _EXAMPLES = MessageForm(ExamplesRequest.FromString, {1}, _INPUT)

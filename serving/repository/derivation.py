@@ -72,7 +72,7 @@ def derive(
 ) -> dict[str, Derivation]:
     """The `declared` signatures that are not `in_graph`, but can be answered by its `serving_default`."""
     source = in_graph.get(DEFAULT_SIGNATURE)
-    if source is None or len(source.inputs) != 1 or source.complex_tensor is not None:
+    if source is None or len(source.inputs) != 1 or source.predict_only_tensor is not None:
         return {}
     names = np.array([label.encode() for label in labels], dtype=object)
     found = {}

@@ -51,7 +51,7 @@ def warm_up(backend: Backend, version_dir: Path, rows: tuple[int, ...]) -> dict[
 
 def _nan_of(outputs: Tensors) -> set[str]:
     """The names of those that hold NaN."""
-    return {name for name, values in outputs.items() if values.dtype.kind in "fc" and np.isnan(values).any()}
+    return {name for name, values in outputs.items() if values.dtype != object and np.isnan(values).any()}
 
 
 def _run_zeros(backend: Backend, name: str, signature: Signature, rows: tuple[int, ...], nan: set[str]) -> CostModel:

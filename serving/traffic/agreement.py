@@ -34,7 +34,7 @@ def scores_of(signature: Signature) -> str | None:
     """
     for spec in signature.outputs:
         several = len(spec.shape) == _SCORES_RANK and spec.shape[1] != 1
-        if several and not spec.element.is_string and spec.element.numpy.kind == "f":
+        if several and spec.element.kind == "f":
             return spec.name
     return None
 

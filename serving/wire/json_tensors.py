@@ -129,8 +129,11 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
 
     Raises:
         InvalidInputError: neither rows nor columns, or names, shapes or values that do not fit the signature.
-        UnsupportedError: columns for a signature that takes complex numbers.
+        UnsupportedError: columns for a signature that takes what JSON has no form for.
     """
+    no_json = signature.predict_only_tensor
+    if no_json is not None and not isinstance(body.data, Misshapen):
+        raise _no_json(body.form, no_json, is_input=no_json in signature.inputs)
     if isinstance(body.data, Numbers):
         if len(signature.inputs) == 1:
             (spec,) = signature.inputs
@@ -140,8 +143,6 @@ def decode_inputs(body: PredictBody, signature: Signature) -> dict[str, np.ndarr
         body = _parse_with_care(body.content)
     if isinstance(body.data, Misshapen):
         raise InvalidInputError(body.data.fault)
-    if signature.complex_tensor is not None:
-        raise _no_json(body.form, signature.complex_tensor, is_input=signature.complex_tensor in signature.inputs)
     columns = _columns_of_rows(body.data, signature) if body.form == "rows" else _columns(body.data, signature)
     return {spec.name: decode_values(columns[spec.name], spec, body.has_words) for spec in signature.inputs}
 

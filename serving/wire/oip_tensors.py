@@ -43,9 +43,9 @@ def check_datatypes(signature: Signature) -> None:
     """Whether the protocol has a datatype for every tensor of the signature.
 
     Raises:
-        UnsupportedError: one of them is of complex numbers.
+        UnsupportedError: it has none for one of them.
     """
-    spec = signature.complex_tensor
+    spec = signature.predict_only_tensor
     if spec is not None:
         raise UnsupportedError(
             f'"{spec.name}": the Open Inference Protocol has no {spec.dtype} values, '

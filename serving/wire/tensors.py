@@ -2,7 +2,8 @@
 
 Source of the encodings: tensorflow/core/framework/tensor.proto and Tensor::FromProto in tensor.cc: either
 `tensor_content` holds all elements, or the `*_val` list of the dtype does, where a list that is too short is filled up
-with its last value (with zeros where it is empty). Strings in `tensor_content` are all their lengths, as varints, then
+with its last value (with zeros where it is empty). Elements of less than a byte take one, in both; floats of a byte and
+less stand in the one string of `float8_val`. Strings in `tensor_content` are all their lengths, as varints, then
 their bytes (EncodeStringList in tensorflow/core/platform/tensor_coding.cc), as C++ clients may send them.
 """
 
@@ -21,8 +22,10 @@ from serving.signatures import TENSORFLOW_DTYPES, DType, TensorSpec, format_shap
 from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo, TensorShape, UnpackedTensor
 
 _DTYPE_OF_NUMBER = MappingProxyType({dtype.tensorflow: dtype for dtype in TENSORFLOW_DTYPES.values()})
-_INT_VAL = ("uint8", "int8", "uint16", "int16", "int32")
+_INT_VAL = ("uint8", "int8", "uint16", "int16", "int32", "int4", "uint4", "int2", "uint2")
+_QUANTIZED = ("qint8", "quint8", "qint16", "quint16", "qint32")
 _HALF_VAL = ("float16", "bfloat16")
+_FLOAT8_VAL = tuple(name for name in TENSORFLOW_DTYPES if name.startswith(("float8", "float4")))
 RAW_FIELDS: Mapping[str, str] = MappingProxyType(
     {
         "float32": "float_val",
@@ -41,7 +44,8 @@ _TYPED_FIELD = MappingProxyType(
         **dict.fromkeys(_HALF_VAL, "half_val"),
         "uint32": "uint32_val",
         "uint64": "uint64_val",
-        **dict.fromkeys(_INT_VAL, "int_val"),
+        **dict.fromkeys((*_INT_VAL, *_QUANTIZED), "int_val"),
+        **dict.fromkeys(_FLOAT8_VAL, "float8_val"),
     }
 )
 _DTYPE_OF_FIELD: Mapping[str, type[np.generic]] = MappingProxyType({"int_val": np.int32, "half_val": np.int32})
@@ -95,12 +99,15 @@ def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
     """Writes the array into an empty message the way TensorFlow Serving answers: in the dtype's `*_val` field."""
     tensor.dtype = dtype.tensorflow  # type: ignore[assignment]  # a number is what protobuf takes
     tensor.tensor_shape.MergeFromString(_shape_message(array.shape))
+    field = _TYPED_FIELD[dtype.name]
     if dtype.name in RAW_FIELDS:
-        getattr(tensor, RAW_FIELDS[dtype.name]).append(array.tobytes())
-    elif dtype.name in _HALF_VAL:
+        getattr(tensor, field).append(array.tobytes())
+    elif field == "half_val":
         tensor.half_val.extend(array.view(np.uint16).ravel().tolist())
+    elif field == "float8_val":
+        tensor.float8_val = array.tobytes()
     else:
-        getattr(tensor, _TYPED_FIELD[dtype.name]).extend(array.ravel().tolist())
+        getattr(tensor, field).extend(array.ravel().tolist())
 
 
 def encode_content(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
@@ -160,6 +167,8 @@ def _typed_values(tensor: Tensor, spec: TensorSpec, count: int) -> np.ndarray:
             return np.frombuffer(content, element.numpy)
         # Not packed (our message class then kept the numbers as unknown fields), or not one value an element.
         values = _floats(tensor, spec, field, content)
+    elif field == "float8_val":
+        values = np.frombuffer(values, element.numpy)
     given = len(values)
     if given > count:
         raise InvalidInputError(f'input "{spec.name}": expected at most {count} values, received {given}')
@@ -188,7 +197,7 @@ def _floats(tensor: Tensor, spec: TensorSpec, field: str, content: bytes) -> np.
     if content and len(numbers) * part.itemsize != len(content):
         raise InvalidInputError(f'input "{spec.name}": {MIXED_ENCODINGS} in {field}')
     values = np.frombuffer(content, part) if content else np.array(numbers, part)
-    if element.is_complex and len(values) % 2:
+    if element.kind == "c" and len(values) % 2:
         raise InvalidInputError(f'input "{spec.name}": expected pairs of numbers in {field}, received {len(values)}')
     return values.view(element.numpy)
 
@@ -215,7 +224,7 @@ def _strings_of_content(content: bytes, spec: TensorSpec, count: int) -> np.ndar
 
 
 def _narrow(values: np.ndarray, spec: TensorSpec, field: str) -> np.ndarray:
-    """Small integers, and float16 and bfloat16 as their bits, travel as int32."""
+    """Small and quantized integers, and float16 and bfloat16 as their bits, travel as int32."""
     narrowed = values.astype(np.uint16 if field == "half_val" else spec.element.numpy)
     if not np.array_equal(narrowed, values):
         raise InvalidInputError(f'input "{spec.name}": {field} holds a value that does not fit into {spec.dtype}')

@@ -192,8 +192,13 @@ def test_metadata_names_the_dtypes(stub: Stub, gateway: RunningGateway) -> None:
             '"spectrum": JSON has no complex128 values',
         ),
         ({"signature_name": "of_floats", "inputs": [[1, 2, 3, 4]]}, 400, '"spectrum": JSON has no complex128 values'),
+        (
+            {"signature_name": "of_floats", "instances": [[1, 2, 3, 4]] * 1000},
+            400,
+            '"spectrum": JSON has no complex128 values',
+        ),
     ],
-    ids=["rows", "columns", "an answer in rows", "an answer in columns"],
+    ids=["rows", "columns", "an answer in rows", "an answer in columns", "an answer in many rows"],
 )
 def test_json_refuses_with_tensorflow_servings_codes(
     gateway: RunningGateway, body: Any, status: int, tensor: str

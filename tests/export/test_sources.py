@@ -14,7 +14,7 @@ from export.exporter import Exported, ParityError, export_model
 from export.sources.opening import open_source
 from serving.bundle import read_manifest, verify_files
 from serving.images import ImageSpec
-from serving.signatures import Signature, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, Signature, TensorSpec
 from tests.support.foreign_models import (
     write_echo,
     write_float_classifier,
@@ -24,6 +24,7 @@ from tests.support.foreign_models import (
     write_tensorflow_1_model,
     write_text_model,
     write_two_by_two,
+    write_typed_identities,
 )
 from tests.support.onnx_models import write_brightness_model, write_identity_model
 
@@ -154,6 +155,20 @@ def test_a_saved_model_without_onnx_is_published_when_asked_for(tmp_path: Path) 
     assert set(exported.manifest.files) >= {"saved_model.pb"}
     assert "model.onnx" not in exported.manifest.files
     assert (exported.evidence.reference, exported.manifest.parity) == ("tensorflow", ())
+
+
+@pytest.mark.parametrize("dtype", ["qint8", "float8_e4m3fn"])
+def test_a_saved_model_of_dtypes_that_onnx_lacks_is_published_without_it_and_says_why(
+    tmp_path: Path, dtype: str
+) -> None:
+    exported = publish(write_typed_identities(tmp_path / "same", default=dtype), tmp_path)
+
+    assert specs(default_of(exported)) == [("x", dtype, (None, 2)), ("y", dtype, (None, 2))]
+    assert exported.manifest.signatures.keys() == {"serving_default", *TENSORFLOW_DTYPES}
+    assert not (exported.path / "model.onnx").exists()
+    (note,) = exported.notes
+    assert note.startswith("there is no model.onnx, so that it takes TensorFlow Serving or the tensorflow back end")
+    assert read_manifest(exported.path) == exported.manifest
 
 
 def test_a_version_of_tensorflow_servings_is_called_as_its_model(tmp_path: Path) -> None:

@@ -132,8 +132,8 @@ def write_two_by_two_saved_model(folder: Path) -> Path:
     return folder
 
 
-def write_typed_identities(folder: Path) -> Path:
-    """A signature for each dtype, named like it: `x` `[N, 2]` to `y`, unchanged."""
+def write_typed_identities(folder: Path, *, default: str | None = None) -> Path:
+    """A signature for each dtype, named like it: `x` `[N, 2]` to `y`, unchanged; `serving_default` is of `default`."""
     quiet_tensorflow()
     import tensorflow as tf
 
@@ -142,8 +142,10 @@ def write_typed_identities(folder: Path) -> Path:
             lambda x: {"y": tf.identity(x)}, input_signature=[tf.TensorSpec([None, 2], tf.as_dtype(dtype), name="x")]
         )
 
-    module = tf.Module()
-    tf.saved_model.save(module, str(folder), signatures={name: identity(name) for name in TENSORFLOW_DTYPES})
+    signatures = {name: identity(name) for name in TENSORFLOW_DTYPES}
+    if default is not None:
+        signatures["serving_default"] = identity(default)
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
     return folder
 
 
@@ -264,16 +266,7 @@ def write_onnx_with_data_file(folder: Path) -> Path:
     return path
 
 
-UNANSWERABLE_DTYPES = MappingProxyType(
-    {
-        "qint8": 11,
-        "quint8": 12,
-        "qint32": 13,
-        "variant": 21,
-        "float8_e5m2": 24,
-        "int4": 29,
-    }
-)
+UNANSWERABLE_DTYPES = MappingProxyType({"resource": 20, "variant": 21})
 """TensorFlow's names of them, with the numbers of its types.proto."""
 
 

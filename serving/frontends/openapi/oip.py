@@ -112,11 +112,11 @@ def infer_operation(request: str, result: str, signatures: Mapping[str, Signatur
 
 
 def in_json(signatures: Mapping[str, Signature]) -> dict[str, Signature]:
-    """The signatures that can be asked in JSON: strings that are files or examples are no text, it has no complex."""
+    """The signatures that JSON can ask: strings that are files or examples are no text, and some dtypes it lacks."""
     return {
         name: signature
         for name, signature in signatures.items()
-        if name not in _OF_ENCODED_STRINGS and signature.complex_tensor is None
+        if name not in _OF_ENCODED_STRINGS and signature.predict_only_tensor is None
     }
 
 

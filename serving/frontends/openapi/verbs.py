@@ -39,7 +39,7 @@ class Verb:
 
 def verbs_of(servable: Servable, max_images: int) -> Iterator[Verb]:
     """What the version can be asked, what people want most first."""
-    signatures = {name: one for name, one in servable.signatures.items() if one.complex_tensor is None}
+    signatures = {name: one for name, one in servable.signatures.items() if one.predict_only_tensor is None}
     classify = Verb("classify", "Examples in, labels with scores out", [], [])
     spec = _image_spec(servable)
     if spec is not None:

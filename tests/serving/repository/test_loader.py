@@ -18,7 +18,8 @@ from serving.bundle_files import MANIFEST, WARM_UP
 from serving.errors import BundleError
 from serving.model_config import ModelConfig
 from serving.repository.loader import Loaded, LoadOptions, load_version
-from serving.signatures import DEFAULT_SIGNATURE, Tensors
+from serving.repository.warm_up import warm_up
+from serving.signatures import DEFAULT_SIGNATURE, TENSORFLOW_DTYPES, Signature, Tensors, TensorSpec
 from tests.support.bundles import damage, write_bundle
 from tests.support.foreign_models import write_echo, write_unbatched
 from tests.support.onnx_models import (
@@ -28,6 +29,7 @@ from tests.support.onnx_models import (
     write_gather_model,
     write_identity_model,
 )
+from tests.support.repository_stand import EchoBackend
 
 
 def load(version_dir: Path, gateway: BatchSettings | None = None, own: BatchSettings | None = None) -> Loaded:
@@ -186,6 +188,23 @@ def test_a_model_that_answers_nan_is_loaded_and_the_log_says_so(
         DEFAULT_SIGNATURE
     }
     assert caplog.messages == ["digits version 2 answers NaN in its warm-up, in scores: is it trained?"]
+
+
+@pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
+def test_what_is_no_number_is_found_in_whatever_floats_a_model_answers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str
+) -> None:
+    element = TENSORFLOW_DTYPES[dtype]
+    signature = Signature((TensorSpec("x", "float32", (None,)),), (TensorSpec("y", dtype, (None,)),))
+    answer = np.array([b"nan"], object) if element.is_string else np.array([1], element.numpy)
+    has_nan = element.kind in "fc" and dtype != "float4_e2m1fn"
+    if has_nan:
+        answer += np.array(math.nan, answer.dtype)
+    backend = EchoBackend({DEFAULT_SIGNATURE: signature})
+    backend.run = lambda _name, _inputs: {"y": answer}  # type: ignore[method-assign]
+
+    warm_up(backend, tmp_path, (1,))
+    assert len(caplog.messages) == has_nan
 
 
 def write_warm_up(version_dir: Path, indices: np.ndarray) -> None:

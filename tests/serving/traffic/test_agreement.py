@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,6 +82,13 @@ def test_complex_numbers_are_as_far_apart_as_in_the_plane() -> None:
     assert compare({"y": ours}, {"y": ours}, scores=None, tolerance=0.0) == Agreement(3, 3, 0.0, 0.0)
 
 
+@pytest.mark.parametrize("dtype", [ml_dtypes.int4, ml_dtypes.float8_e4m3fn], ids=["int4", "float8_e4m3fn"])
+def test_numbers_of_a_byte_and_less_are_as_far_apart_as_they_say(dtype: type) -> None:
+    ours, theirs = np.array([-8, 3], dtype), np.array([7, 3], dtype)
+    found = compare({"y": ours}, {"y": theirs}, scores=None, tolerance=1.0)
+    assert found == Agreement(2, 1, 15.0, 7.5)
+
+
 def test_strings_agree_when_they_are_equal() -> None:
     ours, theirs = np.array([b"a", b"b"], object), np.array([b"a", b"c"], object)
     assert compare({"y": ours}, {"y": theirs}, scores=None, tolerance=1.0) == Agreement(2, 1, 0.0, 0.0)
@@ -118,6 +126,10 @@ def test_answers_of_different_forms_are_incomparable(
         (signature(None), None),
         (signature(None, 10, dtype="string"), None),
         (signature(None, 10, dtype="int64"), None),
+        (signature(None, 10, dtype="bfloat16"), "y"),
+        (signature(None, 10, dtype="float8_e4m3fn"), "y"),
+        (signature(None, 10, dtype="uint4"), None),
+        (signature(None, 10, dtype="complex64"), None),
     ],
 )
 def test_a_classification_is_told_by_one_score_for_each_class(of: Signature, name: str | None) -> None:

@@ -20,12 +20,27 @@ from tests.support.arrays import arrays
 from tests.support.wire_forms import BYTES, field, tensor_head, unpacked_doubles, unpacked_floats, varint
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES.values(), ids=list(TENSORFLOW_DTYPES))
+WITHOUT_PYTHON = ("float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz")
+"""`tf.make_tensor_proto` and `tf.make_ndarray` do not know their field; `tf.io.parse_tensor`, which is C++, does."""
+DTYPE_OF_PYTHON = pytest.mark.parametrize(
+    "dtype", [dtype for name, dtype in TENSORFLOW_DTYPES.items() if name not in WITHOUT_PYTHON], ids=lambda d: d.name
+)
 
 
 def same(left: np.ndarray, right: np.ndarray) -> bool:
     if left.dtype == object:
         return left.shape == right.shape and left.tolist() == right.tolist()
-    return (left.shape, left.dtype, left.tobytes()) == (right.shape, right.dtype, right.tobytes())
+    return (left.shape, left.dtype, bits(left)) == (right.shape, right.dtype, bits(right))
+
+
+def bits(array: np.ndarray) -> bytes:
+    """As they lie in memory, but for the bits that 4-bit and 2-bit integers leave there: those mean nothing."""
+    return (array.astype(np.int8) if array.dtype.name in {"int4", "uint4", "int2", "uint2"} else array).tobytes()
+
+
+def plain(array: np.ndarray) -> np.ndarray:
+    """Quantized integers, which TensorFlow's numpy dtypes hold in a field that is named like them, without it."""
+    return array.view(array.dtype[0]) if array.dtype.names else array
 
 
 def decode(message: Message, dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
@@ -38,10 +53,12 @@ def test_numbers_and_names_of_dtypes_are_tensorflows(dtype: DType) -> None:
     official = tf.dtypes.as_dtype(dtype.name)
 
     assert official.as_datatype_enum == dtype.tensorflow
-    assert official.as_numpy_dtype is (object if dtype.is_string else dtype.numpy.type)
+    assert types_pb2.DataType.Name(dtype.tensorflow) == dtype.tensorflow_name
+    assert plain(np.zeros(0, official.as_numpy_dtype)).dtype == dtype.numpy
+    assert ours.DataType.Name(dtype.tensorflow) == dtype.tensorflow_name
 
 
-@EVERY_DTYPE
+@DTYPE_OF_PYTHON
 @settings(deadline=None)
 @given(data=st.data())
 def test_what_make_tensor_proto_writes_is_read(dtype: DType, data: st.DataObject) -> None:
@@ -51,7 +68,7 @@ def test_what_make_tensor_proto_writes_is_read(dtype: DType, data: st.DataObject
     assert same(decode(official, dtype, array.shape), array)
 
 
-@EVERY_DTYPE
+@DTYPE_OF_PYTHON
 @settings(deadline=None)
 @given(data=st.data())
 def test_what_is_written_make_ndarray_reads_from_the_typed_field(dtype: DType, data: st.DataObject) -> None:
@@ -61,7 +78,7 @@ def test_what_is_written_make_ndarray_reads_from_the_typed_field(dtype: DType, d
     official = tensor_pb2.TensorProto.FromString(written.SerializeToString())
 
     assert official.tensor_content == b""
-    assert same(tf.make_ndarray(official), array)
+    assert same(plain(tf.make_ndarray(official)), array)
 
 
 @EVERY_DTYPE

@@ -17,7 +17,10 @@ from serving.wire.atelier_tfs_pb2 import PredictRequest
 from serving.wire.predict_messages import Seen, SeenRequests, encode_outputs
 from serving.wire.tensors import decode_tensor
 
-RAW = ("float32", "float64", "uint8", "int8", "int32", "int64", "uint16", "bool", "float16", "bfloat16")
+RAW = (
+    *("float32", "float64", "uint8", "int8", "int32", "int64", "uint16", "bool", "float16", "bfloat16"),
+    *("int4", "float8_e4m3fn"),
+)
 
 
 def spec_of(array: np.ndarray, name: str = "pixels", dtype: str | None = None) -> TensorSpec:

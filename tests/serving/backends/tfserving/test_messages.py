@@ -48,6 +48,8 @@ def test_the_official_message_reads_what_is_sent(dtype: str) -> None:
     spec = request.model_spec
     assert (spec.name, spec.version.value, spec.signature_name) == ("model", 7, "doubled")
     received = tf.make_ndarray(request.inputs["x"])
+    if received.dtype.names:  # of quantized integers, a field that is named like them
+        received = received.view(received.dtype[0])
     assert (received.dtype, received.tolist()) == (sent.dtype, sent.tolist())
 
 
@@ -55,7 +57,7 @@ def test_the_official_message_reads_what_is_sent(dtype: str) -> None:
 @pytest.mark.parametrize("dtype", TENSORFLOW_DTYPES)
 def test_an_answer_of_the_official_message_is_read(dtype: str, in_fields: bool) -> None:
     answer = predict_pb2.PredictResponse()
-    answer.outputs["y"].CopyFrom(tf.make_tensor_proto(values(dtype)))
+    answer.outputs["y"].CopyFrom(tf.make_tensor_proto(values(dtype), dtype))
     if in_fields and answer.outputs["y"].tensor_content:
         answer.outputs["y"].CopyFrom(_typed(values(dtype), TENSORFLOW_DTYPES[dtype].tensorflow))
     received = codec(dtype).decode(answer.SerializeToString())["y"]
@@ -73,6 +75,8 @@ def _typed(array: np.ndarray, number: int) -> Any:
     elif number in {8, 18}:
         pairs = array.view(array.real.dtype).ravel().tolist()
         (proto.scomplex_val if number == 8 else proto.dcomplex_val).extend(pairs)
+    elif tf.as_dtype(number).name.startswith(("float8", "float4")):
+        proto.float8_val = array.tobytes()
     else:
         getattr(proto, fields.get(number, "int_val")).extend(array.ravel().tolist())
     return proto
