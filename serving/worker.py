@@ -70,6 +70,7 @@ from serving.repository.stored_routing import StoredFiles
 from serving.repository.trials import Trials
 from serving.rollout import Rollout
 from serving.settings import ServingSettings
+from serving.short_turns import take_short_turns
 from serving.wire.json_limits import JsonLimits
 from serving.wire.services import Descriptions
 
@@ -239,6 +240,7 @@ async def begin() -> Worker:
     """The worker that the supervisor asks for in this process' environment, once its models are loaded."""
     end_with_parent()
     refuse_huge_pages()
+    take_short_turns()
     os.fchdir(folder := int(os.environ[FOLDER_VARIABLE]))
     os.close(folder)
     settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
