@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -72,11 +72,11 @@ class SeenRequests(Generic[MeaningT]):
             return
         ((name, array),) = arrays.items()
         tensor = request.inputs[name]
-        numbers = _numbers_of(tensor)
+        numbers = _numbers_of(tensor, array.dtype)
         prefix = message[: len(message) - len(numbers)]
         if not numbers or len(numbers) != array.nbytes or len(prefix) > _MAX_PREFIX_BYTES:
             return
-        if not _is_prefix(prefix, numbers, request, name):
+        if not _is_prefix(prefix, numbers, array.dtype, request, name):
             return
         if len(self._of_size) >= _MAX_SIZES:
             self._of_size.clear()
@@ -185,15 +185,17 @@ def _input_names_differ(sent: set[str], signature: Signature) -> str:
     )
 
 
-def _numbers_of(tensor: Tensor) -> bytes:
-    """The tensor's numbers as they travel; empty where that is not in one piece."""
+def _numbers_of(tensor: Tensor, dtype: np.dtype[Any]) -> bytes:
+    """The tensor's numbers as they travel; empty where there are none of its dtype, or not in one piece."""
+    if dtype.hasobject:
+        return b""
     if tensor.tensor_content:
         return tensor.tensor_content
-    pieces = [piece for field in RAW_FIELDS.values() for piece in getattr(tensor, field)]
+    pieces: Sequence[bytes] = getattr(tensor, RAW_FIELDS[dtype.name]) if dtype.name in RAW_FIELDS else ()
     return pieces[0] if len(pieces) == 1 else b""
 
 
-def _is_prefix(prefix: bytes, numbers: bytes, request: PredictRequest, name: str) -> bool:
+def _is_prefix(prefix: bytes, numbers: bytes, dtype: np.dtype[Any], request: PredictRequest, name: str) -> bool:
     """Whether only numbers come after it: with all their bits turned over, they and nothing else differ."""
     turned = np.invert(np.frombuffer(numbers, np.uint8)).tobytes()
     try:
@@ -202,7 +204,7 @@ def _is_prefix(prefix: bytes, numbers: bytes, request: PredictRequest, name: str
         return False
     return (
         name in other.inputs
-        and _numbers_of(other.inputs[name]) == turned
+        and _numbers_of(other.inputs[name], dtype) == turned
         and _rest(other, name) == _rest(request, name)
     )
 

@@ -142,6 +142,29 @@ def test_one_value_for_all_is_not_remembered() -> None:
     assert remembered(sent, TensorSpec("pixels", "float32", (None, 3))).find(sent) is None
 
 
+def test_strings_that_take_as_much_as_their_array_are_not_remembered() -> None:
+    """Seven bytes behind their length are eight, as one element of an array of objects is."""
+    message = PredictRequest.FromString(request(np.zeros((2, 3), np.uint8)))
+    tensor = message.inputs["pixels"]
+    tensor.dtype = TENSORFLOW_DTYPES["string"].tensorflow
+    tensor.tensor_content = bytes([7] * 6) + b"strings" * 6
+    sent = message.SerializeToString()
+    assert remembered(sent, TensorSpec("pixels", "string", (None, 3))).find(sent) is None
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "qint8"])
+@pytest.mark.parametrize("field", ["double_val", "scomplex_val"])
+def test_numbers_in_the_field_of_another_dtype_are_not_remembered(dtype: str, field: str) -> None:
+    """They mean nothing, as the tensor's own field is empty: its elements are zero."""
+    message = PredictRequest.FromString(request(np.zeros((2, 4), TENSORFLOW_DTYPES[dtype].numpy)))
+    tensor = message.inputs["pixels"]
+    tensor.dtype = TENSORFLOW_DTYPES[dtype].tensorflow
+    getattr(tensor, field).append(tensor.tensor_content)
+    tensor.ClearField("tensor_content")
+    sent = message.SerializeToString()
+    assert remembered(sent, TensorSpec("pixels", dtype, (None, 4))).find(sent) is None
+
+
 def test_a_known_request_does_not_fit_another_signature() -> None:
     pixels = np.zeros((2, 3), np.uint8)
     message = request(pixels)
