@@ -50,7 +50,7 @@ from serving.wire.predict_messages import (
     written_one_by_one,
 )
 from serving.wire.protobuf_fields import bytes_field, bytes_field_head
-from serving.wire.tensors import encode_tensor_info
+from serving.wire.tensors import encode_tensor_info, has_many_strings
 
 SIGNATURE_DEF = "signature_def"
 _SIGNATURE_DEF_URL = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
@@ -115,7 +115,7 @@ class TfsGrpc:
             request, is_whole, asked = None, True, seen.meaning
 
         def decode(signature: Signature) -> Inputs | Awaitable[Inputs]:
-            if not is_whole:
+            if not is_whole or (request is not None and _has_many_strings(request, signature)):
                 return self._reader.decode(decode_message, message, signature, self._max_tensor_bytes)
             known = None if seen is None else seen.decode(message, signature.inputs)
             return self._decode(message, request, asked, signature) if known is None else known
@@ -232,6 +232,12 @@ def _asked(request: PredictRequest) -> _Asked:
     if not request.HasField("model_spec"):
         raise InvalidInputError("Missing ModelSpec")
     return _Asked(_target(request.model_spec), tuple(request.output_filter))
+
+
+def _has_many_strings(request: PredictRequest, signature: Signature) -> bool:
+    return signature.takes_strings and any(
+        spec.name in request.inputs and has_many_strings(request.inputs[spec.name], spec) for spec in signature.inputs
+    )
 
 
 def _target(spec: ModelSpec) -> Target:

@@ -19,7 +19,8 @@ from serving.wire.json_tensors import decode_values
 from serving.wire.oip_answers import Answer
 from serving.wire.oip_classes import class_count
 from serving.wire.oip_parameters import Parameters, refuse_unsupported
-from serving.wire.oip_tensors import check_names, check_tensor, decode_raw, encode_raw, reshape
+from serving.wire.oip_tensors import check_names, check_tensor, decode_raw, encode_raw
+from serving.wire.tensors import reshape
 
 _MAX_DEPTH = 32
 _KINDS: Mapping[type, str] = MappingProxyType({dict: "an object", list: "a list", str: "a string"})

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from serving.errors import InvalidInputError, UnsupportedError
 from serving.signatures import DType, Signature, TensorSpec, format_shape
 from serving.wire.atelier_oip_pb2 import InferTensorContents, UnpackedTensorContents
-from serving.wire.tensors import MIXED_ENCODINGS
+from serving.wire.tensors import MIXED_ENCODINGS, reshape
 from serving.wire.turns import VALUES_AT_ONCE, give_way
 
 _LENGTH = struct.Struct("<I")
@@ -167,20 +167,6 @@ def encode_contents(contents: InferTensorContents, array: np.ndarray, dtype: DTy
         getattr(contents, field).append(array.tobytes())
     else:
         getattr(contents, field).extend(array.ravel().tolist())
-
-
-def reshape(array: np.ndarray, spec: TensorSpec, shape: tuple[int, ...]) -> np.ndarray:
-    """The array in a checked shape.
-
-    Raises:
-        InvalidInputError: numpy cannot have an array of such a shape, though it holds nothing.
-    """
-    try:
-        return array.reshape(shape)
-    except ValueError as error:
-        raise InvalidInputError(f'input "{spec.name}": received shape {format_shape(shape)}, which is too large') from (
-            error
-        )
 
 
 def _decode_strings(content: bytes | memoryview, spec: TensorSpec, count: int) -> np.ndarray:

@@ -57,6 +57,8 @@ _MAX_VARINT_BYTES = 5
 _MAX_FILLED_VALUES = 65_536
 _MAX_FILLED_BYTES = 4 * 1024 * 1024
 """What a message of a few bytes may have the event loop write, which takes some milliseconds."""
+MAX_STRINGS_OF_CONTENT = 16 * 1024
+"""So many are made of a `tensor_content` in some milliseconds."""
 
 
 def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.ndarray:
@@ -84,15 +86,36 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
         )
     content = tensor.tensor_content
     if not content:
-        return _typed_values(tensor, spec, count).reshape(shape)
+        return reshape(_typed_values(tensor, spec, count), spec, shape)
     if element.is_string:
-        return _strings_of_content(content, spec, count).reshape(shape)
+        return reshape(_strings_of_content(content, spec, count), spec, shape)
     if len(content) != count * element.numpy.itemsize:
         raise InvalidInputError(
             f'input "{spec.name}": expected {count * element.numpy.itemsize} bytes of tensor_content for shape '
             f"{format_shape(shape)} of {spec.dtype}, received {len(content)}"
         )
-    return np.frombuffer(content, element.numpy).reshape(shape)
+    return reshape(np.frombuffer(content, element.numpy), spec, shape)
+
+
+def reshape(array: np.ndarray, spec: TensorSpec, shape: tuple[int, ...]) -> np.ndarray:
+    """The array in a checked shape.
+
+    Raises:
+        InvalidInputError: numpy cannot have an array of such a shape, though it holds nothing.
+    """
+    try:
+        return array.reshape(shape)
+    except ValueError as error:
+        raise InvalidInputError(f'input "{spec.name}": received shape {format_shape(shape)}, which is too large') from (
+            error
+        )
+
+
+def has_many_strings(tensor: Tensor, spec: TensorSpec) -> bool:
+    """Whether `decode_tensor` would keep others waiting, with strings that parsing leaves together in one piece."""
+    if not (spec.element.is_string and tensor.tensor_content):
+        return False
+    return _shape_and_count(tensor.tensor_shape.SerializeToString())[1] > MAX_STRINGS_OF_CONTENT
 
 
 def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:

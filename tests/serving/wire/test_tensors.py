@@ -250,6 +250,13 @@ def test_a_wrong_shape_names_both(shape: tuple[int, ...]) -> None:
     assert str(caught.value) == f'input "x": expected shape [?, 3], received {list(shape)}'
 
 
+@pytest.mark.parametrize("dtype", ["float32", "string", "complex64", "int4"])
+@pytest.mark.parametrize("shape", [(2**62, 2**62, 0), (1,) * 65], ids=["no elements", "too many dimensions"])
+def test_a_shape_that_numpy_cannot_have_is_refused(dtype: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidInputError, match="which is too large"):
+        decode(tensor(dtype, shape), dtype, (None,) * len(shape))
+
+
 def test_a_tensor_of_unknown_rank_is_refused() -> None:
     message = Tensor(dtype=4)
     message.tensor_shape.unknown_rank = True
