@@ -14,6 +14,8 @@ import numpy as np
 Tensors = Mapping[str, np.ndarray]
 """Arrays by the names of a signature's inputs or outputs; those of strings hold objects that are `bytes`."""
 
+_MAX_RANK = 64
+"""numpy's bound."""
 DEFAULT_SIGNATURE = "serving_default"
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
@@ -155,7 +157,7 @@ class TensorSpec:
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits, rank and every fixed size."""
         if self.any_rank:
-            return True
+            return len(shape) <= _MAX_RANK
         if self._row_shape is not None:
             return len(shape) == len(self.shape) and shape[1:] == self._row_shape
         return len(shape) == len(self.shape) and all(
@@ -222,4 +224,6 @@ class _SignatureWithDefaults(Signature):
 
 def format_shape(shape: tuple[int | None, ...]) -> str:
     """`(None, 28, 28)` as people read it in an error: `[?, 28, 28]`."""
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
+    shown = ["?" if size is None else str(size) for size in shape[:_MAX_RANK]]
+    more = [f"… {len(shape):,} in all"] if len(shape) > _MAX_RANK else []
+    return f"[{', '.join(shown + more)}]"

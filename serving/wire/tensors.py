@@ -57,6 +57,8 @@ _MAX_VARINT_BYTES = 5
 _MAX_FILLED_VALUES = 65_536
 _MAX_FILLED_BYTES = 4 * 1024 * 1024
 """What a message of a few bytes may have the event loop write, which takes some milliseconds."""
+_MAX_SHAPE_BYTES = 4096
+"""Of a shape as it travels: the 64 sizes that an array may have take 900, and may have names."""
 MAX_STRINGS_OF_CONTENT = 16 * 1024
 """So many are made of a `tensor_content` in some milliseconds."""
 
@@ -74,7 +76,7 @@ def decode_tensor(tensor: Tensor, spec: TensorSpec, *, max_bytes: int) -> np.nda
         received = _DTYPE_OF_NUMBER.get(tensor.dtype)
         name = received.name if received else f"dtype number {tensor.dtype}"
         raise InvalidInputError(f'input "{spec.name}": expected dtype {spec.dtype}, received {name}')
-    shape, count = _shape_and_count(tensor.tensor_shape.SerializeToString())
+    shape, count = _shape_and_count_of(tensor, spec)
     if count < 0 or not spec.accepts(shape):
         raise InvalidInputError(
             f'input "{spec.name}": expected shape {format_shape(spec.shape)}, received {format_shape(shape)}'
@@ -112,10 +114,14 @@ def reshape(array: np.ndarray, spec: TensorSpec, shape: tuple[int, ...]) -> np.n
 
 
 def has_many_strings(tensor: Tensor, spec: TensorSpec) -> bool:
-    """Whether `decode_tensor` would keep others waiting, with strings that parsing leaves together in one piece."""
+    """Whether `decode_tensor` would keep others waiting, with strings that parsing leaves together in one piece.
+
+    Raises:
+        InvalidInputError: the shape is longer than that of any array.
+    """
     if not (spec.element.is_string and tensor.tensor_content):
         return False
-    return _shape_and_count(tensor.tensor_shape.SerializeToString())[1] > MAX_STRINGS_OF_CONTENT
+    return _shape_and_count_of(tensor, spec)[1] > MAX_STRINGS_OF_CONTENT
 
 
 def encode_tensor(tensor: Tensor, array: np.ndarray, dtype: DType) -> None:
@@ -158,6 +164,21 @@ def decode_tensor_info(name: str, info: TensorInfo) -> TensorSpec | None:
     if info.tensor_shape.unknown_rank:
         return TensorSpec(name, dtype.name, (), any_rank=True)
     return TensorSpec(name, dtype.name, tuple(dim.size if dim.size >= 0 else None for dim in info.tensor_shape.dim))
+
+
+def _shape_and_count_of(tensor: Tensor, spec: TensorSpec) -> tuple[tuple[int, ...], int]:
+    """See `_shape_and_count`, which multiplying thousands of sizes would keep busy for seconds.
+
+    Raises:
+        InvalidInputError: the shape is longer than that of any array.
+    """
+    message = tensor.tensor_shape.SerializeToString()
+    if len(message) > _MAX_SHAPE_BYTES:
+        raise InvalidInputError(
+            f'input "{spec.name}": expected shape {format_shape(spec.shape)}, '
+            f"received {len(tensor.tensor_shape.dim):,} dimensions in {len(message):,} bytes"
+        )
+    return _shape_and_count(message)
 
 
 @functools.lru_cache(maxsize=_KNOWN_SHAPES)

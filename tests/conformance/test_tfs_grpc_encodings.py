@@ -174,3 +174,12 @@ def test_dtypes_that_no_model_here_has_are_refused_by_their_numbers(dtype: tf.DT
 
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert text == f'input "x": expected dtype float32, received dtype number {dtype.as_datatype_enum}'
+
+
+def test_a_shape_of_thousands_of_sizes_is_refused_in_a_sentence(stub: Stub) -> None:
+    tensor = tf.make_tensor_proto(np.float32([[1, 2]]))
+    for _ in range(9_998):
+        tensor.tensor_shape.dim.add(size=2**62)
+    code, text = failure(stub.Predict, predict_request("echo_float32", x=tensor))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert text.startswith('input "x": expected shape [?, 2], received 10,000 dimensions in ')

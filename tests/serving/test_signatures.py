@@ -60,3 +60,11 @@ def test_a_tensor_of_any_rank_takes_every_shape_and_has_no_rows_for_certain() ->
     assert spec.accepts(())
     assert spec.accepts((2, 3))
     assert not Signature((TensorSpec("a", "float32", (None,)),), (spec,)).is_batched
+
+
+def test_a_shape_that_no_array_has_is_not_accepted_nor_written_out() -> None:
+    free = TensorSpec("x", "float32", (), any_rank=True)
+    assert free.accepts((1,) * 64)
+    assert not free.accepts((1,) * 65)
+    assert format_shape((7,) * 64) == f"[{', '.join(['7'] * 64)}]"
+    assert format_shape((7,) * 10_000) == f"[{', '.join(['7'] * 64)}, … 10,000 in all]"

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from serving.errors import InvalidInputError
 from serving.signatures import TENSORFLOW_DTYPES, DType, TensorSpec
 from serving.wire.atelier_tfs_pb2 import Tensor, TensorInfo
-from serving.wire.tensors import decode_tensor, encode_tensor, encode_tensor_info
+from serving.wire.tensors import (
+    _shape_and_count,
+    decode_tensor,
+    encode_tensor,
+    encode_tensor_info,
+    has_many_strings,
+)
 from tests.support.arrays import arrays
 from tests.support.wire_forms import (
     BYTES,
@@ -255,6 +261,20 @@ def test_a_wrong_shape_names_both(shape: tuple[int, ...]) -> None:
 def test_a_shape_that_numpy_cannot_have_is_refused(dtype: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(InvalidInputError, match="which is too large"):
         decode(tensor(dtype, shape), dtype, (None,) * len(shape))
+
+
+@pytest.mark.parametrize(("dtype", "content"), [("uint8", b""), ("string", b"a")])
+def test_a_shape_of_thousands_of_sizes_is_neither_multiplied_nor_remembered(dtype: str, content: bytes) -> None:
+    remembered = _shape_and_count.cache_info().currsize
+    message = tensor(dtype, (2**62,) * 10_000, tensor_content=content)
+    spec = TensorSpec("x", dtype, (), any_rank=True)
+    reason = r'^input "x": expected shape \[\], received 10,000 dimensions in 120,000 bytes$'
+    with pytest.raises(InvalidInputError, match=reason):
+        decode_tensor(message, spec, max_bytes=MEGABYTE)
+    if dtype == "string":
+        with pytest.raises(InvalidInputError, match=reason):
+            has_many_strings(message, spec)
+    assert _shape_and_count.cache_info().currsize == remembered
 
 
 def test_a_tensor_of_unknown_rank_is_refused() -> None:
