@@ -58,6 +58,7 @@ ATTACKS = {
     "gRPC: one value for 120 million": Attack(bodies.one_value_for_all, 2, 50, frozenset({"answered"})),
     "gRPC: two values for 120 million": Attack(bodies.two_values_for_all, 2, 50, frozenset({"answered"})),
     **{f"gRPC: {name}": Attack(bodies.send_message(name), 1, 20, frozenset({"answered"})) for name in bodies.MESSAGES},
+    "gRPC: a tensor of 10,000 sizes": Attack(bodies.many_sizes, 2, 50, frozenset({"answered"})),
     "gRPC: 400,000 inputs": Attack(bodies.many_inputs, 1, 20, frozenset({"answered"})),
     "gRPC: gzip bombs": Attack(bodies.gzip_bombs, 1, 20, frozenset({"answered"})),
     "gRPC: gzip bombs on a stream": Attack(bodies.gzip_bombs_on_a_stream, 1, 20, frozenset({"answered", "reset"})),

@@ -95,6 +95,14 @@ def one_value_for_all(address: Address, count: int) -> Counter[str]:
     return _call_each(address, request.SerializeToString(), count)
 
 
+def many_sizes(address: Address, count: int) -> Counter[str]:
+    """gRPC tensors of 10,000 sizes, whose product has a hundred thousand digits and more."""
+    request = _pixels(2**62)
+    for _ in range(10_000):
+        request.inputs["pixels"].tensor_shape.dim.add(size=2**62)
+    return _call_each(address, request.SerializeToString(), count)
+
+
 def many_inputs(address: Address, count: int) -> Counter[str]:
     """gRPC messages of 400,000 inputs, compressed so that they fit into what a stream may send at once."""
     entries = b"".join(b"\x12\x09\x0a\x07%07d" % number for number in range(400_000))
