@@ -16,9 +16,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, predict
 from tritonclient.utils import InferenceServerException
 
 from tests.support.foreign_models import write_spectrum
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import RunningGateway
+from tests.support.saved_model_gateway import SAVED_MODEL_BACKENDS, saved_model_gateway
 from tests.support.tfs import failure, outputs, predict_request
-from tests.support.tfserving import running_tfserving, write_models_config
 from tests.support.wire_forms import BYTES, field, tensor_head, unpacked_doubles, unpacked_floats
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
@@ -27,20 +27,12 @@ WAVES = np.array([[1 + 2j, -0.5j, 3, 0], [0.25, 1j, -1j, 1e6 - 1e6j]])
 NUMBERS = {np.complex64: 8, np.complex128: 18}
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "tfserving"])
+@pytest.fixture(scope="module", params=SAVED_MODEL_BACKENDS)
 def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     folder = tmp_path_factory.mktemp("complex")
     write_spectrum(folder / "models" / "spectrum" / "1")
-    if request.param == "tensorflow":
-        with running_gateway(folder / "models", backend="tensorflow") as running:
-            yield running
-        return
-    config = write_models_config(folder / "models.config", {"spectrum": folder / "models" / "spectrum"})
-    with running_tfserving(config) as (server,):
-        settings = {"tfserving_addresses": (server.address,), "tfserving_models": ("spectrum",), "backend": "tfserving"}
-        with running_gateway(folder / "nothing", **settings) as running:
-            running.wait_until_ready()
-            yield running
+    with saved_model_gateway(folder / "models", request.param, folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, predict
 from serving.signatures import DTYPES
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.kinds import write_onnx_kinds, write_saved_model_kinds
+from tests.support.saved_model_gateway import SAVED_MODEL_BACKENDS, saved_model_gateway
 from tests.support.tfs import failure, outputs, predict_request
-from tests.support.tfserving import running_tfserving, write_models_config
 
 CASES: dict[str, dict[str, Any]] = {
     case["name"]: case
@@ -34,7 +34,7 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models
 
 
-@pytest.fixture(scope="module", params=["onnx", "tensorflow", "tfserving"])
+@pytest.fixture(scope="module", params=["onnx", *SAVED_MODEL_BACKENDS])
 def kinds(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, saved_models: Path
 ) -> Iterator[RunningGateway]:
@@ -44,16 +44,9 @@ def kinds(
         write_onnx_kinds(folder)
         with running_gateway(folder) as running:
             yield running
-    elif request.param == "tensorflow":
-        with running_gateway(saved_models, backend="tensorflow") as running:
-            yield running
-    else:
-        config = write_models_config(folder / "models.config", {name: saved_models / name for name in MODELS})
-        with running_tfserving(config) as (server,):
-            settings = {"tfserving_addresses": (server.address,), "tfserving_models": MODELS, "backend": "tfserving"}
-            with running_gateway(folder / "nothing", **settings) as running:
-                running.wait_until_ready()
-                yield running
+        return
+    with saved_model_gateway(saved_models, request.param, folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

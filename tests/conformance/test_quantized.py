@@ -16,9 +16,10 @@ from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_p
 
 from serving.signatures import TENSORFLOW_DTYPES, DType
 from tests.support.foreign_models import write_typed_identities
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import RunningGateway
+from tests.support.saved_model_gateway import saved_model_gateway
 from tests.support.tfs import failure, predict_request
-from tests.support.tfserving import IS_REAL, running_tfserving, write_models_config
+from tests.support.tfserving import IS_REAL
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
 SMALL = [dtype for dtype in TENSORFLOW_DTYPES.values() if dtype.predict_only and dtype.kind != "c"]
@@ -30,16 +31,8 @@ OFTEN_OF_FEWER_DTYPES = pytest.mark.skipif(IS_REAL, reason="releases of TensorFl
 def gateway(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     folder = tmp_path_factory.mktemp("small")
     write_typed_identities(folder / "models" / "same" / "1")
-    if request.param == "tensorflow":
-        with running_gateway(folder / "models", backend="tensorflow") as running:
-            yield running
-        return
-    config = write_models_config(folder / "models.config", {"same": folder / "models" / "same"})
-    with running_tfserving(config) as (server,):
-        settings = {"tfserving_addresses": (server.address,), "tfserving_models": ("same",), "backend": "tfserving"}
-        with running_gateway(folder / "nothing", **settings) as running:
-            running.wait_until_ready()
-            yield running
+    with saved_model_gateway(folder / "models", request.param, folder) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

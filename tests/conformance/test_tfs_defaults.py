@@ -20,9 +20,9 @@ from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_p
 
 from serving.offload.message_reader import MAX_READ_HERE_BYTES
 from tests.support.foreign_models import write_defaults
-from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.gateway import RunningGateway
+from tests.support.saved_model_gateway import SAVED_MODEL_BACKENDS, saved_model_gateway
 from tests.support.tfs import failure, outputs, predict_request
-from tests.support.tfserving import running_tfserving, write_models_config
 
 X = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
 SHIFT = np.array([[1, 10]], np.float32)
@@ -35,22 +35,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["tensorflow", "tfserving"])
+@pytest.fixture(scope="module", params=SAVED_MODEL_BACKENDS)
 def gateway(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, models: Path
 ) -> Iterator[RunningGateway]:
-    """The same model in this process, and behind TensorFlow Serving."""
-    if request.param == "tensorflow":
-        with running_gateway(models, backend="tensorflow") as running:
-            yield running
-        return
-    folder = tmp_path_factory.mktemp("upstream")
-    config = write_models_config(folder / "models.config", {"moved": models / "moved"})
-    with running_tfserving(config) as (server,):
-        settings = {"tfserving_addresses": (server.address,), "tfserving_models": ("moved",), "backend": "tfserving"}
-        with running_gateway(folder / "nothing", **settings) as running:
-            running.wait_until_ready()
-            yield running
+    with saved_model_gateway(models, request.param, tmp_path_factory.mktemp("upstream")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
