@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+_FEW_CORES = 2
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -32,6 +33,7 @@ def connection_threads(cores: int) -> int:
     """Threads of a worker's that read and write connections; Envoy's own choice is one for each core.
 
     One Python thread answers what they read, and two of them keep it busy: at 64 in flight a request takes them some
-    30 µs, and it some 40.
+    30 µs, and it some 40. Of two cores one is left to that thread: with two busy connection threads, a client of one is
+    kept waiting by what a hostile client sends to the other, a turn of the scheduler at a time.
     """
-    return min(cores, 2)
+    return 1 if cores <= _FEW_CORES else 2

