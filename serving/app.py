@@ -9,7 +9,7 @@ from serving.admin_access import ADMIN_PREFIX
 from serving.batching.terms import Terms
 from serving.errors import ServingError
 from serving.frontends.admin import Admin
-from serving.frontends.bodies import Bodies, Hold, InflightBytes
+from serving.frontends.bodies import Bodies, Hold, InflightBytes, asked_ahead
 from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
@@ -70,6 +70,7 @@ class App:
         self._admin = admin
         self._unary = UnaryCalls(max_request_bytes, Bodies(inflight), departures, terms, OVERLOAD_CODE[overload_status])
         self._terms = terms
+        self._departures = departures
         self._inflight = inflight
         self._max_request_bytes = max_request_bytes
         self._overload_status = OVERLOAD_STATUS[overload_status]
@@ -88,6 +89,8 @@ class App:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one HTTP request; never raises for what a client sent."""
+        if scope["method"] == "POST" and self._departures.nobody_waits:
+            receive = asked_ahead(receive)
         method = self._methods.get(scope["path"])
         if method is not None:
             return self._unary.serve(scope, receive, send, method)

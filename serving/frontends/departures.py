@@ -31,6 +31,11 @@ class Departures:
         self._next_look: asyncio.TimerHandle | None = None
         self._looking: asyncio.Task[None] | None = None
 
+    @property
+    def nobody_waits(self) -> bool:
+        """Whether no request waits for its answer."""
+        return not self._waiting
+
     async def watch(self, receive: Receive, work: Awaitable[AnswerT]) -> AnswerT:
         """The work's result; to be called once the request's body has been read.
 

@@ -32,9 +32,11 @@ async def test_the_work_of_a_client_that_left_is_cancelled_and_the_others_is_not
     departures, leaver, stayer = Departures(every_s=0.001), Client(), Client()
     never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     later: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    assert departures.nobody_waits
     left = asyncio.create_task(departures.watch(leaver.receive, never))
     stayed = asyncio.create_task(departures.watch(stayer.receive, later))
     await until_asked(leaver, 2)
+    assert not departures.nobody_waits
     leaver.gone = True
 
     with pytest.raises(ClientGoneError):
@@ -44,6 +46,7 @@ async def test_the_work_of_a_client_that_left_is_cancelled_and_the_others_is_not
     await until_asked(stayer, stayer.asked + 2)
     later.set_result("answer")
     assert await stayed == "answer"
+    assert departures.nobody_waits
 
 
 async def test_quick_work_is_not_asked_about() -> None:
