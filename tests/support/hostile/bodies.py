@@ -192,13 +192,13 @@ def send_message(name: str) -> Callable[[Address, int], Counter[str]]:
 
     def attack(address: Address, count: int) -> Counter[str]:
         make, path = MESSAGES[name]
-        return _call_each(address, _compressed(make), count, framed=True, path=path)
+        return _call_each(address, _made_and_compressed(make), count, framed=True, path=path)
 
     return attack
 
 
 @lru_cache(maxsize=1)
-def _compressed(make: Callable[[], bytes]) -> bytes:
+def _made_and_compressed(make: Callable[[], bytes]) -> bytes:
     return _compressed_frame(gzip.compress(make()))
 
 
