@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import struct
+import threading
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 TIMEOUT_S = 60.0
 CLOSED = "closed"
+_PIECE_BYTES = 65_536
 
 
 class Address(NamedTuple):
@@ -17,6 +21,32 @@ class Address(NamedTuple):
 
     host: str
     port: int
+
+
+class Link:
+    """What carries all that a process sends, so many bytes a second; at first as fast as they are taken."""
+
+    def __init__(self) -> None:
+        self.bytes_per_s = math.inf
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def carry(self, content: bytes) -> Iterator[bytes]:
+        """The content in pieces, each of them when what was sent before it has gone."""
+        if math.isinf(self.bytes_per_s):
+            yield content
+            return
+        for start in range(0, len(content), _PIECE_BYTES):
+            piece = content[start : start + _PIECE_BYTES]
+            with self._lock:
+                begins_at = max(self._free_at, time.monotonic())
+                self._free_at = begins_at + len(piece) / self.bytes_per_s
+            time.sleep(max(0.0, begins_at - time.monotonic()))
+            yield piece
+
+
+LINK = Link()
+"""This process' own."""
 
 
 @contextlib.contextmanager
@@ -35,7 +65,8 @@ def reset(opened: socket.socket) -> None:
 def send(opened: socket.socket, content: bytes) -> bool:
     """Whether the other side took all of it."""
     try:
-        opened.sendall(content)
+        for piece in LINK.carry(content):
+            opened.sendall(piece)
     except OSError:
         return False
     return True

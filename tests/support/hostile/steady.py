@@ -1,7 +1,9 @@
 """A well-behaved client that asks steadily, in a process of its own, and says how long it waited for each answer.
 
 `python -m tests.support.hostile.steady HOST PORT` asks every ten milliseconds until its input ends, then prints its
-latencies in milliseconds as one line of JSON; it ends with a traceback where an answer is not the right one.
+latencies in milliseconds as one line of JSON; it ends with a traceback where an answer is not the right one. Where it
+may, it gets the processor as soon as it wants it, so that what it sees is the server's doing: a client has a machine of
+its own.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -58,6 +61,8 @@ def steady_client(address: Address) -> Iterator[Steady]:
 
 def main(host: str, port: str) -> None:
     """The client's process."""
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     stopped = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stopped.set()), daemon=True).start()
     client = http.client.HTTPConnection(host, int(port), timeout=60.0)

@@ -4,9 +4,10 @@ Each attack runs against one gateway, again and again for some seconds, while a 
 asks every ten milliseconds. The steady client's 99th percentile is shown before the attack and during it, and the
 gateway's memory.
 
-What it notices should be the gateway's doing, not that of a second program on the same cores. So the attacker gets the
-processor where neither of the others wants it, as far as the kernel does so: who has just slept may still wait a tick
-for it. What that costs is shown, too: the same while the attacker computes for as much of the time, and sends nothing.
+What it notices should be the gateway's doing, not that of a second program on the same cores, nor of a network that has
+no end. So the attacker sends what a link of its own carries, and gets the processor where neither of the others wants
+it, as far as the kernel does so: who has just slept may still wait a tick for it. What that costs is shown, too: the
+same while the attacker computes for as much of the time, and sends nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.hostile.attacks import ATTACKS
 from tests.support.hostile.memory import memory_bytes
-from tests.support.hostile.raw import Address
+from tests.support.hostile.raw import LINK, Address
 from tests.support.hostile.steady import steady_client
 from tests.support.onnx_models import write_identity_model
 
@@ -34,6 +35,7 @@ LASTS_S = 5.0
 
 _PIECE_S = 0.05
 _LEAST_WEIGHT = "19"
+_BYTES_OF_MBIT = 1e6 / 8
 
 
 def rows(gateway: RunningGateway, attacker: Executor, share: float, only: str) -> Iterator[str]:
@@ -86,6 +88,12 @@ def _compute(seconds: float, share: float) -> None:
         time.sleep(_PIECE_S * max(0.0, 1 - share))
 
 
+def _be_elsewhere(mbit_per_s: float) -> None:
+    """Makes this process the attacker's: a link of its own, and processors that nobody misses."""
+    LINK.bytes_per_s = mbit_per_s * _BYTES_OF_MBIT
+    _yield_the_cores()
+
+
 def _yield_the_cores() -> None:
     """Has the attacker run only where nobody else wants to, as if it had a machine of its own.
 
@@ -103,6 +111,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, default=1.0, help="how much of each attack's long form")
+    parser.add_argument("--mbit-per-s", type=float, default=1000.0, help="what the attacker's link carries; inf: all")
     parser.add_argument("--only", default="", help="attacks whose name holds this")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="atelier-hostile-") as folder:
@@ -110,7 +119,9 @@ def main() -> None:
         write_identity_model(Path(folder) / "text" / "1", 8, ["N"])
         with (
             running_gateway(Path(folder), request_timeout_s=20.0) as gateway,
-            ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _yield_the_cores) as attacker,
+            ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), _be_elsewhere, (chosen.mbit_per_s,)
+            ) as attacker,
         ):
             for line in rows(gateway, attacker, chosen.share, chosen.only):
                 print(line, flush=True)
