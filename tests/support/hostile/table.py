@@ -13,6 +13,7 @@ same while the attacker computes for as much of the time, and sends nothing.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import tempfile
@@ -107,11 +108,21 @@ def _yield_the_cores() -> None:
         autogroup.write_text(_LEAST_WEIGHT)
 
 
+def _rate(text: str) -> float:
+    """Raises:
+    ArgumentTypeError: nothing can be sent at such a rate.
+    """
+    with contextlib.suppress(ValueError):
+        if (rate := float(text)) > 0:
+            return rate
+    raise argparse.ArgumentTypeError(f"expected a number above 0, received {text}")
+
+
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, default=1.0, help="how much of each attack's long form")
-    parser.add_argument("--mbit-per-s", type=float, default=1000.0, help="what the attacker's link carries; inf: all")
+    parser.add_argument("--mbit-per-s", type=_rate, default=1000.0, help="what the attacker's link carries; inf: all")
     parser.add_argument("--only", default="", help="attacks whose name holds this")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="atelier-hostile-") as folder:
