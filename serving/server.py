@@ -11,7 +11,7 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
@@ -21,6 +21,7 @@ import find_libpython
 from serving.admin_access import AdminTokenError, read_admin_token
 from serving.envoy.tls import write_secrets
 from serving.errors import InvalidInputError
+from serving.own_cores import CoreSplit, OwnCoresError, split_own_cores
 from serving.repository.configuration import Configuration
 from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
@@ -90,19 +91,20 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
     are drained, cuts them off and goes on to the caller. Any other exception cuts them off as well.
 
     Raises:
-        ConfigurationError: what names the models is missing or broken.
+        ConfigurationError: what names the models is missing or broken, or a setting asks for what is not there.
         StartError: a port or a library is missing, or a worker ended.
     """
     with contextlib.ExitStack() as stack:
         folder = _share(stack, settings.workers)
         _check(settings, folder)
+        cores = _cores(settings)
         if settings.tls is not None:
             write_secrets(settings.tls, folder)
         host = _resolve(settings.host)
         holders = [stack.enter_context(_hold(host, port)) for port in (settings.grpc_port, settings.rest_port)]
         grpc_port, rest_port = map(number_of, holders)
         loop = stack.enter_context(_LoopThread())
-        supervisor = Supervisor(settings, host, grpc_port, rest_port, folder)
+        supervisor = Supervisor(settings, cores, host, grpc_port, rest_port, folder)
         scheme: Literal["http", "https"] = "http" if settings.tls is None else "https"
         gateway = Gateway(supervisor, loop, Addresses(settings.host, grpc_port, rest_port, scheme))
         try:
@@ -193,6 +195,16 @@ def _check(settings: ServingSettings, shared: Path) -> None:
             "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "
             "on Debian and Ubuntu install the package libpython3.11 (or that of your version)"
         )
+
+
+def _cores(settings: ServingSettings) -> Sequence[CoreSplit | None]:
+    """For each worker."""
+    if not settings.own_cores:
+        return [None] * settings.workers
+    try:
+        return split_own_cores(settings.workers)
+    except OwnCoresError as error:
+        raise ConfigurationError(f"own_cores: {error}") from error
 
 
 def _share(stack: contextlib.ExitStack, workers: int) -> Path:

@@ -59,6 +59,7 @@ from serving.offload.answer_writer import AnswerWriter
 from serving.offload.helper_process import HelperProcess
 from serving.offload.json_reader import JsonReader
 from serving.offload.message_reader import MessageReader
+from serving.own_cores import CoreSplit, split_own_cores
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager
@@ -80,19 +81,27 @@ log = logging.getLogger("atelier.worker")
 class Worker:
     """One process of the gateway: the application and what lives as long as it."""
 
-    def __init__(self, settings: ServingSettings, number: int, channel: Channel, shared: Path) -> None:
+    def __init__(
+        self, settings: ServingSettings, number: int, channel: Channel, shared: Path, own_cores: CoreSplit | None
+    ) -> None:
         self._settings = settings
         self._batching = gateway_batching(settings)
         self._metrics = Metrics()
         cores = threads_for_each(settings.workers, usable_cores())
+        spread = None if own_cores is None else own_cores.spread
+        asyncio.get_running_loop().set_default_executor(
+            ThreadPoolExecutor(thread_name_prefix="asyncio", initializer=spread)
+        )
         # Loads get threads of their own, so that no request waits for a model that is being opened.
-        self._load_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="load")
+        self._load_executor = ThreadPoolExecutor(
+            settings.max_parallel_loads, thread_name_prefix="load", initializer=spread
+        )
         self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="files")
         # What waits for a network, which may be gone: versions that come over it, and looks at what there is.
         self._fetch_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="fetch")
         self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
-        self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run")
-        self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image")
+        self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run", initializer=spread)
+        self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image", initializer=spread)
         cache = ModelCache.at(settings.model_cache_dir)
         configuration = Configuration.of(settings, shared, cache)
         stored_files = StoredFiles(settings.state_dir)
@@ -128,7 +137,7 @@ class Worker:
         inflight = InflightBytes(max(settings.max_inflight_bytes // settings.workers, limit))
         bodies = Bodies(inflight)
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
-        self._helper = HelperProcess()
+        self._helper = HelperProcess(None if own_cores is None else own_cores.join_connections)
         reader = JsonReader(json_limits, self._helper)
         writer = AnswerWriter(self._helper)
         messages = MessageReader(self._helper)
@@ -247,7 +256,10 @@ async def begin() -> Worker:
     number = int(os.environ[NUMBER_VARIABLE])
     _begin_logging(number if settings.workers > 1 else None)
     channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
-    worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
+    own_cores = split_own_cores(settings.workers)[number - 1] if settings.own_cores else None
+    worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]), own_cores)
+    if own_cores is not None:
+        own_cores.keep_others()
     await worker.start()
     return worker
 

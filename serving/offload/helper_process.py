@@ -48,15 +48,24 @@ class _Work:
 
 
 class HelperProcess:
-    """Runs functions in one other process; of what waits for it, `max_waiting_bytes` at most."""
+    """Runs functions in one other process; of what waits for it, `max_waiting_bytes` at most.
 
-    def __init__(self, *, max_waiting_bytes: int = 128 * 1024 * 1024, idle_s: float = 600.0) -> None:
+    `initializer` is called in the thread that starts it.
+    """
+
+    def __init__(
+        self,
+        initializer: Callable[[], None] | None = None,
+        *,
+        max_waiting_bytes: int = 128 * 1024 * 1024,
+        idle_s: float = 600.0,
+    ) -> None:
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting_bytes = 0
         self._idle_s = idle_s
         self._ends_when_idle: asyncio.TimerHandle | None = None
         # The only thread that touches the process, so that nothing here is locked.
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="helper")
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="helper", initializer=initializer)
         self._process: subprocess.Popen[bytes] | None = None
         self._queue: PriorityQueue[tuple[int, int, _Work]] = PriorityQueue()
         self._numbers = itertools.count()

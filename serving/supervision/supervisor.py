@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 from serving.control import messages
@@ -16,6 +17,7 @@ from serving.envoy.config import build_config
 from serving.envoy.protection import ConnectionLimits
 from serving.envoy.tls import transport_socket
 from serving.observability.figures import Family
+from serving.own_cores import CoreSplit
 from serving.repository.trials import fatal_trials
 from serving.settings import ServingSettings
 from serving.supervision.documents import Documents
@@ -29,15 +31,23 @@ log = logging.getLogger("atelier.supervisor")
 
 
 class Supervisor:
-    """Keeps `settings.workers` workers on the same two ports; used on one event loop."""
+    """Keeps one worker for each of `cores` on the same two ports, None for any core; used on one event loop."""
 
-    def __init__(self, settings: ServingSettings, host: str, grpc_port: int, rest_port: int, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: ServingSettings,
+        cores: Sequence[CoreSplit | None],
+        host: str,
+        grpc_port: int,
+        rest_port: int,
+        folder: Path,
+    ) -> None:
         self._settings = settings
         self._host = host
         self._grpc_port = grpc_port
         self._rest_port = rest_port
         self._folder = folder
-        self._slots = [Slot(number) for number in range(1, settings.workers + 1)]
+        self._slots = [Slot(number, own) for number, own in enumerate(cores, 1)]
         self._documents = Documents(self._slots, os.getpid())
         self._keepers: list[asyncio.Task[None]] = []
         self._answers: set[asyncio.Task[None]] = set()
@@ -101,7 +111,7 @@ class Supervisor:
             max_connection_age_s=settings.max_connection_age_s,
             transport_socket=None if settings.tls is None else transport_socket(settings.tls, self._folder),
         )
-        process = await WorkerProcess.start(slot.number, settings, config, admin_socket)
+        process = await WorkerProcess.start(slot.number, settings, config, admin_socket, slot.cores)
         slot.take_start(process, asyncio.get_running_loop().create_task(self._listen_to(slot, process)))
         await process.listening()
         await slot.heard.wait()

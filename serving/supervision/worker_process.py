@@ -28,6 +28,7 @@ from serving.control.handover import (
 from serving.cores import connection_threads, usable_cores
 from serving.envoy.admin import EnvoyAdmin
 from serving.offload.helper_process import PYTHON_VARIABLE
+from serving.own_cores import CoreSplit
 from serving.settings import ServingSettings
 
 _Answer = TypeVar("_Answer")
@@ -46,17 +47,36 @@ class WorkerEndedError(Exception):
 class WorkerProcess:
     """A process that was started; see `start`."""
 
-    def __init__(self, number: int, process: asyncio.subprocess.Process, channel: Channel, admin: EnvoyAdmin) -> None:
+    def __init__(
+        self,
+        number: int,
+        process: asyncio.subprocess.Process,
+        channel: Channel,
+        admin: EnvoyAdmin,
+        cores: CoreSplit | None,
+    ) -> None:
         self.number = number
         self.channel = channel
         self._process = process
         self._admin = admin
+        self._cores = cores
         self._listening_since: float | None = None
         self._ended_at: float | None = None
 
     @classmethod
-    async def start(cls, number: int, settings: ServingSettings, config: Mapping[str, Any], admin_socket: Path) -> Self:
-        """Starts worker `number` with Envoy's configuration, whose admin interface is `admin_socket`."""
+    async def start(
+        cls,
+        number: int,
+        settings: ServingSettings,
+        config: Mapping[str, Any],
+        admin_socket: Path,
+        cores: CoreSplit | None,
+    ) -> Self:
+        """Starts worker `number` with Envoy's configuration, whose admin interface is `admin_socket`.
+
+        It keeps to `cores`; without any, it runs where this process may.
+        """
+        threads = connection_threads(usable_cores()) if cores is None else len(cores.connections)
         ours, theirs = socket.socketpair()
         with theirs, _current_folder() as folder:
             channel = await Channel.open(ours)
@@ -66,7 +86,7 @@ class WorkerProcess:
                 json.dumps(config),
                 "--disable-hot-restart",
                 "--concurrency",
-                str(connection_threads(usable_cores())),
+                str(threads),
                 "--log-level",
                 "error",
                 "--component-log-level",
@@ -82,7 +102,7 @@ class WorkerProcess:
                 cwd=_PACKAGE_PARENT,
                 start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which drains
             )
-        return cls(number, process, channel, EnvoyAdmin(str(admin_socket)))
+        return cls(number, process, channel, EnvoyAdmin(str(admin_socket)), cores)
 
     @property
     def pid(self) -> int:
@@ -114,6 +134,8 @@ class WorkerProcess:
         """
         while self.is_running:
             if await self._ask(self._admin.is_ready):
+                if self._cores is not None:
+                    self._cores.keep_connections(self.pid)
                 self._listening_since = time.monotonic()
                 return
             await asyncio.sleep(_LOOK_EVERY_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import grpc
 import httpx
 import numpy as np
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from serving.cores import connection_threads, usable_cores
-from serving.server import StartError
+from serving.own_cores import split_own_cores
+from serving.server import ConfigurationError, StartError
 from tests.support.bundles import write_bundle
 from tests.support.cli import atelier_serve
 from tests.support.gateway import RunningGateway, running_gateway
@@ -27,6 +30,7 @@ REQUEST = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
 PREDICT = "/v1/models/brightness:predict"
 ROWS = {"instances": [[[0, 0], [0, 0]]]}
 IN_FLIGHT = 16
+HAS_CORES_OF_ITS_OWN = usable_cores() == len(os.sched_getaffinity(0)) > 1
 
 
 @pytest.fixture
@@ -78,6 +82,43 @@ def test_envoy_starts_no_thread_for_each_core_of_a_large_machine(models: Path) -
         (pid,) = gateway.process.worker_pids
         names = [(thread / "comm").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
     assert sum(name.startswith("wrk:worker_") for name in names) == connection_threads(usable_cores())
+
+
+@pytest.mark.skipif(not HAS_CORES_OF_ITS_OWN, reason="needs two cores, whole")
+def test_with_cores_of_its_own_connections_keep_some_for_themselves(models: Path) -> None:
+    row = json.dumps(ROWS["instances"][0])
+    long_json = '{"instances": [' + ",".join([row.ljust(300)] * 1000) + "]}"  # which a process beside the worker reads
+    with running_gateway(models, own_cores=True) as gateway:
+        (first,) = gateway.process.worker_pids
+        assert gateway.rest.post(PREDICT, json=ROWS).status_code == 200
+        assert gateway.rest.post(PREDICT, content=long_json).status_code == 200
+        assert_kept_apart(first)
+        (helper,) = psutil.Process(first).children()
+        assert os.sched_getaffinity(helper.pid) == split_own_cores(1)[0].connections
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: gateway.process.worker_pids not in ([], [first]))
+        assert_kept_apart(*gateway.process.worker_pids)
+
+
+def assert_kept_apart(pid: int) -> None:
+    """Of a lone worker's threads, those that read connections share no core with those that everybody waits for."""
+    (split,) = split_own_cores(1)
+    cores: dict[str, list[set[int]]] = {}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        name = (thread / "comm").read_text().strip()
+        cores.setdefault(name.partition("_")[0], []).append(os.sched_getaffinity(int(thread.name)))
+    assert cores.pop("wrk:worker") == [split.connections] * len(split.connections)
+    # Without names of their own: the process' first, the event loop's, that of files, pyvoy's that hands requests over.
+    assert sum(own == split.others for own in cores["envoy"]) >= 4
+
+
+def test_more_workers_than_cores_can_have_none_of_their_own(models: Path) -> None:
+    workers = len(os.sched_getaffinity(0))
+    with (
+        pytest.raises(ConfigurationError, match=r"^own_cores: expected .* cores"),
+        running_gateway(models, workers=workers, own_cores=True),
+    ):
+        pass
 
 
 async def test_when_a_worker_is_killed_only_its_requests_fail_and_it_comes_back(models: Path) -> None:

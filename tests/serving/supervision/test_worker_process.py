@@ -45,7 +45,7 @@ class Busy(Admin):
 def drained_by(kind: type[Admin], *answers: Traffic) -> tuple[Admin, WorkerProcess]:
     process = Process()
     admin = kind(process, iter(answers))
-    return admin, WorkerProcess(1, cast("Any", process), cast("Any", None), cast("Any", admin))
+    return admin, WorkerProcess(1, cast("Any", process), cast("Any", None), cast("Any", admin), None)
 
 
 async def test_it_waits_until_no_connection_is_open() -> None:
