@@ -27,7 +27,6 @@ from serving.control.handover import (
     SETTINGS_VARIABLE,
     SHARED_FOLDER_VARIABLE,
 )
-from serving.control.lifeline import end_with_parent
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
 from serving.control.pulse import LOOKS
@@ -51,6 +50,7 @@ from serving.frontends.tfs_rest import TfsRest
 from serving.huge_pages import refuse_huge_pages
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
+from serving.lifeline import end_with_parent
 from serving.model_config import ModelConfig
 from serving.observability.figures import Sample
 from serving.observability.loop_lag import watch_loop
@@ -205,6 +205,7 @@ class Worker:
         """Ends the watch and gives everything back."""
         for task in self._tasks:
             task.cancel()
+        self.manager.stop_looking()
         await self.manager.settle()
         self._slow_executor.shutdown(wait=False, cancel_futures=True)
         await self._sources.close()

@@ -20,6 +20,7 @@ from queue import PriorityQueue
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 from serving.errors import OverloadedError, ServingError, UnavailableError
+from serving.lifeline import end_with_parent
 from serving.short_turns import take_usual_turns
 
 PYTHON_VARIABLE = "ATELIER_WORKER_PYTHON"
@@ -211,6 +212,7 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     take_usual_turns()
     os.nice(_NICENESS)
     serve(sys.stdin.buffer, sys.stdout.buffer)

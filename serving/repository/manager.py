@@ -179,6 +179,11 @@ class Manager(Served):
         )
         return [*self.problems.values(), *of_models]
 
+    def stop_looking(self) -> None:
+        """Forgets the slow looks that are under way: what they look into is closed next, and that is no news."""
+        for look in self._slow_looks.values():
+            look.cancel()
+
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""
         await self._reconciler.settle()

@@ -37,7 +37,7 @@ class Application:
         ours, theirs = socket.socketpair()
         self._supervisor = ours  # hears the worker's reports and tells it nothing
         self._channel = await Channel.open(theirs)
-        worker = Worker(settings, 0, self._channel, shared)
+        worker = Worker(settings, 0, self._channel, shared, None)
         await worker.start()
         return worker
 

@@ -54,6 +54,8 @@ async def turn(times: int = 12) -> None:
 
 
 def _run_into(future: Future[Any], work: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         future.set_result(work())
     except BaseException as error:  # noqa: BLE001 -- whoever asked for the result gets it

@@ -22,6 +22,19 @@ from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 
 MEGABYTE = 1_000_000
+_CALLS = """
+import asyncio, os, sys
+from pathlib import Path
+from serving.offload.helper_process import HelperProcess
+
+async def main() -> None:
+    helper = HelperProcess()
+    print(await helper.call(0, os.getpid), flush=True)
+    await helper.call(0, Path.read_bytes, Path(sys.argv[1]))
+
+asyncio.run(main())
+"""
+"""A program that asks for a call that takes as long as its pipe is open."""
 
 
 @asynccontextmanager
@@ -169,19 +182,16 @@ async def test_it_sees_nothing_of_the_gateways_environment(monkeypatch: pytest.M
     assert b"secret" not in environment
 
 
-def test_it_ends_with_the_process_that_has_started_it() -> None:
-    code = (
-        "import asyncio, os, time\n"
-        "from serving.offload.helper_process import HelperProcess\n"
-        "print(asyncio.run(HelperProcess().call(0, os.getpid)), flush=True)\n"
-        "time.sleep(600)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+def test_it_ends_with_the_process_that_has_started_it_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen([sys.executable, "-c", _CALLS, str(pipe)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert is_alive(pid)
-        parent.kill()
-    wait_until(lambda: not is_alive(pid))
+        with pipe.open("wb"):  # which waits until it is opened there, too
+            assert is_alive(pid)
+            parent.kill()
+            wait_until(lambda: not is_alive(pid))
 
 
 def test_its_loop_answers_until_the_other_side_has_gone() -> None:

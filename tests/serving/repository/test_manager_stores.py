@@ -9,6 +9,7 @@ import pytest
 from serving.errors import ModelNotFoundError
 from serving.model_config import ModelConfig
 from serving.repository.loader import Loaded
+from serving.repository.looks import look_at
 from serving.repository.model_cache import ModelCache
 from serving.repository.source import Origin
 from serving.repository.store_source import StoreVersion
@@ -132,3 +133,20 @@ async def test_a_store_that_was_never_reached_is_the_reason(stand: Stand, monkey
         assert stand.manager.not_ready() == [
             "digits: the base path cannot be looked at: the store cannot be used: the network is gone"
         ]
+
+
+async def test_a_look_that_is_under_way_at_the_end_is_no_news(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.publish(1)
+    await stand.step()
+    stand.executor.holds = lambda function: function is look_at
+    stand.manager.look_soon()
+    await turn()
+    assert stand.executor.kept
+    stand.manager.stop_looking()
+    with UnreachableStore(monkeypatch):  # as what it looks into is closed
+        while stand.executor.kept:
+            stand.executor.run_next()
+            await turn()
+    assert (stand.served(), stand.manager.all_problems(), caplog.text) == (1, [], "")

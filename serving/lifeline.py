@@ -1,4 +1,4 @@
-"""A worker's end with its supervisor's, even where its event loop is blocked or its process is stopped."""
+"""A process' end with that of the one that has started it, even where it is computing, blocked or stopped."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _PR_SET_PDEATHSIG = 1
 def end_with_parent() -> None:
     """Has the kernel kill this process when the thread ends that has started it.
 
-    A worker that hangs does not notice the end of its control channel, and would keep the ports from the next gateway.
+    A worker that hangs does not notice the end of its control channel, and would keep the ports from the next gateway;
+    and what reads a large body beside it would go on, for nobody.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
