@@ -22,6 +22,7 @@ from serving.batching.parameters_file import gateway_batching
 from serving.control.channel import Channel
 from serving.control.handover import (
     CONTROL_VARIABLE,
+    CORES_VARIABLE,
     FOLDER_VARIABLE,
     NUMBER_VARIABLE,
     SETTINGS_VARIABLE,
@@ -59,7 +60,7 @@ from serving.offload.answer_writer import AnswerWriter
 from serving.offload.helper_process import HelperProcess
 from serving.offload.json_reader import JsonReader
 from serving.offload.message_reader import MessageReader
-from serving.own_cores import CoreSplit, split_own_cores
+from serving.own_cores import CoreSplit
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager
@@ -98,7 +99,9 @@ class Worker:
         )
         self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="files")
         # What waits for a network, which may be gone: versions that come over it, and looks at what there is.
-        self._fetch_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="fetch")
+        self._fetch_executor = ThreadPoolExecutor(
+            settings.max_parallel_loads, thread_name_prefix="fetch", initializer=spread
+        )
         self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
         self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run", initializer=spread)
         self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image", initializer=spread)
@@ -257,7 +260,7 @@ async def begin() -> Worker:
     number = int(os.environ[NUMBER_VARIABLE])
     _begin_logging(number if settings.workers > 1 else None)
     channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
-    own_cores = split_own_cores(settings.workers)[number - 1] if settings.own_cores else None
+    own_cores = CoreSplit.of_text(text) if (text := os.environ[CORES_VARIABLE]) else None
     worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]), own_cores)
     if own_cores is not None:
         own_cores.keep_others()

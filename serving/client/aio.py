@@ -22,6 +22,7 @@ from serving.client.answers import (
     ServedModels,
     VersionStatus,
 )
+from serving.client.choice import Choice
 from serving.client.failures import AddressError, UnreachableError, UntrustedError
 from serving.client.gateway_status import GatewayStatus
 from serving.client.protocol import (
@@ -31,7 +32,6 @@ from serving.client.protocol import (
     ask_classes,
     ask_classes_of_many,
     ask_inference,
-    model_path,
     read,
     read_classes_of_many,
     read_inference,
@@ -73,7 +73,7 @@ class AsyncClient:
         self._url = url
         self._timeout_s = timeout_s
         self._retries = retries
-        self._input_dtypes: dict[tuple[str, int | None, str], dict[str, str]] = {}
+        self._input_dtypes: dict[tuple[Choice, str], dict[str, str]] = {}
         self._http = _connect(url, headers, tls)
 
     async def __aenter__(self) -> Self:
@@ -92,6 +92,7 @@ class AsyncClient:
         inputs: Inputs,
         *,
         version: int | None = None,
+        label: str | None = None,
         signature_name: str = DEFAULT_SIGNATURE,
         timeout_s: float | None = None,
     ) -> Prediction:
@@ -103,14 +104,12 @@ class AsyncClient:
             ServingError: why the gateway refused.
             NoAnswerError: no gateway has answered.
         """
-        key = (model, version, signature_name)
+        key = (Choice.of(model, version, label), signature_name)
         limit_s = self._limit(timeout_s)
         try:
             async with _deadline(limit_s) as ends_at:
                 arrays = await self._arrays(key, inputs, ends_at)
-                return read_inference(
-                    await self._ask(ask_inference(model, version, arrays, signature_name, limit_s), ends_at)
-                )
+                return read_inference(await self._ask(ask_inference(key[0], arrays, signature_name, limit_s), ends_at))
         except InvalidInputError:
             self._input_dtypes.pop(key, None)  # a newer version may have other inputs
             raise
@@ -122,6 +121,7 @@ class AsyncClient:
         *,
         top_k: int = 5,
         version: int | None = None,
+        label: str | None = None,
         timeout_s: float | None = None,
     ) -> Classification:
         """The best classes of one image: a file's content or path, or uint8 pixels; of any size.
@@ -131,7 +131,7 @@ class AsyncClient:
             NoAnswerError: no gateway has answered.
             OSError: the file cannot be read.
         """
-        question = ask_classes(model, version, image, top_k)
+        question = ask_classes(Choice.of(model, version, label), image, top_k)
         async with _deadline(self._limit(timeout_s)) as ends_at:
             return read(await self._ask(question, ends_at), Classification)
 
@@ -142,6 +142,7 @@ class AsyncClient:
         *,
         top_k: int = 5,
         version: int | None = None,
+        label: str | None = None,
         timeout_s: float | None = None,
     ) -> list[Classification]:
         """The same of several images in one request, in their order; all are answered, or none.
@@ -151,7 +152,7 @@ class AsyncClient:
             NoAnswerError: no gateway has answered.
             OSError: a file cannot be read.
         """
-        question = ask_classes_of_many(model, version, images, top_k)
+        question = ask_classes_of_many(Choice.of(model, version, label), images, top_k)
         async with _deadline(self._limit(timeout_s)) as ends_at:
             return read_classes_of_many(await self._ask(question, ends_at))
 
@@ -169,7 +170,7 @@ class AsyncClient:
         """The versions of a model, newest first; of TensorFlow Serving too."""
         async with _deadline(self._limit(None)) as ends_at:
             return read(
-                await self._ask(Question("GET", model_path(model, None)), ends_at), ModelStatus
+                await self._ask(Question("GET", Choice.of(model).path), ends_at), ModelStatus
             ).model_version_status
 
     def _limit(self, timeout_s: float | None) -> float:
@@ -178,7 +179,7 @@ class AsyncClient:
             raise InvalidInputError(f"timeout_s: expected a number of seconds, received {limit_s}")
         return limit_s
 
-    async def _arrays(self, key: tuple[str, int | None, str], inputs: Inputs, ends_at: float) -> dict[str, np.ndarray]:
+    async def _arrays(self, key: tuple[Choice, str], inputs: Inputs, ends_at: float) -> dict[str, np.ndarray]:
         if isinstance(inputs, Mapping) and all(isinstance(value, np.ndarray) for value in inputs.values()):
             return dict(inputs)
         if key not in self._input_dtypes:
@@ -191,8 +192,8 @@ class AsyncClient:
         # An input that the model does not have is sent as it is: the gateway says which ones there are.
         return {name: convert(name, value, dtypes.get(name, "DT_STRING")) for name, value in inputs.items()}
 
-    async def _look_up(self, model: str, version: int | None, signature_name: str, ends_at: float) -> dict[str, str]:
-        question = Question("GET", f"{model_path(model, version)}/metadata")
+    async def _look_up(self, choice: Choice, signature_name: str, ends_at: float) -> dict[str, str]:
+        question = Question("GET", f"{choice.path}/metadata")
         found = read(await self._ask(question, ends_at), Metadata).inputs(signature_name)
         if found is None:
             raise SignatureNotFoundError(signature_name)

@@ -62,12 +62,15 @@ class Client:
         inputs: Inputs,
         *,
         version: int | None = None,
+        label: str | None = None,
         signature_name: str = DEFAULT_SIGNATURE,
         timeout_s: float | None = None,
     ) -> Prediction:
         """As `AsyncClient.predict`."""
         return self._wait(
-            self._client.predict(model, inputs, version=version, signature_name=signature_name, timeout_s=timeout_s)
+            self._client.predict(
+                model, inputs, version=version, label=label, signature_name=signature_name, timeout_s=timeout_s
+            )
         )
 
     def classify(
@@ -77,10 +80,13 @@ class Client:
         *,
         top_k: int = 5,
         version: int | None = None,
+        label: str | None = None,
         timeout_s: float | None = None,
     ) -> Classification:
         """As `AsyncClient.classify`."""
-        return self._wait(self._client.classify(model, image, top_k=top_k, version=version, timeout_s=timeout_s))
+        return self._wait(
+            self._client.classify(model, image, top_k=top_k, version=version, label=label, timeout_s=timeout_s)
+        )
 
     def classify_many(
         self,
@@ -89,10 +95,13 @@ class Client:
         *,
         top_k: int = 5,
         version: int | None = None,
+        label: str | None = None,
         timeout_s: float | None = None,
     ) -> list[Classification]:
         """As `AsyncClient.classify_many`."""
-        return self._wait(self._client.classify_many(model, images, top_k=top_k, version=version, timeout_s=timeout_s))
+        return self._wait(
+            self._client.classify_many(model, images, top_k=top_k, version=version, label=label, timeout_s=timeout_s)
+        )
 
     def models(self) -> tuple[ServedModel, ...]:
         """As `AsyncClient.models`."""

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-from urllib.parse import quote
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ValidationError
 
 from serving.client.answers import Classification, Classifications, InferHeader, Prediction, Refusal
+from serving.client.choice import Choice
 from serving.client.failures import CAUSE_OF_STATUS, ForeignAnswerError
 from serving.client.tensors import decode, encode
 from serving.errors import InvalidInputError, ServingError
@@ -52,30 +52,21 @@ class Reply:
     content: bytes
 
 
-def model_path(model: str, version: int | None, api: Literal["v1", "v2"] = "v1") -> str:
-    """The model's address in TensorFlow Serving's API, v1, or in the Open Inference Protocol, v2.
-
-    Raises:
-        InvalidInputError: the name is empty.
-    """
-    if not model:
-        raise InvalidInputError("model: expected the name of a model, received an empty one")
-    return f"/{api}/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
-
-
 def ask_inference(
-    model: str, version: int | None, inputs: Mapping[str, np.ndarray], signature_name: str, timeout_s: float | None
+    choice: Choice, inputs: Mapping[str, np.ndarray], signature_name: str, timeout_s: float | None
 ) -> Question:
     """An inference with binary tensors both ways; the gateway gives up at the deadline too.
 
     Raises:
-        InvalidInputError: an input's dtype is one that no model takes, or the model's name is empty.
+        InvalidInputError: an input's dtype is one that no model takes.
     """
     parameters: dict[str, Any] = {"binary_data_output": True}
     if timeout_s is not None:
         parameters["timeout"] = max(1, int(timeout_s * 1e6))
     if signature_name != DEFAULT_SIGNATURE:
         parameters["signature_name"] = signature_name
+    if choice.label is not None:
+        parameters["version_label"] = choice.label
     entries, binary = [], []
     for name, array in inputs.items():
         datatype, content = encode(name, array)
@@ -85,7 +76,7 @@ def ask_inference(
     header = json.dumps({"parameters": parameters, "inputs": entries}).encode()
     return Question(
         "POST",
-        f"{model_path(model, version, 'v2')}/infer",
+        choice.infer_path,
         content=b"".join([header, *binary]),
         headers={_HEADER_LENGTH: str(len(header)), "content-type": "application/octet-stream"},
     )
@@ -115,19 +106,19 @@ def read_inference(reply: Reply) -> Prediction:
     return prediction
 
 
-def ask_classes(model: str, version: int | None, image: ImageSource, top_k: int) -> Question:
+def ask_classes(choice: Choice, image: ImageSource, top_k: int) -> Question:
     """The classes of one image.
 
     Raises:
         InvalidInputError: an array that is no image.
         OSError: the file cannot be read.
     """
-    path = f"{model_path(model, version)}:classify"
     headers = {"content-type": "image/*"}
+    path = f"{choice.path}:classify"
     return Question("POST", path, content=_file_of(image)[1], headers=headers, params={"top_k": str(top_k)})
 
 
-def ask_classes_of_many(model: str, version: int | None, images: Sequence[ImageSource], top_k: int) -> Question:
+def ask_classes_of_many(choice: Choice, images: Sequence[ImageSource], top_k: int) -> Question:
     """The classes of several images, as one form.
 
     Raises:
@@ -137,7 +128,7 @@ def ask_classes_of_many(model: str, version: int | None, images: Sequence[ImageS
     if not images:
         raise InvalidInputError("images: expected at least one, received none")
     files = [("image", _file_of(image)) for image in images]
-    return Question("POST", f"{model_path(model, version)}:classify", files=files, params={"top_k": str(top_k)})
+    return Question("POST", f"{choice.path}:classify", files=files, params={"top_k": str(top_k)})
 
 
 def read_classes_of_many(reply: Reply) -> list[Classification]:

@@ -21,7 +21,7 @@ from serving.repository.records import VersionStatus
 from serving.repository.servable import Servable
 from serving.repository.transition import State
 from serving.signatures import DEFAULT_SIGNATURE, Signature, TensorSpec
-from serving.wire.oip_parameters import Parameters, priority, signature_name, timeout_s
+from serving.wire.oip_parameters import Parameters, priority, signature_name, timeout_s, version_label
 from serving.wire.oip_tensors import check_datatypes
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "statistics")
@@ -70,13 +70,16 @@ class OipModels:
         api: str,
         terms: Terms = DEFAULT_TERMS,
     ) -> Prediction:
-        """Answers an inference; of its parameters, `signature_name`, `timeout` and `priority` mean something.
+        """Answers an inference; of its parameters, `signature_name`, `version_label`, `timeout` and `priority` mean
+        something.
 
         Raises:
             ServingError: every cause of serving/errors.py.
         """
         number = parse_version(version)
-        signature = signature_name(parameters)
+        signature, label = signature_name(parameters), version_label(parameters)
+        if number is not None and label is not None:
+            raise InvalidInputError("expected either a version or a version_label, received both")
         timeout = timeout_s(parameters)
         if timeout is not None:
             ends_at = loop_time() + timeout
@@ -86,7 +89,7 @@ class OipModels:
         if asked is not None:
             terms = terms._replace(priority=Priority.LOW if asked > 1 else Priority.HIGH)
         try:
-            return await self._plane.predict(Target(name, number, None, signature), decode, api=api, terms=terms)
+            return await self._plane.predict(Target(name, number, label, signature), decode, api=api, terms=terms)
         except ModelNotFoundError as error:
             raise self._unknown(name, number) from error
 

@@ -180,9 +180,10 @@ class Manager(Served):
         return [*self.problems.values(), *of_models]
 
     def stop_looking(self) -> None:
-        """Forgets the slow looks that are under way: what they look into is closed next, and that is no news."""
-        for look in self._slow_looks.values():
-            look.cancel()
+        """Forgets the looks that are under way: what they look into is closed next, and that is no news."""
+        for look in (self._early_look, *self._slow_looks.values()):
+            if look is not None:
+                look.cancel()
 
     async def settle(self) -> None:
         """Waits until everything that was begun has ended."""

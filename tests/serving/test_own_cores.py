@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +20,7 @@ ALL = os.sched_getaffinity(0)
     [
         ([0, 1], 1, [({0}, {1})]),
         ([7, 3, 5], 1, [({3}, {5, 7})]),
+        (range(7), 2, [({0}, {1, 2}), ({3}, {4, 5, 6})]),
         (range(8), 1, [({0, 1}, {2, 3, 4, 5, 6, 7})]),
         (range(4), 2, [({0}, {1}), ({2}, {3})]),
         (range(9), 2, [({0, 1}, {2, 3}), ({4, 5}, {6, 7, 8})]),
@@ -46,9 +49,31 @@ def test_with_fewer_than_two_for_each_it_says_so(cores: list[int], workers: int,
 
 
 def test_cores_that_a_container_only_has_a_part_of_are_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.own_cores.usable_cores", lambda: 0)
-    with pytest.raises(OwnCoresError, match=rf"^expected cores .*, received the time of 0 on {len(ALL)}$"):
+    limit = len(ALL) - 0.5
+    monkeypatch.setattr("serving.own_cores.cpu_limit", lambda: limit)
+    with pytest.raises(OwnCoresError, match=rf"^expected cores .*, received the time of {limit:g} on {len(ALL)}$"):
         split_own_cores(1)
+
+
+def test_who_may_not_choose_cores_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("serving.own_cores.cpu_limit", lambda: math.inf)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    with pytest.raises(OwnCoresError, match=r"^expected to be allowed .*, received: Operation not permitted$"):
+        split_own_cores(1)
+
+
+def test_a_worker_is_told_its_cores_in_its_environment() -> None:
+    split = CoreSplit(frozenset({0, 64}), frozenset({1, 2, 65}))
+    assert CoreSplit.of_text(split.to_text()) == split
+
+
+def test_a_thread_stays_where_it_is_when_its_cores_are_gone() -> None:
+    """As after a container was given others while it runs."""
+    CoreSplit(frozenset({4000}), frozenset({4001})).spread()
+    assert os.sched_getaffinity(0) == ALL
 
 
 def test_a_process_that_has_ended_needs_no_cores() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from serving.client.choice import Choice
 from serving.client.failures import ForeignAnswerError
 from serving.client.protocol import Reply, ask_classes, ask_inference, read_inference
 from serving.client.retries import is_temporary, pause_s
@@ -41,7 +42,7 @@ def test_arrays_arrive_as_they_were_sent_and_come_back_so(dtype: object, data: s
     element = DTYPES[str(dtype.name)]  # type: ignore[attr-defined]
     array = data.draw(arrays.arrays(element.numpy, arrays.array_shapes(max_dims=3, max_side=4)))
     spec = TensorSpec("x", element.name, (None,) * array.ndim)
-    question = ask_inference("m", 3, {"x": array}, "serving_default", 1.5)
+    question = ask_inference(Choice.of("m", 3), {"x": array}, "serving_default", 1.5)
     assert question.path == "/v2/models/m/versions/3/infer"
     assert question.content is not None
     length = int(question.headers["inference-header-content-length"])
@@ -133,7 +134,7 @@ def test_an_answer_that_no_gateway_gives_is_said_to_be_that(outputs: list[object
 @pytest.mark.parametrize("image", [np.zeros((2, 2)), np.zeros((2, 2, 4), np.uint8), np.zeros(4, np.uint8)])
 def test_an_array_that_is_no_image_is_refused_before_it_is_sent(image: np.ndarray) -> None:
     with pytest.raises(InvalidInputError, match=r"^image: expected uint8 pixels of shape"):
-        ask_classes("m", None, image, 5)
+        ask_classes(Choice.of("m"), image, 5)
 
 
 def test_only_what_another_try_can_change_is_asked_again() -> None:
