@@ -49,7 +49,7 @@ def serve(
         bool | None,
         typer.Option(
             "--own-cores",
-            help="Nothing else runs on these cores: connections get some for themselves.",
+            help="Nothing else runs on these cores: connections and the event loop keep to different ones.",
             show_default="False",
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""Cores that are the gateway's alone, divided among its workers; in each, connections get some for themselves.
+"""Cores that are the gateway's alone, divided among its workers, and in each among connections and the event loop.
 
 The threads that hand a request over and answer it are woken several times for it. Where one shares a core with a thread
 that reads what others send as fast as they can, it may stay on that core for a tick of the kernel's while another is
