@@ -104,12 +104,13 @@ class AsyncClient:
             ServingError: why the gateway refused.
             NoAnswerError: no gateway has answered.
         """
-        key = (Choice.of(model, version, label), signature_name)
+        choice = Choice.of(model, version, label)
+        key = (choice, signature_name)
         limit_s = self._limit(timeout_s)
         try:
             async with _deadline(limit_s) as ends_at:
                 arrays = await self._arrays(key, inputs, ends_at)
-                return read_inference(await self._ask(ask_inference(key[0], arrays, signature_name, limit_s), ends_at))
+                return read_inference(await self._ask(ask_inference(choice, arrays, signature_name, limit_s), ends_at))
         except InvalidInputError:
             self._input_dtypes.pop(key, None)  # a newer version may have other inputs
             raise

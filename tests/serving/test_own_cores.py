@@ -85,7 +85,7 @@ def test_a_process_that_has_ended_needs_no_cores() -> None:
 @pytest.mark.skipif(len(ALL) < 2, reason="needs two cores")
 def test_a_process_keeps_to_its_cores_with_what_it_starts_but_what_is_spread() -> None:
     code = """
-import os, sys, threading
+import os, threading
 from serving.own_cores import split_cores
 
 def cores_of_a_thread(before):
