@@ -27,6 +27,7 @@ from serving.control.handover import (
     NUMBER_VARIABLE,
     SETTINGS_VARIABLE,
     SHARED_FOLDER_VARIABLE,
+    http2_socket,
 )
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
@@ -48,6 +49,8 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
+from serving.http2.connection import Patience
+from serving.http2.listener import Http2Listener
 from serving.huge_pages import refuse_huge_pages
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
@@ -184,12 +187,17 @@ class Worker:
             limit,
             settings.overload_status,
         )
+        patience = Patience(settings.request_timeout_s, settings.idle_timeout_s, settings.max_connection_age_s)
+        self._http2 = Http2Listener(self.app, patience)
+        self._http2_socket = http2_socket(shared, number)
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
-        self._go_on(self._peers.listen(self._health.drain, self._metrics.figures, self.manager.look_soon))
+        self._go_on(self._peers.listen(self._drain, self._metrics.figures, self.manager.look_soon))
+        if self._settings.reads_http2:
+            await self._http2.start(str(self._http2_socket))
         self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()
@@ -206,6 +214,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Ends the watch and gives everything back."""
+        await self._http2.close()
         for task in self._tasks:
             task.cancel()
         self.manager.stop_looking()
@@ -218,6 +227,10 @@ class Worker:
         for executor in (self._files_executor, self._run_executor, self._image_executor):
             executor.shutdown(wait=True)
         self.manager.close()
+
+    def _drain(self) -> None:
+        self._health.drain()
+        self._http2.drain()
 
     async def _all_figures(self) -> list[Sample]:
         return [Sample(*sample) for sample in await self._peers.ask("samples")]

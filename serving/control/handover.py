@@ -1,5 +1,7 @@
 """What the supervisor hands over to a worker's process, under which names."""
 
+from pathlib import Path
+
 SETTINGS_VARIABLE = "ATELIER_WORKER_SETTINGS"
 """The settings as JSON."""
 CONTROL_VARIABLE = "ATELIER_WORKER_CONTROL_FD"
@@ -12,3 +14,8 @@ SHARED_FOLDER_VARIABLE = "ATELIER_SHARED_FOLDER"
 """A folder that all workers of a gateway share for as long as it runs."""
 FOLDER_VARIABLE = "ATELIER_WORKER_FOLDER_FD"
 """The number of the inherited descriptor of the folder that relative paths count from."""
+
+
+def http2_socket(shared: Path, number: int) -> Path:
+    """Where worker `number` takes the connections that its Envoy passes on; see serving/http2/."""
+    return shared / f"http2-{number}.sock"

@@ -9,6 +9,7 @@ from pyvoy import PyvoyServer
 
 from serving.envoy.cors import CORS, allow_origins
 from serving.envoy.filters import EXTENSIONS, http_filter
+from serving.envoy.passing_on import pass_http2_on
 from serving.envoy.protection import ConnectionLimits, protect
 from serving.envoy.refusals import MAX_REGEX_PROGRAM, answers_of_envoy, refuse_malformed_requests
 
@@ -30,6 +31,7 @@ def build_config(
     cors_origins: Sequence[str] = (),
     max_connection_age_s: float = 0.0,
     transport_socket: dict[str, Any] | None = None,
+    http2_socket: str | None = None,
 ) -> dict[str, Any]:
     """One listener with two addresses: a second listener would start a second application with a loop of its own.
 
@@ -37,6 +39,7 @@ def build_config(
     network. Pages of `cors_origins` may call from a browser; `*` means those of any site. A connection of
     `max_connection_age_s` gets GOAWAY, or `connection: close` with its next answer, and what is in flight on it is
     still answered; 0 keeps it for ever. `transport_socket` is that of serving/envoy/tls.py, for both addresses.
+    HTTP/2 of the gRPC port goes to `http2_socket`, where serving/http2/ reads it; without one Envoy does.
     """
     server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
     config: dict[str, Any] = server.get_envoy_config()
@@ -70,6 +73,8 @@ def build_config(
     if cors_origins:
         allow_origins(manager["route_config"]["virtual_hosts"][0], cors_origins)
     manager["local_reply_config"] = answers_of_envoy()
+    if http2_socket is not None:
+        pass_http2_on(config, rest_port, http2_socket)
     protect(config, manager, limits)
     return config
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serving.control import messages
+from serving.control.handover import http2_socket
 from serving.control.messages import Message
 from serving.control.pulse import LOOKS
 from serving.control.readiness import Report
@@ -110,6 +111,7 @@ class Supervisor:
             cors_origins=settings.cors_origins,
             max_connection_age_s=settings.max_connection_age_s,
             transport_socket=None if settings.tls is None else transport_socket(settings.tls, self._folder),
+            http2_socket=str(http2_socket(self._folder, slot.number)) if settings.reads_http2 else None,
         )
         process = await WorkerProcess.start(slot.number, settings, config, admin_socket, slot.cores)
         slot.take_start(process, asyncio.get_running_loop().create_task(self._listen_to(slot, process)))

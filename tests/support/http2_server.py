@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import hpack
 
-from serving.backends.tfserving import frames
-from serving.backends.tfserving.frames import Frame, FrameReader, frame_head, settings_frame
+from serving.wire import http2 as frames
+from serving.wire.http2 import Frame, FrameReader, frame_head, settings_frame
 
 _MAGIC = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from serving.backends.tfserving.frames import (
+from serving.wire.http2 import (
     ACK,
     DATA,
     END_HEADERS,

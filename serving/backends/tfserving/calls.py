@@ -11,13 +11,6 @@ from types import MappingProxyType
 from urllib.parse import unquote
 
 from serving.backends.tfserving.failures import Failure
-from serving.backends.tfserving.frames import (
-    CANCEL,
-    ENHANCE_YOUR_CALM,
-    INADEQUATE_SECURITY,
-    REFUSED_STREAM,
-    encode_fields,
-)
 from serving.wire.grpc_codes import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -30,6 +23,13 @@ from serving.wire.grpc_codes import (
     UNKNOWN,
 )
 from serving.wire.grpc_framing import FRAME_HEADER_BYTES, message_length
+from serving.wire.http2 import (
+    CANCEL,
+    ENHANCE_YOUR_CALM,
+    INADEQUATE_SECURITY,
+    REFUSED_STREAM,
+    encode_fields,
+)
 
 _OK = 0
 _MAX_MILLISECONDS = 99_999_999

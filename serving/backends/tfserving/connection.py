@@ -7,12 +7,12 @@ import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
-from serving.backends.tfserving import frames
 from serving.backends.tfserving.calls import EXPIRED, outcome, reset, timeout_field
 from serving.backends.tfserving.failures import Failure, RpcError
-from serving.backends.tfserving.frames import Frame, FrameReader, ProtocolError, frame_head, number_frame
+from serving.wire import http2 as frames
 from serving.wire.grpc_codes import UNAVAILABLE
 from serving.wire.grpc_framing import encode_message
+from serving.wire.http2 import Frame, FrameReader, ProtocolError, frame_head, number_frame
 
 _CREDIT_BYTES = 2**24
 """The server may send much more than that before it needs to be told that the answers were read."""

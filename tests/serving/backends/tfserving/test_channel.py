@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serving.backends.tfserving import frames
 from serving.backends.tfserving.channel import Channel
+from serving.wire import http2 as frames
 from serving.wire.grpc_codes import DEADLINE_EXCEEDED, UNAVAILABLE
 from tests.support.http2_calls import asking, channel_to, failure, greeted
 from tests.support.http2_server import Http2Server, http2_server

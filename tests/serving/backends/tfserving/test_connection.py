@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from serving.backends.tfserving import frames
 from serving.backends.tfserving.channel import Channel
-from serving.backends.tfserving.frames import frame_head, number_frame, settings_frame
+from serving.wire import http2 as frames
 from serving.wire.grpc_codes import (
     CANCELLED,
     DEADLINE_EXCEEDED,
@@ -19,6 +18,7 @@ from serving.wire.grpc_codes import (
     UNAVAILABLE,
     UNKNOWN,
 )
+from serving.wire.http2 import frame_head, number_frame, settings_frame
 from tests.support.http2_calls import METHOD, asking, failure, greeted
 from tests.support.http2_server import Http2Server, block, headers
 

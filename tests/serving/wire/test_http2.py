@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.backends.tfserving import frames
-from serving.backends.tfserving.frames import (
+from serving.wire import http2 as frames
+from serving.wire.http2 import (
     Frame,
     FrameReader,
     ProtocolError,

@@ -1,7 +1,7 @@
-"""HTTP/2 as far as a client of unary calls needs it: frames and header blocks from and to bytes. Pure.
+"""HTTP/2 frames and header blocks, from and to bytes. Pure.
 
-Sources: RFC 9113 for frames, RFC 7541 for header blocks. Neither side keeps a table of header fields: this one writes
-none and allows none (SETTINGS_HEADER_TABLE_SIZE 0), so a block means the same on every connection and at any time.
+Sources: RFC 9113 for frames, RFC 7541 for header blocks. What is written here needs no table of header fields, so a
+block means the same on every connection and at any time.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import NamedTuple
 
 import hpack
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM = ACK = 0x1
 END_HEADERS = 0x4
 _PADDED, _PRIORITY = 0x8, 0x20
 HEADER_TABLE_SIZE, ENABLE_PUSH, MAX_CONCURRENT_STREAMS, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE = 1, 2, 3, 4, 5
-NO_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY = 0x0, 0x7, 0x8, 0xB, 0xC
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR = 0x0, 0x1, 0x2, 0x3
+STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = 0x5, 0x6, 0x7, 0x8, 0x9
+ENHANCE_YOUR_CALM, INADEQUATE_SECURITY = 0xB, 0xC
 """Error codes of RST_STREAM and GOAWAY."""
 
 DEFAULT_WINDOW_BYTES, LARGEST_WINDOW_BYTES = 65_535, 2**31 - 1
@@ -27,14 +29,20 @@ LAST_STREAM = 2**31 - 1
 MAX_BLOCK_BYTES = 65_536
 
 _HEAD = struct.Struct(">HBBBI")
+_HEAD_BYTES = _HEAD.size
 _SETTING = struct.Struct(">HI")
 _NUMBER = struct.Struct(">I")
+_GOAWAY = struct.Struct(">II")
 _PRIORITY_BYTES = 5
 _KNOWN_BLOCKS = 64
 
 
 class ProtocolError(Exception):
-    """What came is not HTTP/2, or not as it was agreed."""
+    """What came is not HTTP/2, or not as it was agreed; `code` is what GOAWAY calls it."""
+
+    def __init__(self, text: str, code: int = PROTOCOL_ERROR) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Frame(NamedTuple):
@@ -52,6 +60,8 @@ class Frame(NamedTuple):
             ProtocolError: more padding than payload.
         """
         content, padding = self.payload, 0
+        if not self.flags & (_PADDED | _PRIORITY):
+            return content
         if self.flags & _PADDED:
             padding, content = content[0] if content else 1, content[1:]
         if self.kind == HEADERS and self.flags & _PRIORITY:
@@ -77,16 +87,21 @@ class FrameReader:
         """
         if self._rest:
             data = self._rest + data
-        frames, start, size = [], 0, len(data)
-        while size - start >= _HEAD.size:
-            high, low, kind, flags, stream = _HEAD.unpack_from(data, start)
+        frames: list[Frame] = []
+        start, size = 0, len(data)
+        unpack, new = _HEAD.unpack_from, tuple.__new__
+        while size - start >= _HEAD_BYTES:
+            high, low, kind, flags, stream = unpack(data, start)
             length = high << 8 | low
             if length > self._max_frame_bytes:
-                raise ProtocolError(f"expected frames of at most {self._max_frame_bytes} bytes, one announces {length}")
-            end = start + _HEAD.size + length
+                raise ProtocolError(
+                    f"expected frames of at most {self._max_frame_bytes} bytes, one announces {length}",
+                    FRAME_SIZE_ERROR,
+                )
+            end = start + _HEAD_BYTES + length
             if end > size:
                 break
-            frames.append(Frame(kind, flags, stream & LAST_STREAM, data[start + _HEAD.size : end]))
+            frames.append(new(Frame, (kind, flags, stream & LAST_STREAM, data[start + _HEAD_BYTES : end])))
             start = end
         self._rest = data[start:]
         return frames
@@ -108,14 +123,22 @@ def settings_frame(settings: Mapping[int, int]) -> bytes:
     return frame_head(SETTINGS, 0, 0, len(payload)) + payload
 
 
+def goaway_frame(last_stream: int, code: int, text: str = "") -> bytes:
+    """GOAWAY: streams after the last are not looked at; the text is for people."""
+    payload = _GOAWAY.pack(last_stream, code) + text.encode()
+    return frame_head(GOAWAY, 0, 0, len(payload)) + payload
+
+
+CONNECTION_BEGINS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What every client says first."""
 PREFACE = b"".join(
     (
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        CONNECTION_BEGINS,
         settings_frame({HEADER_TABLE_SIZE: 0, ENABLE_PUSH: 0, INITIAL_WINDOW_SIZE: LARGEST_WINDOW_BYTES}),
         number_frame(WINDOW_UPDATE, 0, LARGEST_WINDOW_BYTES - DEFAULT_WINDOW_BYTES),
     )
 )
-"""What a client says first: answers may be as large as they like."""
+"""What the gateway as a client says first: answers may be as large as they like, and keep no table of header fields."""
 
 
 def decode_number(payload: bytes, position: int = 0) -> int:

@@ -1,0 +1,66 @@
+"""HTTP/2 without TLS, whose bytes Envoy passes on as they are, to serving/http2/ on a Unix socket.
+
+Envoy still takes the connections and counts them. Its own HTTP/2 takes a request several times between Envoy's thread and
+Python's; see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.envoy.filters import EXTENSIONS
+
+CLUSTER = "http2"
+_NO_LIMIT = 1_000_000
+
+
+def pass_http2_on(config: dict[str, Any], but_of_port: int, socket_path: str) -> None:
+    """Has the listener tell HTTP/2 from HTTP/1 by its first bytes, but on one port, and pass it on."""
+    (listener,) = config["static_resources"]["listeners"]
+    inspector = {"@type": f"{EXTENSIONS}.filters.listener.http_inspector.v3.HttpInspector"}
+    listener.setdefault("listener_filters", []).append(
+        {
+            "name": "envoy.filters.listener.http_inspector",
+            "typed_config": inspector,
+            "filter_disabled": {"destination_port_range": {"start": but_of_port, "end": but_of_port + 1}},
+        }
+    )
+    proxy = {
+        "@type": f"{EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": CLUSTER,
+        "cluster": CLUSTER,
+        "idle_timeout": "0s",  # serving/http2/ knows whether a connection is idle
+    }
+    listener["filter_chains"].insert(
+        0,
+        {
+            "filter_chain_match": {"application_protocols": ["h2c"]},
+            "filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}],
+        },
+    )
+    endpoint = {"endpoint": {"address": {"pipe": {"path": socket_path}}}}
+    config["static_resources"].setdefault("clusters", []).append(
+        {
+            "name": CLUSTER,
+            "type": "STATIC",
+            "load_assignment": {"cluster_name": CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            "circuit_breakers": {
+                "thresholds": [{"max_connections": _NO_LIMIT, "max_pending_requests": _NO_LIMIT}],
+            },
+            "transport_socket": _with_the_clients_address(),
+        }
+    )
+
+
+def _with_the_clients_address() -> dict[str, Any]:
+    """The first line of a connection names who opened it (PROXY protocol, version 1)."""
+    sockets = f"{EXTENSIONS}.transport_sockets"
+    raw = {"@type": f"{sockets}.raw_buffer.v3.RawBuffer"}
+    return {
+        "name": "envoy.transport_sockets.upstream_proxy_protocol",
+        "typed_config": {
+            "@type": f"{sockets}.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+            "config": {"version": "V1"},
+            "transport_socket": {"name": "envoy.transport_sockets.raw_buffer", "typed_config": raw},
+        },
+    }

@@ -1,0 +1,48 @@
+"""How much of what makes work without asking for any a connection may send. Pure."""
+
+from __future__ import annotations
+
+_MAX_FRAMES = 1000
+_FRAMES_PER_S = 100
+_FRAMES_PER_ANSWER = 30
+_FRAMES_PER_DATA = 4
+"""Clients say that they have read DATA, of the stream and of the connection, and some measure the way by pings."""
+_CANCELLED_CALLS = 500
+"""With fewer a hostile client is got rid of sooner, but so is one whose deadlines are short."""
+_SOON_S = 1.0
+
+
+class Allowance:
+    """Of one connection: frames of control, and calls that are cancelled as soon as they are made."""
+
+    def __init__(self) -> None:
+        self._frames = _MAX_FRAMES
+        self._ended = 0
+        self._cancelled = 0
+
+    def take_frame(self) -> bool:
+        """Whether another frame of control may come, which is counted."""
+        self._frames -= 1
+        return self._frames >= 0
+
+    def take_cancelled(self, age_s: float) -> bool:
+        """Whether a call may be cancelled so soon after it was made, which is counted."""
+        self._ended += 1
+        self._cancelled += age_s < _SOON_S
+        return self._ended < _CANCELLED_CALLS or self._cancelled * 2 < self._ended
+
+    def grant_answer(self) -> None:
+        """A call was answered."""
+        self._ended += 1
+        self._grant(_FRAMES_PER_ANSWER)
+
+    def grant_data(self) -> None:
+        """A frame of an answer was sent."""
+        self._grant(_FRAMES_PER_DATA)
+
+    def grant_second(self) -> None:
+        """A second has passed."""
+        self._grant(_FRAMES_PER_S)
+
+    def _grant(self, frames: int) -> None:
+        self._frames = min(self._frames + frames, _MAX_FRAMES)
