@@ -14,7 +14,14 @@ from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
-from serving.frontends.grpc_transport import OVERLOAD_CODE, UNIMPLEMENTED, UnaryCalls, is_grpc, send_status
+from serving.frontends.grpc_transport import (
+    OVERLOAD_CODE,
+    UNIMPLEMENTED,
+    UnaryCalls,
+    WholeAnswer,
+    is_grpc,
+    send_status,
+)
 from serving.frontends.health import Health
 from serving.frontends.http import (
     OVERLOAD_STATUS,
@@ -97,6 +104,11 @@ class App:
         if is_grpc(scope):
             return self._serve_other_grpc(scope, receive, send)
         return self._serve_http(scope, receive, send)
+
+    def answer_whole(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+        """The answer to a unary gRPC call that is there already; None for any other call, see `__call__`."""
+        method = self._methods.get(scope["path"])
+        return None if method is None else self._unary.serve_whole(scope, body, method)
 
     async def _serve_other_grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

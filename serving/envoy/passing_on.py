@@ -1,7 +1,7 @@
 """HTTP/2 without TLS, whose bytes Envoy passes on as they are, to serving/http2/ on a Unix socket.
 
-Envoy still takes the connections and counts them. Its own HTTP/2 takes a request several times between Envoy's thread and
-Python's; see docs/performance.md.
+Envoy still takes the connections and counts them. Where Envoy reads the HTTP/2, each request goes from its thread to
+Python's and back several times; see docs/performance.md.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
-from typing import Any
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -44,6 +44,7 @@ from serving.wire.status_details import encode_details
 
 log = logging.getLogger("atelier.grpc")
 
+Headers = tuple[tuple[bytes, bytes], ...]
 Handler = Callable[[bytes, Terms], Awaitable[bytes]]
 """Answers one message on its terms."""
 
@@ -98,13 +99,18 @@ OVERLOAD_CODE = MappingProxyType({"resource-exhausted": 8, "unavailable": 14})
 """What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
 _ACCEPT_ENCODING = (b"grpc-accept-encoding", b"identity,gzip,deflate")
-START = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [_CONTENT_TYPE, _ACCEPT_ENCODING],
-    "trailers": True,
-}
-_OK_TRAILERS = {"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")], "more_trailers": False}
+_KNOWN_HEADERS = "atelier.headers"
+_HEADERS = (_CONTENT_TYPE, _ACCEPT_ENCODING)
+_OK = ((b"grpc-status", b"0"),)
+START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
+
+
+class WholeAnswer(NamedTuple):
+    """All that is sent for a unary call; without trailers, its status is in the headers ("trailers-only")."""
+
+    headers: Headers
+    pieces: tuple[bytes, ...] = ()
+    trailers: Headers = ()
 
 
 class UnaryCalls:
@@ -121,44 +127,63 @@ class UnaryCalls:
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, handle: Handler) -> None:
         """Reads one message, has it answered, sends the answer or the cause of its failure."""
-        headers = dict(scope["headers"])
-        if not headers.get(b"content-type", b"").startswith(b"application/grpc"):
+        if not is_grpc(scope):
             expected = "POST with content-type application/grpc over HTTP/2"
             await send_json(send, 415, {"error": f"{scope['path']}: expected {expected}"})
             return
         try:
-            terms = self._reader.read(scope, headers)
-            encoding = headers.get(b"grpc-encoding", b"").decode("latin-1")
+            terms, encoding = self._read_headers(scope)
             frame = await self._bodies.read(receive, self._max_bytes + _FRAME_HEADER_BYTES)
-            if encoding:
-                message = await message_of(frame, encoding, self._max_bytes)
-                self._bodies.count(len(message))
-            else:
-                message = decode_message(frame, "", self._max_bytes)
+            message = await self._message_of(frame, encoding)
             del frame  # has what the message has
             answer = await self._departures.watch(receive, handle(message, terms))
-        except ServingError as error:
-            await _send_cause(send, error, self._overload_code)
-        except DecodeError:
-            await send_status(
-                send,
-                CODE_OF_CAUSE[InvalidInputError],
-                "the message is not a valid protobuf of the method's request type",
-            )
+            whole = _whole(scope, encoding, answer)
         except ClientGoneError:
             return
-        except Exception:
-            log.exception("a call of %s failed", scope["path"])
-            await send_status(send, INTERNAL, "internal error; the gateway's log has the details")
-        else:
-            encoding = _answer_encoding(scope, encoding, len(answer)) if encoding else ""
-            await send(_start_of(encoding) if encoding else START)
-            if len(answer) > _MAX_FRAMED_BYTES and not encoding:
-                await send({"type": "http.response.body", "body": frame_header(len(answer)), "more_body": True})
-                await send({"type": "http.response.body", "body": answer, "more_body": False})
-            else:
-                await send({"type": "http.response.body", "body": encode_message(answer, encoding), "more_body": False})
-            await send(_OK_TRAILERS)
+        except Exception as error:  # noqa: BLE001 -- it is logged
+            whole = self._failed(scope, error)
+        await _send(send, whole)
+
+    async def serve_whole(self, scope: Scope, frame: bytes, handle: Handler) -> WholeAnswer:
+        """As `serve`, for a request that is there already. It is cancelled when the client leaves."""
+        try:
+            terms, encoding = self._read_headers(scope)
+            message = await self._message_of(frame, encoding)
+            del frame  # as above
+            return _whole(scope, encoding, await handle(message, terms))
+        except Exception as error:  # noqa: BLE001 -- as above
+            return self._failed(scope, error)
+
+    def _read_headers(self, scope: Scope) -> tuple[Terms, str]:
+        """The call's terms, and how its message is encoded; remembered for calls that share the scope.
+
+        Raises:
+            InvalidInputError: see `TermsReader.read`.
+        """
+        known: tuple[Terms, str] | None = scope.get(_KNOWN_HEADERS)
+        if known is not None:
+            return known
+        headers = dict(scope["headers"])
+        terms, encoding = self._reader.read(scope, headers), headers.get(b"grpc-encoding", b"").decode("latin-1")
+        if terms.deadline is None:
+            scope[_KNOWN_HEADERS] = terms, encoding
+        return terms, encoding
+
+    async def _message_of(self, frame: bytes, encoding: str) -> bytes:
+        if not encoding:
+            return decode_message(frame, "", self._max_bytes)
+        message = await message_of(frame, encoding, self._max_bytes)
+        self._bodies.count(len(message))
+        return message
+
+    def _failed(self, scope: Scope, error: Exception) -> WholeAnswer:
+        if isinstance(error, ServingError):
+            return _cause(error, self._overload_code)
+        if isinstance(error, DecodeError):
+            text = "the message is not a valid protobuf of the method's request type"
+            return _status(CODE_OF_CAUSE[InvalidInputError], text)
+        log.error("a call of %s failed", scope["path"], exc_info=error)
+        return _status(INTERNAL, "internal error; the gateway's log has the details")
 
 
 async def message_of(frame: bytes, encoding: str, max_bytes: int) -> bytes:
@@ -176,9 +201,24 @@ def _answer_encoding(scope: Scope, encoding: str, size: int) -> str:
     return encoding if encoding in {name.strip() for name in accepted} else ""
 
 
-def _start_of(encoding: str) -> dict[str, Any]:
-    headers = [_CONTENT_TYPE, _ACCEPT_ENCODING, (b"grpc-encoding", encoding.encode())]
-    return {**START, "headers": headers}
+def _whole(scope: Scope, encoding: str, answer: bytes) -> WholeAnswer:
+    encoding = _answer_encoding(scope, encoding, len(answer)) if encoding else ""
+    if encoding:
+        headers = (*_HEADERS, (b"grpc-encoding", encoding.encode()))
+        return WholeAnswer(headers, (encode_message(answer, encoding),), _OK)
+    if len(answer) > _MAX_FRAMED_BYTES:
+        return WholeAnswer(_HEADERS, (frame_header(len(answer)), answer), _OK)
+    return WholeAnswer(_HEADERS, (encode_message(answer, ""),), _OK)
+
+
+async def _send(send: Send, answer: WholeAnswer) -> None:
+    trailers = bool(answer.trailers)
+    await send({"type": "http.response.start", "status": 200, "headers": answer.headers, "trailers": trailers})
+    pieces = answer.pieces or (b"",)
+    for number, piece in enumerate(pieces, 1):
+        await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
+    if trailers:
+        await send({"type": "http.response.trailers", "headers": answer.trailers, "more_trailers": False})
 
 
 def is_grpc(scope: Scope) -> bool:
@@ -189,14 +229,16 @@ def is_grpc(scope: Scope) -> bool:
     return False
 
 
-async def send_status(send: Send, code: int, text: str, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+async def send_status(send: Send, code: int, text: str, more: Headers = ()) -> None:
     """An answer without a message: status only, in the headers ("trailers-only")."""
-    headers = [_CONTENT_TYPE, *status_headers(code, text), *more]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await _send(send, _status(code, text, more))
 
 
-async def _send_cause(send: Send, error: ServingError, overload_code: int) -> None:
+def _status(code: int, text: str, more: Headers = ()) -> WholeAnswer:
+    return WholeAnswer((_CONTENT_TYPE, *status_headers(code, text), *more))
+
+
+def _cause(error: ServingError, overload_code: int) -> WholeAnswer:
     """The status of a cause, and its reason in `grpc-status-details-bin`."""
     text, code, retry_after_s = _shown(str(error)), CODE_OF_CAUSE[type(error)], None
     more: list[tuple[bytes, bytes]] = []
@@ -208,7 +250,7 @@ async def _send_cause(send: Send, error: ServingError, overload_code: int) -> No
         more.append(
             (b"grpc-status-details-bin", encode_details(code, text, REASON_OF_CAUSE[type(error)], retry_after_s))
         )
-    await send_status(send, code, text, tuple(more))
+    return _status(code, text, tuple(more))
 
 
 def status_headers(code: int, text: str) -> list[tuple[bytes, bytes]]:

@@ -13,6 +13,7 @@ from serving.wire.http2 import encode_fields
 if TYPE_CHECKING:
     from serving.http2.connection import Connection
 
+Headers = tuple[tuple[bytes, bytes], ...]
 _Message = MutableMapping[str, Any]
 _ResultT = TypeVar("_ResultT")
 _DISCONNECT = {"type": "http.disconnect"}
@@ -46,6 +47,8 @@ class Stream:
     """
 
     task: asyncio.Task[None] | None = None
+    is_whole = False
+    """The task has the whole request, and asks for nothing: it is cancelled when the client leaves."""
     body_bytes = 0
     unread = 0
     """Bytes of the body, padding too, for which the client has not been given credit again."""
@@ -97,8 +100,23 @@ class Stream:
         self.is_gone = True
         self._chunks.clear()
         self._tell_who_waits()
+        if self.is_whole and self.task is not None:
+            self.task.cancel()
         self.unsent = memoryview(b"")
         self.let_go()
+
+    def whole_body(self) -> bytes:
+        """The body, once it `has_ended`; it may still be received."""
+        chunks = self._chunks
+        if len(chunks) > 1:
+            self._chunks = chunks = [b"".join(chunks)]
+        return chunks[0] if chunks else b""
+
+    def drop_body(self) -> None:
+        """It has been read another way than by `receive`."""
+        self.is_whole = True
+        self._chunks = []
+        self._connection.give_credit(self)
 
     def receive(self) -> Awaitable[_Message]:
         """ASGI's."""
@@ -180,7 +198,7 @@ class Stream:
 
 
 @functools.lru_cache(maxsize=512)
-def encode_answer(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def encode_answer(status: int, headers: Headers) -> bytes:
     """The header block of an answer, or of its trailers, which have status 0; most were needed before."""
     fields = ((b":status", b"%d" % status), *headers) if status else headers
     return encode_fields(fields)
