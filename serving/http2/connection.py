@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol, cast
 
 from serving.http2.allowance import Allowance
+from serving.http2.grpc_web import GrpcWebCall
 from serving.http2.refusals import refuse
 from serving.http2.requests import HeadReader, MalformedRequestError, RefusedRequestError
 from serving.http2.stream import ClientLeftError, Headers, Stream, encode_answer
@@ -569,8 +570,13 @@ class Connection(asyncio.Protocol):
                 self.send_fields(stream, encode_answer(0, trailers), ends=True)
 
     async def _answer(self, stream: Stream) -> None:
+        scope = stream.head.scope
         try:
-            await self._app(stream.head.scope, stream.receive, stream.send)
+            if stream.head.is_grpc_web:
+                call = GrpcWebCall(scope, stream.receive, stream.send)
+                await self._app(call.scope, call.receive, call.send)
+            else:
+                await self._app(scope, stream.receive, stream.send)
         except ClientLeftError:
             pass
         except Exception:

@@ -6,13 +6,14 @@ Sources: RFC 9113, section 8 (what a request has to have), RFC 7541 (header bloc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import hpack
 
-from serving.wire.http2 import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, MAX_BLOCK_BYTES, ProtocolError
+from serving.http2.grpc_web import is_grpc_web
+from serving.wire.http2 import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, MAX_BLOCK_BYTES, Fields, ProtocolError
 
 MAX_HEADERS = 100
 MAX_HEADERS_BYTES = 60 * 1024
@@ -26,8 +27,6 @@ _PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
 _OF_CONNECTIONS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
-
-Fields = Sequence[tuple[bytes, bytes]]
 
 
 class MalformedRequestError(Exception):
@@ -47,6 +46,7 @@ class Head(NamedTuple):
 
     scope: dict[str, Any]
     is_grpc: bool
+    is_grpc_web: bool
     body_bytes: int | None
     """What the client says that the body has; None where it does not say."""
     expects_continue: bool
@@ -171,6 +171,7 @@ def _head(fields: Fields, client: tuple[str, int] | None) -> Head:
     if not method or not path or not pseudo.get(b":scheme") or method == b"CONNECT":
         raise MalformedRequestError("no :method, :scheme or :path")
     known = dict(headers)
+    content_type = known.get(b"content-type", b"")
     if b":authority" in pseudo:
         headers.insert(0, (b"host", pseudo[b":authority"]))
     raw_path, _, query = path.partition(b"?")
@@ -194,7 +195,8 @@ def _head(fields: Fields, client: tuple[str, int] | None) -> Head:
         raise MalformedRequestError("content-length")
     return Head(
         scope,
-        known.get(b"content-type", b"").startswith(b"application/grpc"),
+        content_type.startswith(b"application/grpc") and not is_grpc_web(content_type),
+        is_grpc_web(content_type),
         None if length is None else int(length),
         known.get(b"expect", b"").lower() == b"100-continue",
         _refusal(path, len(headers), size),

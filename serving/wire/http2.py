@@ -37,6 +37,10 @@ _PRIORITY_BYTES = 5
 _KNOWN_BLOCKS = 64
 
 
+Fields = Sequence[tuple[bytes, bytes]]
+"""Of a header block, in their order."""
+
+
 class ProtocolError(Exception):
     """What came is not HTTP/2, or not as it was agreed; `code` is what GOAWAY calls it."""
 
@@ -166,7 +170,7 @@ def decode_settings(payload: bytes) -> dict[int, int]:
         raise ProtocolError(f"{len(payload)} bytes of SETTINGS are no settings") from error
 
 
-def encode_fields(fields: Sequence[tuple[bytes, bytes]]) -> bytes:
+def encode_fields(fields: Fields) -> bytes:
     """A header block that any connection may carry."""
     never_indexed = [hpack.NeverIndexedHeaderTuple(*field) for field in fields]
     return hpack.Encoder().encode(never_indexed, huffman=False)

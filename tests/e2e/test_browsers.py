@@ -13,6 +13,7 @@ from tensorflow_serving.apis import predict_pb2
 from serving.wire.grpc_framing import encode_message
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
+from tests.support.raw_grpc import raw_call
 from tests.support.tfs import outputs, predict_request
 
 PREDICT_GRPC = "/tensorflow.serving.PredictionService/Predict"
@@ -59,6 +60,26 @@ def test_grpc_web_predicts(text: bool, gateway: RunningGateway) -> None:
     (message,), trailers = web_frames(body)
     assert trailers["grpc-status"].strip() == "0"
     assert outputs(predict_pb2.PredictResponse.FromString(message))["sum"].tolist() == [3.0]
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["binary", "base64"])
+def test_grpc_web_predicts_behind_a_proxy_that_speaks_http2(text: bool, gateway: RunningGateway) -> None:
+    framed = encode_message(predict_request("pair", a=[1.0], b=[2.0]).SerializeToString())
+    content_type = "application/grpc-web-text" if text else "application/grpc-web+proto"
+    sent = [framed[:7], framed[7:]]
+    pieces = [base64.b64encode(piece) for piece in sent] if text else sent
+    answer = raw_call(gateway.grpc_address, PREDICT_GRPC, {"content-type": content_type, "te": None}, pieces)
+    assert answer.fields["content-type"] == content_type
+    body = b"".join(map(base64.b64decode, _base64_pieces(answer.body.decode()))) if text else answer.body
+    (message,), trailers = web_frames(body)
+    assert trailers["grpc-status"].strip() == "0"
+    assert outputs(predict_pb2.PredictResponse.FromString(message))["sum"].tolist() == [3.0]
+
+
+def test_a_grpc_web_text_that_is_none_is_refused(gateway: RunningGateway) -> None:
+    changed = {"content-type": "application/grpc-web-text", "te": None}
+    answer = raw_call(gateway.grpc_address, PREDICT_GRPC, changed, [b"no base64!!!"])
+    assert answer.fields["grpc-status"] == "3"
 
 
 def test_grpc_web_tells_an_error(gateway: RunningGateway) -> None:

@@ -69,7 +69,7 @@ async def test_who_compresses_is_answered_alike(encoding: str) -> None:
     assert body["body"][0] == 1
     assert zlib.decompress(body["body"][5:], ENCODINGS[encoding]) == LONG
     assert int.from_bytes(body["body"][1:5], "big") == len(body["body"]) - 5 == len(deflate(LONG, encoding))
-    assert trailers["headers"] == [(b"grpc-status", b"0")]
+    assert trailers["headers"] == ((b"grpc-status", b"0"),)
 
 
 @pytest.mark.parametrize(
