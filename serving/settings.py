@@ -218,8 +218,8 @@ class ServingSettings(BaseSettings):
 
     @property
     def reads_http2(self) -> bool:
-        """Whether Python reads the gRPC port's HTTP/2 (serving/http2/), or Envoy does, which knows TLS and CORS."""
-        return self.tls is None and not self.cors_origins
+        """Whether Python reads the gRPC port's HTTP/2 (serving/http2/), or Envoy does, which knows CORS."""
+        return not self.cors_origins
 
     @property
     def upstream(self) -> Upstream | None:

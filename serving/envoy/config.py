@@ -74,7 +74,7 @@ def build_config(
         allow_origins(manager["route_config"]["virtual_hosts"][0], cors_origins)
     manager["local_reply_config"] = answers_of_envoy()
     if http2_socket is not None:
-        pass_http2_on(config, rest_port, http2_socket)
+        pass_http2_on(config, rest_port, http2_socket, transport_socket)
     protect(config, manager, limits)
     return config
 

@@ -1,7 +1,7 @@
-"""HTTP/2 without TLS, whose bytes Envoy passes on as they are, to serving/http2/ on a Unix socket.
+"""HTTP/2 of the gRPC port, whose bytes Envoy passes on as they are, to serving/http2/ on a Unix socket.
 
-Envoy still takes the connections and counts them. Where Envoy reads the HTTP/2, each request goes from its thread to
-Python's and back several times; see docs/performance.md.
+Envoy still takes the connections, counts them, and speaks TLS. Where it reads the HTTP/2 too, each request goes from its
+thread to Python's and back several times; see docs/performance.md.
 """
 
 from __future__ import annotations
@@ -9,19 +9,27 @@ from __future__ import annotations
 from typing import Any
 
 from serving.envoy.filters import EXTENSIONS
+from serving.envoy.tls import only_http2
 
 CLUSTER = "http2"
 _NO_LIMIT = 1_000_000
 
 
-def pass_http2_on(config: dict[str, Any], but_of_port: int, socket_path: str) -> None:
-    """Has the listener tell HTTP/2 from HTTP/1 by its first bytes, but on one port, and pass it on."""
+def pass_http2_on(
+    config: dict[str, Any], but_of_port: int, socket_path: str, transport_socket: dict[str, Any] | None
+) -> None:
+    """Has the listener tell HTTP/2 by its first bytes, or by what the client offers in TLS, but on one port.
+
+    `transport_socket` is that of serving/envoy/tls.py.
+    """
     (listener,) = config["static_resources"]["listeners"]
-    inspector = {"@type": f"{EXTENSIONS}.filters.listener.http_inspector.v3.HttpInspector"}
+    inspector, protocol = ("http_inspector.v3.HttpInspector", "h2c")
+    if transport_socket is not None:
+        inspector, protocol = ("tls_inspector.v3.TlsInspector", "h2")
     listener.setdefault("listener_filters", []).append(
         {
-            "name": "envoy.filters.listener.http_inspector",
-            "typed_config": inspector,
+            "name": f"envoy.filters.listener.{inspector.partition('.')[0]}",
+            "typed_config": {"@type": f"{EXTENSIONS}.filters.listener.{inspector}"},
             "filter_disabled": {"destination_port_range": {"start": but_of_port, "end": but_of_port + 1}},
         }
     )
@@ -31,13 +39,13 @@ def pass_http2_on(config: dict[str, Any], but_of_port: int, socket_path: str) ->
         "cluster": CLUSTER,
         "idle_timeout": "0s",  # serving/http2/ knows whether a connection is idle
     }
-    listener["filter_chains"].insert(
-        0,
-        {
-            "filter_chain_match": {"application_protocols": ["h2c"]},
-            "filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}],
-        },
-    )
+    chain: dict[str, Any] = {
+        "filter_chain_match": {"application_protocols": [protocol]},
+        "filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}],
+    }
+    if transport_socket is not None:
+        chain["transport_socket"] = only_http2(transport_socket)
+    listener["filter_chains"].insert(0, chain)
     endpoint = {"endpoint": {"address": {"pipe": {"path": socket_path}}}}
     config["static_resources"].setdefault("clusters", []).append(
         {

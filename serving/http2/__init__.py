@@ -1,1 +1,1 @@
-"""HTTP/2 on the event loop, for clients without TLS: Envoy passes on their bytes, Python reads the frames."""
+"""HTTP/2 of the gRPC port on the event loop: Envoy passes on their bytes, Python reads the frames."""

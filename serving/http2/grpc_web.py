@@ -1,4 +1,4 @@
-"""gRPC-Web over HTTP/2 without TLS, as proxies in front of a gateway send it on for browsers.
+"""gRPC-Web over HTTP/2, from browsers and from proxies in front of a gateway.
 
 Its trailers are the end of the body. Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 """

@@ -1,4 +1,4 @@
-"""Where Envoy passes on the connections of clients that speak HTTP/2 without TLS: a Unix socket of the worker."""
+"""Where Envoy passes on the gRPC port's connections of clients that speak HTTP/2: a Unix socket of the worker."""
 
 from __future__ import annotations
 
