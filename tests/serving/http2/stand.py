@@ -11,7 +11,6 @@ import hpack
 
 from serving.http2.connection import App, Connection, Patience
 from serving.wire import http2 as frames
-from serving.wire.grpc_framing import encode_message
 from serving.wire.http2 import CONNECTION_BEGINS, Frame, FrameReader, encode_fields, frame_head, settings_frame
 
 PATIENCE = Patience(request_timeout_s=120.0, idle_timeout_s=900.0, max_connection_age_s=0.0)
@@ -267,6 +266,3 @@ class Sending(Echo):
             self.failed = True
             raise
 
-
-def grpc_message(message: bytes) -> bytes:
-    return encode_message(message, "")
