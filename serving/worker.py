@@ -195,7 +195,7 @@ class Worker:
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
-        self._go_on(self._peers.listen(self._drain, self._metrics.figures, self.manager.look_soon))
+        self._go_on(self._peers.listen(self._drain, self._metrics.figures, self.manager.look_soon, self._http2.traffic))
         if self._settings.reads_http2:
             await self._http2.start(str(self._http2_socket))
         self._image_executor.submit(load_decoders)

@@ -22,6 +22,16 @@ ASK = "ask"
 """From a worker, for one of its clients: a number for the answer, and the name of a document of the whole gateway."""
 ANSWER = "answer"
 """To a worker: that number, and the document."""
+TRAFFIC = "traffic"
+"""To a worker: what goes on over connections that its Envoy passes on? From a worker: a `Traffic`."""
+
+
+class Traffic(NamedTuple):
+    """Connections that are open; requests that are begun and not yet fully answered; and all requests so far."""
+
+    connections: int
+    in_flight: int
+    requests: int
 
 
 class Message(NamedTuple):

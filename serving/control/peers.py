@@ -11,6 +11,7 @@ from typing import Any
 
 from serving.control import messages
 from serving.control.channel import Channel
+from serving.control.messages import Traffic
 from serving.control.readiness import Report, all_answer_for
 from serving.errors import UnavailableError
 from serving.observability.figures import Figures
@@ -73,7 +74,11 @@ class Peers:
             del self._asked[number]
 
     async def listen(
-        self, drain: Callable[[], None], figures: Callable[[], Figures], look: Callable[[], object]
+        self,
+        drain: Callable[[], None],
+        figures: Callable[[], Figures],
+        look: Callable[[], object],
+        traffic: Callable[[], Traffic],
     ) -> None:
         """Follows what the supervisor says; when that is gone, however it died, this process ends too."""
         while (message := await self._channel.receive()) is not None:
@@ -87,6 +92,8 @@ class Peers:
                     look()
                 case messages.COLLECT, _:
                     self._channel.send(messages.FIGURES, figures())
+                case messages.TRAFFIC, _:
+                    self._channel.send(messages.TRAFFIC, traffic())
                 case messages.ANSWER, (number, document):
                     self._take_answer(number, document)
         os.kill(os.getpid(), signal.SIGTERM)

@@ -7,20 +7,11 @@ from __future__ import annotations
 
 import http.client
 import socket
-from typing import NamedTuple
 
+from serving.control.messages import Traffic
 from serving.envoy.config import STAT_PREFIX
-from serving.envoy.passing_on import CLUSTER
 
 _TIMEOUT_S = 5.0
-
-
-class Traffic(NamedTuple):
-    """Connections that are open; requests that are begun and not yet fully answered; and all requests so far."""
-
-    connections: int
-    in_flight: int
-    requests: int
 
 
 class EnvoyAdmin:
@@ -42,15 +33,11 @@ class EnvoyAdmin:
         self._ask("POST", "/drain_listeners")
 
     def traffic(self) -> Traffic:
-        """What goes on now; connections that are passed on count as requests: serving/http2/ ends those without any."""
-        prefix, passed_on = f"http.{STAT_PREFIX}.downstream_", f"cluster.{CLUSTER}.upstream_cx_active"
-        asked = f"^({prefix}(cx_active|rq_active|rq_total)|{passed_on})$"
-        lines = self._ask("GET", f"/stats?filter={asked}")[1].decode().splitlines()
-        stats = {name: int(value) for name, value in (line.split(": ") for line in lines)}
-        others = stats.get(passed_on, 0)
-        return Traffic(
-            stats[f"{prefix}cx_active"] + others, stats[f"{prefix}rq_active"] + others, stats[f"{prefix}rq_total"]
-        )
+        """What goes on now, but over connections that are passed on (serving/envoy/passing_on.py)."""
+        prefix = f"http.{STAT_PREFIX}.downstream_"
+        lines = self._ask("GET", f"/stats?filter=^{prefix}(cx_active|rq_active|rq_total)$")[1].decode().splitlines()
+        stats = dict(line.removeprefix(prefix).split(": ") for line in lines)
+        return Traffic(int(stats["cx_active"]), int(stats["rq_active"]), int(stats["rq_total"]))
 
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         connection = _UnixConnection(self._socket_path)

@@ -1,7 +1,7 @@
 """HTTP/2 of the gRPC port, whose bytes Envoy passes on as they are, to serving/http2/ on a Unix socket.
 
-Envoy still takes the connections, counts them, and speaks TLS. Where it reads the HTTP/2 too, each request goes from its
-thread to Python's and back several times; see docs/performance.md.
+Envoy still takes the connections, counts them, and speaks TLS. Where it reads the HTTP/2 too, each request goes from
+its thread to Python's and back several times; see docs/performance.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from serving.envoy.tls import only_http2
 
 CLUSTER = "http2"
 _NO_LIMIT = 1_000_000
+_SILENCE = "120s"
+"""Clients are asked every 60 s whether they are there (serving/http2/farewell.py), so only one that is gone is silent
+for as long: Envoy hears of a connection that Python has closed, and waits for the client to close it as well."""
 
 
 def pass_http2_on(
@@ -37,7 +40,7 @@ def pass_http2_on(
         "@type": f"{EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": CLUSTER,
         "cluster": CLUSTER,
-        "idle_timeout": "0s",  # serving/http2/ knows whether a connection is idle
+        "idle_timeout": _SILENCE,
     }
     chain: dict[str, Any] = {
         "filter_chain_match": {"application_protocols": [protocol]},

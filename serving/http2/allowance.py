@@ -5,15 +5,16 @@ from __future__ import annotations
 _MAX_FRAMES = 1000
 _FRAMES_PER_S = 100
 _FRAMES_PER_ANSWER = 30
-_FRAMES_PER_DATA = 4
-"""Clients say that they have read DATA, of the stream and of the connection, and some measure the way by pings."""
+_BYTES_PER_FRAME = 2048
+"""Clients say how much of an answer they have read, of the stream and of the connection, some for every 4 KiB."""
+_FRAMES_OF_REFUSAL = 20
 _CANCELLED_CALLS = 500
 """With fewer a hostile client is got rid of sooner, but so is one whose deadlines are short."""
 _SOON_S = 1.0
 
 
 class Allowance:
-    """Of one connection: frames of control, and calls that are cancelled as soon as they are made."""
+    """Of one connection: frames of control, requests that are refused, and calls that end as soon as they are made."""
 
     def __init__(self) -> None:
         self._frames = _MAX_FRAMES
@@ -25,8 +26,13 @@ class Allowance:
         self._frames -= 1
         return self._frames >= 0
 
+    def take_refusal(self) -> bool:
+        """Whether another request may come that is refused unseen, which is counted."""
+        self._frames -= _FRAMES_OF_REFUSAL
+        return self._frames >= 0
+
     def take_cancelled(self, age_s: float) -> bool:
-        """Whether a call may be cancelled so soon after it was made, which is counted."""
+        """Whether a call may be cancelled, or broken by its client, so soon after it was made, which is counted."""
         self._ended += 1
         self._cancelled += age_s < _SOON_S
         return self._ended < _CANCELLED_CALLS or self._cancelled * 2 < self._ended
@@ -36,9 +42,9 @@ class Allowance:
         self._ended += 1
         self._grant(_FRAMES_PER_ANSWER)
 
-    def grant_data(self) -> None:
-        """A frame of an answer was sent."""
-        self._grant(_FRAMES_PER_DATA)
+    def grant_bytes(self, size: int) -> None:
+        """So much of an answer was sent."""
+        self._grant(size // _BYTES_PER_FRAME)
 
     def grant_second(self) -> None:
         """A second has passed."""

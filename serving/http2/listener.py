@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
+from serving.control.messages import Traffic
 from serving.http2.connection import App, Connection, Patience
+
+log = logging.getLogger("atelier.http2")
 
 _LOOK_EVERY_S = 1.0
 _BACKLOG = 4096
@@ -17,10 +21,18 @@ class Http2Listener:
     def __init__(self, app: App, patience: Patience) -> None:
         self._app = app
         self._patience = patience
+        self._ended_requests = 0
+        """Of connections that are no more."""
         self._connections: set[Connection] = set()
         self._is_draining = False
         self._server: asyncio.Server | None = None
         self._next_look: asyncio.TimerHandle | None = None
+
+    def traffic(self) -> Traffic:
+        """What goes on now."""
+        in_flight = sum(connection.in_flight for connection in self._connections)
+        requests = self._ended_requests + sum(connection.requests for connection in self._connections)
+        return Traffic(len(self._connections), in_flight, requests)
 
     async def start(self, path: str) -> None:
         """Listens there."""
@@ -44,13 +56,21 @@ class Http2Listener:
             connection.abort()
 
     def _accept(self) -> Connection:
-        connection = Connection(self._app, self._patience, self._connections.discard, leaves=self._is_draining)
+        connection = Connection(self._app, self._patience, self._forget, leaves=self._is_draining)
         self._connections.add(connection)
         return connection
 
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._ended_requests += connection.requests
+
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
+        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
         now_s = loop.time()
         for connection in list(self._connections):
-            connection.look(now_s)
-        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
+            try:
+                connection.look(now_s)
+            except Exception:
+                log.exception("a connection could not be looked at")
+                connection.abort()

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Awaitable, Generator, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from serving.frontends.http import ClientGoneError
 from serving.http2.requests import Head
 from serving.wire.http2 import encode_fields
 
@@ -18,9 +19,10 @@ _Message = MutableMapping[str, Any]
 _ResultT = TypeVar("_ResultT")
 _DISCONNECT = {"type": "http.disconnect"}
 _NOTHING_MORE = {"type": "http.request", "body": b"", "more_body": False}
+_NOTHING = memoryview(b"")
 
 
-class ClientLeftError(OSError):
+class ClientLeftError(ClientGoneError, OSError):
     """ASGI's way to say that nobody reads the answer any more."""
 
 
@@ -34,7 +36,7 @@ class _Ready(Generic[_ResultT]):
 
     def __await__(self) -> Generator[None, None, _ResultT]:
         return self._result
-        yield
+        yield  # makes it the generator that `await` asks for
 
 
 _DONE = _Ready(None)
@@ -50,32 +52,33 @@ class Stream:
     is_whole = False
     """The task has the whole request, and asks for nothing: it is cancelled when the client leaves."""
     body_bytes = 0
-    unread = 0
-    """Bytes of the body, padding too, for which the client has not been given credit again."""
+    unread_bytes = 0
+    """Of the body, padding too, for which the client has not been given credit again."""
     has_ended = False
     """The whole request is there."""
     has_begun_answer = False
     has_answered = False
     is_gone = False
-    """Nobody waits for the answer any more."""
-    unsent = memoryview(b"")
-    sent: asyncio.Future[None] | None = None
-    """For whoever sends, while the client takes no more."""
-    waits_since = 0.0
+    """Nobody waits for the answer any more, or all of it is sent."""
+    unsent = _NOTHING
+    """What of an answer waits for the client to take more, and since when; see serving/http2/outbox.py."""
+    waits_since_s = 0.0
+    _sent: asyncio.Future[None] | None = None
     _waiting: asyncio.Future[_Message] | None = None
-    _has_trailers = False
     _begin: _Message | None = None
     """What the application has begun its answer with, until there is more to send."""
+    _has_trailers = False
     _body = b""
     """That of an answer which goes as a whole, with its trailers."""
 
     def __init__(self, connection: Connection, number: int, head: Head, window: int, now_s: float) -> None:
         self._connection = connection
+        self._outbox = connection.outbox
         self.number = number
         self.head = head
         self.window = window
         """How many bytes of its answer the client takes by now."""
-        self.begun_at = now_s
+        self.begun_at_s = now_s
         self._chunks: list[bytes] = []
 
     # --- what comes ---
@@ -83,7 +86,7 @@ class Stream:
     def take(self, chunk: bytes, flow_bytes: int) -> None:
         """A piece of the body, which counts `flow_bytes` in the window."""
         self.body_bytes += len(chunk)
-        self.unread += flow_bytes
+        self.unread_bytes += flow_bytes
         if chunk:
             self._chunks.append(chunk)
             if self._waiting is not None:
@@ -96,14 +99,15 @@ class Stream:
             self._tell_who_waits()
 
     def leave(self) -> None:
-        """The client has cancelled the call, or is gone."""
+        """The client has cancelled the call or is gone, or all is said."""
         self.is_gone = True
         self._chunks.clear()
-        self._tell_who_waits()
-        if self.is_whole and self.task is not None:
-            self.task.cancel()
-        self.unsent = memoryview(b"")
+        self.unsent = _NOTHING
         self.let_go()
+        if self._waiting is not None:
+            self._tell_who_waits()
+        if self.is_whole and self.task is not None and not self.has_answered:
+            self.task.cancel()
 
     def whole_body(self) -> bytes:
         """The body, once it `has_ended`; it may still be received."""
@@ -157,47 +161,71 @@ class Stream:
             return _DONE
         if kind == "http.response.trailers":
             return self._end(encode_answer(0, tuple(message["headers"])))
-        body = message.get("body", b"")
-        if self.head.scope["method"] == "HEAD":
-            body = b""
+        body = b"" if self.head.scope["method"] == "HEAD" else message.get("body", b"")
         begin, more = self._begin, message.get("more_body", False)
         if begin is not None and not more and begin.get("trailers", False):
             self._body = body
             return _DONE
         return self._go_on(body, ends=not more)
 
+    async def send_whole(self, block: bytes, pieces: tuple[bytes, ...], trailers: bytes) -> None:
+        """A whole answer: the block of its headers, its body, and the block of its trailers, where it has any.
+
+        Raises:
+            ClientLeftError: see `send`.
+        """
+        self.has_begun_answer = True
+        if len(pieces) == 1 and trailers and self._outbox.takes_at_once(self, len(pieces[0])):
+            self._outbox.send_all(self, block, pieces[0], trailers)
+        else:
+            self._outbox.send_fields(self.number, block, ends=not trailers)
+            for piece in pieces:
+                await self._outbox.send_body(self, piece, ends=False)
+            if trailers:
+                self._outbox.send_fields(self.number, trailers, ends=True)
+        self._connection.answered(self)
+
+    async def taken(self, now_s: float) -> None:
+        """Returns once the client has taken what is `unsent`.
+
+        Raises:
+            ClientLeftError: it never will.
+        """
+        while self.unsent:
+            self.waits_since_s = now_s
+            self._sent = asyncio.get_running_loop().create_future()
+            await self._sent
+        if self.is_gone:
+            raise ClientLeftError
+
     def let_go(self) -> None:
         """Whoever waits for what was sent goes on."""
-        if self.sent is not None and not self.sent.done():
-            self.sent.set_result(None)
+        if self._sent is not None and not self._sent.done():
+            self._sent.set_result(None)
 
     def _end(self, trailers: bytes) -> Awaitable[None]:
-        begin, body = self._begin, self._body
-        if begin is not None and self._connection.takes_at_once(self, len(body)):
-            self._connection.send_all(self, encode_answer(begin["status"], tuple(begin["headers"])), body, trailers)
+        begin = self._begin
+        if begin is None:
+            self._outbox.send_fields(self.number, trailers, ends=True)
+            self._connection.answered(self)
             return _DONE
-        return self._go_on_and_end(body, trailers)
+        return self.send_whole(encode_answer(begin["status"], tuple(begin["headers"])), (self._body,), trailers)
 
     async def _go_on(self, body: bytes, *, ends: bool) -> None:
         begin, self._begin = self._begin, None
         if begin is not None:
-            self.has_begun_answer = True
             self._has_trailers = begin.get("trailers", False)
             block = encode_answer(begin["status"], tuple(begin["headers"]))
-            self._connection.send_fields(self, block, ends=ends and not body)
-            if not body:
-                return
+            self._outbox.send_fields(self.number, block, ends=ends and not body)
+            self.has_begun_answer = True
         ends = ends and not self._has_trailers
-        if body or ends:
-            await self._connection.send_body(self, body, ends=ends)
-
-    async def _go_on_and_end(self, body: bytes, trailers: bytes) -> None:
-        if self._begin is not None:
-            await self._go_on(body, ends=False)
-        self._connection.send_fields(self, trailers, ends=True)
+        if body or (ends and begin is None):
+            await self._outbox.send_body(self, body, ends=ends)
+        if ends:
+            self._connection.answered(self)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=128)
 def encode_answer(status: int, headers: Headers) -> bytes:
     """The header block of an answer, or of its trailers, which have status 0; most were needed before."""
     fields = ((b":status", b"%d" % status), *headers) if status else headers

