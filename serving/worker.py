@@ -49,7 +49,7 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
-from serving.http2.connection import Patience
+from serving.http2.farewell import Patience
 from serving.http2.listener import Http2Listener
 from serving.huge_pages import refuse_huge_pages
 from serving.image_decoder import ImageDecoder

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from serving.http2.allowance import Allowance
-from serving.http2.farewell import Farewell
-from serving.http2.grpc_web import GrpcWebCall
+from serving.http2.answering import Answering, App
+from serving.http2.beginning import Beginning
+from serving.http2.farewell import Farewell, Patience
 from serving.http2.header_blocks import HeadReader
 from serving.http2.outbox import Outbox
 from serving.http2.refusals import refuse
-from serving.http2.requests import Head, MalformedRequestError, RefusedRequestError
-from serving.http2.stream import ClientLeftError, Headers, Stream, encode_answer
+from serving.http2.requests import Head, MalformedRequestError, RefusedRequestError, are_trailers
+from serving.http2.stream import Stream, encode_answer
 from serving.wire import http2
 from serving.wire.http2 import (
     ACK,
-    CONNECTION_BEGINS,
     CONTINUATION,
     DATA,
     DEFAULT_FRAME_BYTES,
@@ -28,6 +27,7 @@ from serving.wire.http2 import (
     END_STREAM,
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
+    GOAWAY,
     HEADERS,
     INTERNAL_ERROR,
     NO_ERROR,
@@ -48,22 +48,18 @@ from serving.wire.http2 import (
     settings_frame,
 )
 
-log = logging.getLogger("atelier.http2")
-
 MAX_CONCURRENT_STREAMS = 128
 """Of one connection. It is also how many requests of one client may stand before another's at most."""
 _WINDOW_BYTES = 1024 * 1024
 _CONNECTION_WINDOW_BYTES = 16 * _WINDOW_BYTES
 _CREDIT_BYTES = 64 * 1024
 """What is read of all streams before the client is told; it may send much more than that meanwhile."""
-_WHOLE_BYTES = 64 * 1024
-"""A body that is no longer takes less than what the connection itself may buffer."""
 _FRAMES_A_TURN = 256
 """Of one connection, before it is another's turn."""
 _FRAMES_OF_NEW_HEAD = 16
 """A header block that was not there before takes as long as so many frames."""
 _PING_BYTES = 8
-_LONGEST_PROXY_LINE = 107
+_PRIORITY_BYTES = 5
 _BEGINNING = b"".join(
     (
         settings_frame(
@@ -75,41 +71,22 @@ _BEGINNING = b"".join(
 _CONTINUE = encode_answer(100, ())
 
 
-class App(Protocol):
-    """An ASGI application, with a shorter way for gRPC calls that are there as a whole."""
-
-    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]:
-        """As ASGI has it."""
-
-    def answer_whole(self, scope: Any, body: bytes, /) -> Awaitable[tuple[Headers, tuple[bytes, ...], Headers]] | None:
-        """The answer's headers, its body in pieces, and its trailers; None where the application has to be called."""
-
-
-class Patience(NamedTuple):
-    """How long clients may take; see the settings of these names."""
-
-    request_timeout_s: float
-    idle_timeout_s: float
-    max_connection_age_s: float
-    """0 has no limit."""
-
-
 class Connection(asyncio.Protocol):
     """Envoy has accepted it; its first line says who the client is (PROXY protocol, version 1)."""
 
     def __init__(self, app: App, patience: Patience, lost: Callable[[Connection], None], *, leaves: bool) -> None:
         """`lost` is called at its end. One that `leaves` answers what comes first, and lets the client go then."""
-        self._app = app
         self._patience = patience
         self._lost = lost
         self._loop = asyncio.get_running_loop()
+        self._answering = Answering(app, self._loop, self._fail_stream)
         self._now_s = self._loop.time()
-        self._beginning: bytes | None = b""
+        self._beginning = Beginning()
         self._reader = FrameReader()
         self._frames: deque[Frame] = deque()
         """Those that have come, and wait for the connection's turn; nothing more is read until they have had it."""
         self._is_reading_paused = False
-        self._heads = HeadReader(None)
+        self._heads = HeadReader()
         self._allowance = Allowance()
         self.outbox = Outbox(self._loop, self._allowance)
         self._farewell = Farewell(self.outbox, self._now_s, leaves=leaves)
@@ -147,8 +124,9 @@ class Connection(asyncio.Protocol):
         self._now_s = self._loop.time()
         self._farewell.heard(self._now_s)
         try:
-            if self._beginning is not None:
-                data = self._begin(self._beginning + data)
+            if not self._beginning.is_over:
+                data = self._beginning.feed(data)
+                self._heads.client = self._beginning.client
             self._frames += self._reader.feed(data)
         except ProtocolError as error:
             self._fail(error)
@@ -186,7 +164,7 @@ class Connection(asyncio.Protocol):
         self._allowance.grant_second()
         for stream in list(self._streams.values()):
             self._look_at(stream, now_s)
-        if self._beginning is not None or self._block is not None:
+        if not self._beginning.is_over or self._block is not None:
             self._farewell.wait_for_headers(now_s - self._block_begun_at_s, self._patience.request_timeout_s)
         age_s = self._patience.max_connection_age_s
         self._farewell.look(now_s, self._patience.idle_timeout_s, age_s, in_flight=len(self._streams))
@@ -194,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Tells the client to use another connection, and ends when it has heard that and everything is answered."""
-        if self._beginning is None:
+        if self._beginning.is_over:
             self._farewell.say(self._now_s)
         else:
             self._farewell.leaves = True
@@ -233,20 +211,6 @@ class Connection(asyncio.Protocol):
 
     # --- frames that come ---
 
-    def _begin(self, data: bytes) -> bytes:
-        """What follows on the client's first words, once they are there."""
-        line, end, rest = data.partition(b"\r\n")
-        if len(line) > _LONGEST_PROXY_LINE or not CONNECTION_BEGINS.startswith(rest[: len(CONNECTION_BEGINS)]):
-            raise ProtocolError("a connection that does not begin as HTTP/2 does")
-        if not end or len(rest) < len(CONNECTION_BEGINS):
-            self._beginning = data
-            return b""
-        self._beginning = None
-        match line.split():
-            case [b"PROXY", b"TCP4" | b"TCP6", host, _, port, _]:
-                self._heads = HeadReader((host.decode(), int(port)))
-        return rest[len(CONNECTION_BEGINS) :]
-
     def _take_turn(self) -> None:
         """Takes the frames that have come, so many of them; the others when it is this connection's turn again."""
         if self._is_closing:
@@ -263,7 +227,7 @@ class Connection(asyncio.Protocol):
         ready, self._ready = self._ready, []
         for stream in ready:
             if not stream.is_gone:
-                self._start(stream)
+                self._answering.start(stream)
         self._heed_farewell()
         if self._is_closing:
             return
@@ -296,13 +260,15 @@ class Connection(asyncio.Protocol):
             self._continue(frame)
         elif kind == WINDOW_UPDATE:
             self._take_credit(frame)
-        elif kind in {SETTINGS, PING}:
+        elif kind in {SETTINGS, PING, GOAWAY}:
             if frame.stream:
-                raise ProtocolError("SETTINGS or PING of a stream")
-            (self._take_settings if kind == SETTINGS else self._take_ping)(frame)
+                raise ProtocolError("SETTINGS, PING or GOAWAY of a stream")
+            if kind == SETTINGS:
+                self._take_settings(frame)
+            elif kind == PING:
+                self._take_ping(frame)
         elif kind == PRIORITY:
-            if not frame.stream:
-                raise ProtocolError("PRIORITY of no stream")
+            self._take_priority(frame)
         elif kind == PUSH_PROMISE:
             raise ProtocolError("a push from a client")
 
@@ -404,7 +370,7 @@ class Connection(asyncio.Protocol):
             return
         if stream.has_ended:
             self._break(stream, STREAM_CLOSED)
-        elif not ends or any(name[:1] == b":" for name, _ in fields):
+        elif not ends or not are_trailers(fields):
             self._break(stream, PROTOCOL_ERROR)
         else:
             self._end_request(stream)
@@ -414,6 +380,14 @@ class Connection(asyncio.Protocol):
             self._break(stream, PROTOCOL_ERROR)
         else:
             stream.end()
+
+    def _take_priority(self, frame: Frame) -> None:
+        """Which nobody heeds (RFC 9113, section 5.3.2)."""
+        if not frame.stream:
+            raise ProtocolError("PRIORITY of no stream")
+        stream = self._streams.get(frame.stream)
+        if len(frame.payload) != _PRIORITY_BYTES and stream is not None:
+            self._break(stream, http2.FRAME_SIZE_ERROR)
 
     def _take_ping(self, frame: Frame) -> None:
         if len(frame.payload) != _PING_BYTES:
@@ -475,49 +449,9 @@ class Connection(asyncio.Protocol):
 
     # --- requests and their answers ---
 
-    def _start(self, stream: Stream) -> None:
-        """Has a request answered: as a whole where it can be, which is quicker."""
-        if stream.head.is_grpc and stream.has_ended and stream.body_bytes <= _WHOLE_BYTES:
-            answer = self._app.answer_whole(stream.head.scope, stream.whole_body())
-            if answer is not None:
-                stream.drop_body()
-                stream.task = self._loop.create_task(self._answer_whole(stream, answer))
-                return
-        stream.task = self._loop.create_task(self._answer(stream))
-
-    async def _answer_whole(
-        self, stream: Stream, answering: Awaitable[tuple[Headers, tuple[bytes, ...], Headers]]
-    ) -> None:
-        try:
-            headers, pieces, trailers = await answering
-            if not stream.is_gone:
-                ending = encode_answer(0, trailers) if trailers else b""
-                await stream.send_whole(encode_answer(200, headers), pieces, ending)
-        except ClientLeftError:
-            pass
-        except Exception:
-            log.exception("a call of %s failed", stream.head.scope["path"])
-        finally:
-            self._end_unanswered(stream)
-
-    async def _answer(self, stream: Stream) -> None:
-        scope = stream.head.scope
-        try:
-            if stream.head.is_grpc_web:
-                call = GrpcWebCall(scope, stream.receive, stream.send)
-                await self._app(call.scope, call.receive, call.send)
-            else:
-                await self._app(scope, stream.receive, stream.send)
-        except ClientLeftError:
-            pass
-        except Exception:
-            log.exception("a request of %s failed", scope["path"])
-        finally:
-            self._end_unanswered(stream)
-
-    def _end_unanswered(self, stream: Stream) -> None:
-        if not stream.is_gone:
-            self._reset(stream, INTERNAL_ERROR)
+    def _fail_stream(self, stream: Stream) -> None:
+        """The application has not answered it."""
+        self._reset(stream, INTERNAL_ERROR)
 
     def answered(self, stream: Stream) -> None:
         """All of the answer is on its way."""
@@ -534,9 +468,9 @@ class Connection(asyncio.Protocol):
         """Answers in place of the application."""
         block, body = refuse(stream.head, refusal)
         self.outbox.send_fields(stream.number, block, ends=not body)
-        if body:
-            self.outbox.send_short(stream, body)
-        if not stream.has_ended:
+        if body and not self.outbox.send_short(stream, body):
+            self.outbox.reset(stream, http2.CANCEL)
+        elif not stream.has_ended:
             self.outbox.reset(stream, NO_ERROR)
         self._forget(stream)
 

@@ -18,13 +18,15 @@ _SMALL_BLOCK_BYTES = 2048
 _KNOWN_BLOCKS = 32
 _MAX_KNOWN_BYTES = 1024
 _MAX_SHIFT = 28
+_TABLE_SIZE = 0x20
+"""A change of the table's size, which comes before all fields."""
 
 
 class HeadReader:
     """Reads them in the order in which they come."""
 
-    def __init__(self, client: Client | None) -> None:
-        self._client = client
+    def __init__(self, client: Client | None = None) -> None:
+        self.client = client
         self._decoder = hpack.Decoder(_MAX_BYTES)
         self._known: dict[bytes, Head] = {}
         """By block, as long as the table stays as it is. Most requests of a connection have the same one."""
@@ -41,7 +43,7 @@ class HeadReader:
             ProtocolError: see `fields`.
         """
         before = self._table()
-        head = head_of(self.fields(block), self._client)
+        head = head_of(self.fields(block), self.client)
         if head.refusal is None and len(block) <= _MAX_KNOWN_BYTES and self._is_table(before):
             if len(self._known) >= _KNOWN_BLOCKS:
                 self._known.clear()
@@ -71,6 +73,8 @@ class HeadReader:
         fields: list[tuple[bytes, bytes]] = []
         size = 0
         for part in split_block(block):
+            if fields and part[0] & 0xE0 == _TABLE_SIZE:
+                raise hpack.HPACKDecodingError
             for field in self._decoder.decode(part, raw=True):
                 size += len(field[0]) + len(field[1])
                 fields.append(field)
@@ -100,7 +104,7 @@ def split_block(block: bytes) -> Iterator[bytes]:
         first = block[start]
         if first & 0x80:
             end = _after_number(block, start, 7)[0]
-        elif first & 0xE0 == 0x20:
+        elif first & 0xE0 == _TABLE_SIZE:
             end = _after_number(block, start, 5)[0]
         else:
             end, name = _after_number(block, start, 6 if first & 0x40 else 4)

@@ -6,7 +6,9 @@ import asyncio
 import logging
 
 from serving.control.messages import Traffic
-from serving.http2.connection import App, Connection, Patience
+from serving.http2.answering import App
+from serving.http2.connection import Connection
+from serving.http2.farewell import Patience
 
 log = logging.getLogger("atelier.http2")
 

@@ -79,7 +79,7 @@ class Outbox:
         return size <= stream.window and size <= self._window and size <= DEFAULT_FRAME_BYTES and not self._is_paused
 
     def send_all(self, stream: Stream, block: bytes, body: bytes, trailers: bytes) -> None:
-        """A whole answer, whose body it `takes_at_once`."""
+        """A whole answer, whose body it `takes_at_once`, and whose blocks are no longer than a frame."""
         number, size = stream.number, len(body)
         self._window -= size
         self.write(
@@ -100,12 +100,12 @@ class Outbox:
             kind, flags = (HEADERS, flags) if part is parts[0] else (CONTINUATION, 0)
             self.write(frame_head(kind, flags | last, number, len(part)), part)
 
-    def send_short(self, stream: Stream, body: bytes) -> None:
-        """The whole of a short body, where the client takes it now; else the stream ends without."""
-        if self.takes_at_once(stream, len(body)):
+    def send_short(self, stream: Stream, body: bytes) -> bool:
+        """The whole of a short body, where the client takes it now; else nothing."""
+        takes = self.takes_at_once(stream, len(body))
+        if takes:
             self._write_data(stream, body, ends=True)
-        else:
-            self.reset(stream, http2.CANCEL)
+        return takes
 
     async def send_body(self, stream: Stream, body: bytes, *, ends: bool) -> None:
         """A piece of an answer's body; returns once the client takes it.

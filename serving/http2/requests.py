@@ -86,9 +86,14 @@ def head_of(fields: Fields, client: Client | None) -> Head:
     }
     is_grpc = content_type.startswith(b"application/grpc")
     refusal = _too_much(len(fields), size) if is_too_much else _refusal(path, host or b"", is_grpc=is_grpc)
-    expects_continue = any(field == (b"expect", b"100-continue") for field in headers)
+    expects_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
     is_call = is_grpc and not is_web and method == b"POST"
     return Head(scope, is_call, is_web, _length(headers), expects_continue, refusal)
+
+
+def are_trailers(fields: Fields) -> bool:
+    """Whether these fields may stand behind a body."""
+    return all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in fields)
 
 
 def _parted(fields: Fields, *, check: bool) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]]]:

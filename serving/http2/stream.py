@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from serving.frontends.http import ClientGoneError
 from serving.http2.requests import Head
-from serving.wire.http2 import encode_fields
+from serving.wire.http2 import DEFAULT_FRAME_BYTES, encode_fields
 
 if TYPE_CHECKING:
     from serving.http2.connection import Connection
@@ -175,7 +175,8 @@ class Stream:
             ClientLeftError: see `send`.
         """
         self.has_begun_answer = True
-        if len(pieces) == 1 and trailers and self._outbox.takes_at_once(self, len(pieces[0])):
+        is_short = len(pieces) == 1 and len(block) + len(trailers) <= DEFAULT_FRAME_BYTES
+        if is_short and trailers and self._outbox.takes_at_once(self, len(pieces[0])):
             self._outbox.send_all(self, block, pieces[0], trailers)
         else:
             self._outbox.send_fields(self.number, block, ends=not trailers)

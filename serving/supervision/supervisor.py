@@ -18,6 +18,7 @@ from serving.envoy.config import build_config
 from serving.envoy.protection import ConnectionLimits
 from serving.envoy.tls import transport_socket
 from serving.observability.figures import Family
+from serving.open_files import connections_that_fit
 from serving.own_cores import CoreSplit
 from serving.repository.trials import fatal_trials
 from serving.settings import ServingSettings
@@ -48,6 +49,12 @@ class Supervisor:
         self._grpc_port = grpc_port
         self._rest_port = rest_port
         self._folder = folder
+        self._max_connections = connections_that_fit(settings.max_connections)
+        if self._max_connections < settings.max_connections and "max_connections" in settings.model_fields_set:
+            log.warning(
+                "max_connections: this system's limit for open files (ulimit -Hn) is enough for %d, not for %d",
+                *(self._max_connections, settings.max_connections),
+            )
         self._slots = [Slot(number, own) for number, own in enumerate(cores, 1)]
         self._documents = Documents(self._slots, os.getpid())
         self._keepers: list[asyncio.Task[None]] = []
@@ -107,7 +114,7 @@ class Supervisor:
             grpc_port=self._grpc_port,
             rest_port=self._rest_port,
             admin_socket=str(admin_socket),
-            limits=ConnectionLimits(settings.max_connections, settings.request_timeout_s, settings.idle_timeout_s),
+            limits=ConnectionLimits(self._max_connections, settings.request_timeout_s, settings.idle_timeout_s),
             cors_origins=settings.cors_origins,
             max_connection_age_s=settings.max_connection_age_s,
             transport_socket=None if settings.tls is None else transport_socket(settings.tls, self._folder),
