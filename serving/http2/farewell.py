@@ -56,8 +56,9 @@ class Farewell:
             self._outbox.write(goaway_frame(LAST_STREAM, NO_ERROR), ping)
 
     def heard(self, now_s: float) -> None:
-        """Something came."""
+        """Something came: whoever was asked whether it is there has answered, whatever that says."""
         self._heard_at_s = now_s
+        self._asked_at_s = None
 
     def rest(self, now_s: float) -> None:
         """The last request has ended."""
@@ -67,9 +68,7 @@ class Farewell:
 
     def take_answer(self, payload: bytes, last_stream: int) -> None:
         """The answer to a ping."""
-        if payload == _ARE_YOU_THERE:
-            self._asked_at_s = None
-        elif payload == _HAVE_YOU_HEARD and self._said_at_s is not None and not self.is_over:
+        if payload == _HAVE_YOU_HEARD and self._said_at_s is not None and not self.is_over:
             self.is_over = True
             self._outbox.write(goaway_frame(last_stream, NO_ERROR))
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, one_connection, running_gateway
-from tests.support.hostile.attacks import ATTACKS
+from tests.support.hostile.attacks import ATTACKS, OVER_HTTP2
 from tests.support.hostile.forms import FORMS
 from tests.support.hostile.http2 import PREDICT
 from tests.support.hostile.memory import memory_bytes
@@ -66,7 +66,7 @@ def test_an_attack_harms_nobody_else(name: str, gateway: RunningGateway, address
     check_attack(name, gateway, address, steady=address)
 
 
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name.startswith(("HTTP/2", "gRPC"))])
+@pytest.mark.parametrize("name", [name for name in ATTACKS if name.startswith(OVER_HTTP2)])
 def test_an_attack_on_the_grpc_port_harms_nobody_else(
     name: str, gateway: RunningGateway, address: Address, grpc_address: Address
 ) -> None:

@@ -1,9 +1,9 @@
-"""A connection of serving/http2 without a socket: a client that says bytes and checks what it hears, and applications."""
+"""A connection of serving/http2 without a socket: a client that says bytes and checks what it hears; applications."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ PROXY = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 8500\r\n"
 BEGINNING = PROXY + CONNECTION_BEGINS
 USUAL = {":method": "POST", ":scheme": "http", ":path": "/a.B/C", ":authority": "gateway"}
 GRPC = {**USUAL, "te": "trailers", "content-type": "application/grpc"}
-_ENOUGH_TURNS = 12
+_ENOUGH_TURNS, _MOST_TURNS = 12, 1000
 
 Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -52,7 +52,7 @@ class Answer:
     """What came of an answer; `reset` is the error code of RST_STREAM."""
 
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    body: bytes = b""
+    body: bytearray = field(default_factory=bytearray)
     trailers: list[tuple[bytes, bytes]] = field(default_factory=list)
     is_whole: bool = False
     reset: int | None = None
@@ -68,22 +68,32 @@ class Transport:
     def __init__(self) -> None:
         self.written = bytearray()
         self.is_closed = self.is_aborted = False
+        self.is_reading = True
+        self.unread_bytes = 0
+        """What the system has not taken of what was written."""
+        self.largest_write = 0
+        self.after_write: Callable[[], None] = lambda: None
 
     def write(self, piece: bytes) -> None:
         assert not self.is_closed, "written after the connection was closed"
         self.written += piece
+        self.largest_write = max(self.largest_write, len(piece))
+        self.after_write()
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread_bytes
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
 
     def close(self) -> None:
         self.is_closed = True
 
     def abort(self) -> None:
         self.is_closed = self.is_aborted = True
-
-
-async def settle() -> None:
-    """Lets everything run that waits for nothing from outside."""
-    for _ in range(_ENOUGH_TURNS):
-        await asyncio.sleep(0)
 
 
 class Client:
@@ -97,6 +107,7 @@ class Client:
         self.connection = Connection(app, patience, self.lost.append, leaves=leaves)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.answers: dict[int, Answer] = {}
+        self._unread = b""
         self._reader = FrameReader()
         self._decoder = hpack.Decoder()
         self._window = self._first_window = frames.DEFAULT_WINDOW_BYTES
@@ -107,11 +118,14 @@ class Client:
             self.say(beginning)
 
     def say(self, *pieces: bytes) -> None:
-        """All that a read of the socket brings."""
-        self.connection.data_received(b"".join(pieces))
+        """All that a read of the socket brings, once there is one."""
+        self._unread += b"".join(pieces)
+        self._read()
 
     def set(self, settings: Mapping[int, int]) -> None:
         self._said_settings.append(settings)
+        if frames.MAX_FRAME_SIZE in settings:
+            self._reader = FrameReader(settings[frames.MAX_FRAME_SIZE])
         self.say(settings_frame(settings))
 
     def credit(self, stream: int, credit_bytes: int) -> None:
@@ -121,9 +135,20 @@ class Client:
             self._window += credit_bytes
         self.say(frames.number_frame(frames.WINDOW_UPDATE, stream, credit_bytes))
 
+    async def settle(self) -> None:
+        """Lets everything run that waits for nothing from outside."""
+        quiet = 0
+        for _ in range(_MOST_TURNS):
+            await asyncio.sleep(0)
+            self._read()
+            quiet = quiet + 1 if self.transport.is_reading or self.transport.is_closed else 0
+            if quiet == _ENOUGH_TURNS:
+                return
+        raise AssertionError("the connection reads nothing any more")
+
     async def heard(self, *kinds: int) -> list[Frame]:
         """What has come since this was last asked, of these kinds where there are any."""
-        await settle()
+        await self.settle()
         written, self.transport.written = bytes(self.transport.written), bytearray()
         came = self._reader.feed(written)
         for one in came:
@@ -142,6 +167,11 @@ class Client:
 
     def end(self) -> None:
         self.connection.connection_lost(None)
+
+    def _read(self) -> None:
+        if self.transport.is_reading and not self.transport.is_closed and self._unread:
+            read, self._unread = self._unread, b""
+            self.connection.data_received(read)
 
     def _note(self, one: Frame) -> None:
         answer = self.answers.setdefault(one.stream, Answer()) if one.stream else Answer()
@@ -191,8 +221,11 @@ class Client:
 class Echo:
     """Answers with what it is asked: gRPC calls that are there as a whole, and others by `receive` and `send`."""
 
-    def __init__(self) -> None:
+    def __init__(self, piece_bytes: int = 2**40) -> None:
+        """No piece of an answer is larger."""
+        self._piece_bytes = piece_bytes
         self.scopes: list[dict[str, Any]] = []
+        self.answered: list[tuple[dict[str, Any], bytes]] = []
         self.bodies: list[bytes] = []
         self.whole: list[bytes] = []
         """Bodies of those that were answered without `receive`."""
@@ -209,14 +242,18 @@ class Echo:
                 return
             body, more = body + message["body"], message["more_body"]
         self.bodies.append(body)
+        self.answered.append((scope, body))
         await self.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": body})
+        for piece in self._cut(body):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
     def answer_whole(self, scope: Any, body: bytes) -> Any:
         self.scopes.append(scope)
         self.bodies.append(body)
         self.whole.append(body)
+        self.answered.append((scope, body))
         return self._echo(body)
 
     async def wait(self) -> None:
@@ -228,7 +265,11 @@ class Echo:
         except asyncio.CancelledError:
             self.left += 1
             raise
-        return ((b"content-type", b"application/grpc"),), (body,), ((b"grpc-status", b"0"),)
+        return ((b"content-type", b"application/grpc"),), self._cut(body), ((b"grpc-status", b"0"),)
+
+    def _cut(self, body: bytes) -> tuple[bytes, ...]:
+        step = min(len(body), self._piece_bytes) or 1
+        return tuple(body[at : at + step] for at in range(0, len(body), step))
 
 
 class Slow(Echo):
@@ -265,4 +306,3 @@ class Sending(Echo):
         except OSError:
             self.failed = True
             raise
-

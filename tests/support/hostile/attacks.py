@@ -11,6 +11,9 @@ from tests.support.hostile import bodies, connections, http2
 from tests.support.hostile.forms import FORMS
 from tests.support.hostile.raw import CLOSED, Address, ask
 
+OVER_HTTP2 = ("HTTP/2", "gRPC")
+"""What the names of attacks begin with that are for both ports alike."""
+
 
 class Attack(NamedTuple):
     """`run` is given where the gateway listens and how often; `few` is for tests, `many` for the table.

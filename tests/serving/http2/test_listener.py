@@ -1,0 +1,228 @@
+"""Connections on a real Unix socket: taken, drained and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from serving.http2.connection import Connection
+from serving.http2.listener import Http2Listener
+from serving.wire import http2 as frames
+from serving.wire.http2 import ACK, DATA, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, Frame, FrameReader
+from tests.serving.http2.stand import BEGINNING, GRPC, PATIENCE, Echo, Slow, data, frame, headers, request
+
+HAVE_YOU_HEARD = b"go away?"
+MIB = 2**20
+LONG_S = 60.0
+"""So that what never comes fails a test, and does not hang it."""
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Lets others run until it holds."""
+    for _ in iter(lambda: bool(holds()), True):
+        await asyncio.sleep(0)
+
+
+class Socket:
+    """A client on the other side of the socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._frames = FrameReader()
+        self._came: list[Frame] = []
+
+    def say(self, *pieces: bytes) -> None:
+        self._writer.write(b"".join(pieces))
+
+    async def frame(self, *kinds: int) -> Frame:
+        """The next one of these kinds."""
+        while True:
+            while self._came:
+                one = self._came.pop(0)
+                if one.kind in kinds:
+                    return one
+            received = await asyncio.wait_for(self._reader.read(65_536), LONG_S)
+            if not received:
+                raise EOFError
+            self._came += self._frames.feed(received)
+
+    async def answer(self, stream: int) -> bytes:
+        """The body of the next answer, which has to be that of this stream."""
+        body = b""
+        while True:
+            one = await self.frame(HEADERS, DATA)
+            assert one.stream == stream
+            body += one.payload if one.kind == DATA else b""
+            if one.flags & END_STREAM:
+                return body
+
+    async def until_closed(self) -> list[Frame]:
+        """What is still said."""
+        came = []
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                came.append(await self.frame(*range(10)))
+        return came
+
+    def end(self) -> None:
+        self._writer.close()
+
+
+class Stand:
+    """A listener and those who connect to it."""
+
+    def __init__(self, listener: Http2Listener, path: str) -> None:
+        self.listener = listener
+        self._path = path
+        self._sockets: list[Socket] = []
+
+    async def connect(self, *said: bytes) -> Socket:
+        socket = Socket(*await asyncio.open_unix_connection(self._path))
+        self._sockets.append(socket)
+        socket.say(*said)
+        return socket
+
+    async def taken(self) -> Connection:
+        """The only connection, once it has been accepted."""
+        await until(lambda: self.listener._connections)
+        (connection,) = self.listener._connections
+        return connection
+
+    def end(self) -> None:
+        for socket in self._sockets:
+            socket.end()
+
+
+@contextlib.asynccontextmanager
+async def listening(app: Echo, tmp_path: Path) -> AsyncIterator[Stand]:
+    path = str(tmp_path / "http2")
+    listener = Http2Listener(app, PATIENCE)
+    await listener.start(path)
+    stand = Stand(listener, path)
+    try:
+        yield stand
+    finally:
+        await listener.close()
+        stand.end()
+
+
+async def test_calls_of_many_clients_are_answered(tmp_path: Path) -> None:
+    async with listening(Echo(), tmp_path) as stand:
+        sockets = [await stand.connect(BEGINNING) for _ in range(20)]
+        for stream in (1, 3):
+            for number, socket in enumerate(sockets):
+                socket.say(request(stream, b"%d of %d" % (stream, number), GRPC))
+        for number, socket in enumerate(sockets):
+            assert [await socket.answer(stream) for stream in (1, 3)] == [b"%d of %d" % (s, number) for s in (1, 3)]
+
+
+async def test_large_bodies_go_both_ways(tmp_path: Path) -> None:
+    sent = bytes(range(256)) * 4096
+    async with listening(Echo(), tmp_path) as stand:
+        socket = await stand.connect(frames.PREFACE.join((BEGINNING.removesuffix(frames.CONNECTION_BEGINS), b"")))
+        socket.say(headers(1, GRPC))
+        socket.say(*(data(1, sent[at : at + 16_384], ends=at + 16_384 == MIB) for at in range(0, MIB, 16_384)))
+        assert await socket.answer(1) == sent
+
+
+async def test_a_client_that_goes_is_forgotten(tmp_path: Path) -> None:
+    app = Slow()
+    async with listening(app, tmp_path) as stand:
+        socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
+        await until(lambda: app.scopes)
+        connection = await stand.taken()
+        socket.end()
+        await until(lambda: not stand.listener._connections)
+        await until(lambda: app.left)
+        assert not connection._streams
+
+
+async def test_all_are_told_to_go_when_the_listener_drains(tmp_path: Path) -> None:
+    app = Slow()
+    async with listening(app, tmp_path) as stand:
+        busy, idle = await stand.connect(BEGINNING, request(1, b"x", GRPC)), await stand.connect(BEGINNING)
+        for socket in (busy, idle):
+            socket.say(frame(PING, 0, 0, b"12345678"))
+            await socket.frame(PING)
+        stand.listener.drain()
+        for socket in (busy, idle):
+            goaway = await socket.frame(GOAWAY)
+            assert frames.decode_number(goaway.payload) == frames.LAST_STREAM
+            assert (await socket.frame(PING)).payload == HAVE_YOU_HEARD
+            socket.say(frame(PING, ACK, 0, HAVE_YOU_HEARD))
+        assert {one.kind for one in await idle.until_closed()} == {GOAWAY}
+        app.may_answer.set()
+        assert await busy.answer(1) == b"x"
+        assert {one.kind for one in await busy.until_closed()} == {GOAWAY}
+
+
+async def test_who_comes_while_the_listener_drains_is_answered_and_told_to_go(tmp_path: Path) -> None:
+    async with listening(Echo(), tmp_path) as stand:
+        stand.listener.drain()
+        socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
+        assert await socket.answer(1) == b"x"
+        assert frames.decode_number((await socket.frame(GOAWAY)).payload) == frames.LAST_STREAM
+
+
+async def test_who_had_connected_but_said_nothing_when_the_listener_drained_is_told_too(tmp_path: Path) -> None:
+    async with listening(Echo(), tmp_path) as stand:
+        socket = await stand.connect()
+        await stand.taken()
+        stand.listener.drain()
+        socket.say(BEGINNING, request(1, b"x", GRPC))
+        assert await socket.answer(1) == b"x"
+        assert frames.decode_number((await socket.frame(GOAWAY)).payload) == frames.LAST_STREAM
+
+
+async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
+    app = Slow()
+    async with listening(app, tmp_path) as stand:
+        socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
+        await until(lambda: app.scopes)
+        await stand.listener.close()
+        await socket.until_closed()
+        assert stand.listener._connections == set()
+        with pytest.raises(ConnectionError):
+            await stand.connect()
+    assert app.left == 1
+
+
+async def test_the_last_answer_is_not_cut_off_where_the_client_reads_slowly(tmp_path: Path) -> None:
+    """It still lies in the transport when the connection, which has nothing else to do, is looked at."""
+    app, sent = Slow(), bytes(500_000)
+    async with listening(app, tmp_path) as stand:
+        socket = await stand.connect(BEGINNING, frames.PREFACE.removeprefix(frames.CONNECTION_BEGINS), headers(1))
+        socket.say(*(data(1, sent[at : at + 16_000]) for at in range(0, len(sent), 16_000)), data(1, b"", ends=True))
+        await until(lambda: app.bodies)
+        stand.listener.drain()
+        socket.say(frame(PING, ACK, 0, HAVE_YOU_HEARD))
+        last = [frames.decode_number((await socket.frame(GOAWAY)).payload) for _ in range(2)]
+        assert last == [frames.LAST_STREAM, 1]
+        connection = await stand.taken()
+        app.may_answer.set()
+        await until(lambda: not connection._streams)
+        stand.listener._look()
+        assert await socket.answer(1) == sent
+        assert {one.kind for one in await socket.until_closed()} == {GOAWAY}
+
+
+async def test_it_looks_at_its_connections_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.http2.listener._LOOK_EVERY_S", 0.0)
+    looks: asyncio.Queue[float] = asyncio.Queue()
+    monkeypatch.setattr(Connection, "look", lambda connection, now_s: looks.put_nowait(now_s))
+    async with listening(Echo(), tmp_path) as stand:
+        await stand.connect(BEGINNING)
+        assert await looks.get() <= await looks.get() <= asyncio.get_running_loop().time()
+
+
+async def test_a_goodbye_is_heard_before_the_end(tmp_path: Path) -> None:
+    async with listening(Echo(), tmp_path) as stand:
+        socket = await stand.connect(BEGINNING, frame(frames.PUSH_PROMISE, 0, 1))
+        goaway = (await socket.until_closed())[-1]
+        assert goaway.kind == GOAWAY
+        assert frames.decode_number(goaway.payload, 4) == frames.PROTOCOL_ERROR != NO_ERROR
