@@ -1,4 +1,4 @@
-"""Unary gRPC calls over ASGI: Envoy speaks HTTP/2, this frames messages and writes the status trailers."""
+"""Unary gRPC calls, over ASGI or as a whole: frames messages, and writes the status trailers."""
 
 from __future__ import annotations
 
