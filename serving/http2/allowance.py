@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_MAX_FRAMES = 1000
+_MAX_FRAMES = 400
 _FRAMES_PER_S = 100
 _FRAMES_PER_ANSWER = 30
 _BYTES_PER_FRAME = 2048

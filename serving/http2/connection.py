@@ -58,6 +58,8 @@ _FRAMES_A_TURN = 256
 """Of one connection, before it is another's turn."""
 _FRAMES_OF_NEW_HEAD = 16
 """A header block that was not there before takes as long as so many frames."""
+_FRAMES_OF_CONTROL = 3
+"""More, that a frame of control costs of a turn: many of them are nobody's honest doing."""
 _PING_BYTES = 8
 _PRIORITY_BYTES = 5
 _BEGINNING = b"".join(
@@ -86,6 +88,8 @@ class Connection(asyncio.Protocol):
         self._frames: deque[Frame] = deque()
         """Those that have come, and wait for the connection's turn; nothing more is read until they have had it."""
         self._is_reading_paused = False
+        self._cost = 0
+        """Of this turn so far, in frames."""
         self._heads = HeadReader()
         self._allowance = Allowance()
         self.outbox = Outbox(self._loop, self._allowance)
@@ -273,6 +277,7 @@ class Connection(asyncio.Protocol):
             raise ProtocolError("a push from a client")
 
     def _count_control(self) -> None:
+        self._cost += _FRAMES_OF_CONTROL
         if not self._allowance.take_frame():
             raise ProtocolError("too many frames that ask for nothing", ENHANCE_YOUR_CALM)
 

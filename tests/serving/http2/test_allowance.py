@@ -11,7 +11,7 @@ from serving.wire import http2 as frames
 from serving.wire.http2 import ACK, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, SETTINGS, WINDOW_UPDATE
 from tests.serving.http2.stand import GRPC, Client, Echo, Sending, Slow, block, data, frame, headers, request
 
-FRAMES = 1000
+FRAMES = 400
 
 
 def taken(allowance: Allowance) -> int:
@@ -85,7 +85,7 @@ FLOODS = {
 async def test_a_flood_of_frames_ends_the_connection(flood: bytes) -> None:
     client = Client(Slow())
     client.say(request(3, b"x", GRPC), cancelled(3), headers(7))
-    client.say(flood * 990)
+    client.say(flood * (FRAMES - 10))
     await client.heard()
     assert not client.transport.is_closed
     client.say(flood * 20)
@@ -101,10 +101,10 @@ async def test_a_flood_of_continuations_ends_the_connection() -> None:
 
 async def test_a_flood_of_malformed_requests_ends_the_connection() -> None:
     client = Client(Slow())
-    client.say(*(frame(HEADERS, END_HEADERS, 2 * number + 1, b"") for number in range(50)))
+    client.say(*(frame(HEADERS, END_HEADERS, 2 * number + 1, b"") for number in range(20)))
     await client.heard()
     assert not client.transport.is_closed
-    client.say(frame(HEADERS, END_HEADERS, 101, b""))
+    client.say(frame(HEADERS, END_HEADERS, 41, b""))
     assert (await client.goaway())[1] == frames.ENHANCE_YOUR_CALM
 
 
