@@ -1,7 +1,7 @@
 """Notices clients that have left while their request was waiting, and gives up what nobody will read.
 
-pyvoy tells that a client is gone only to who calls `receive`, and does not block there once the body has ended (nor does
-serving/http2/). Asking takes a moment, so only requests are asked for that have been waiting for some time already.
+pyvoy tells that a client is gone only to who calls `receive`, and does not block there once the body has ended, as
+serving/http2/ does not. Asking takes a moment, so only requests are asked for that have been waiting for some time.
 """
 
 from __future__ import annotations

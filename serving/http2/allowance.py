@@ -7,7 +7,6 @@ _FRAMES_PER_S = 100
 _FRAMES_PER_ANSWER = 30
 _BYTES_PER_FRAME = 2048
 """Clients say how much of an answer they have read, of the stream and of the connection, some for every 4 KiB."""
-_FRAMES_OF_REFUSAL = 20
 _CANCELLED_CALLS = 500
 """With fewer a hostile client is got rid of sooner, but so is one whose deadlines are short."""
 _SOON_S = 1.0
@@ -21,14 +20,9 @@ class Allowance:
         self._ended = 0
         self._cancelled = 0
 
-    def take_frame(self) -> bool:
-        """Whether another frame of control may come, which is counted."""
-        self._frames -= 1
-        return self._frames >= 0
-
-    def take_refusal(self) -> bool:
-        """Whether another request may come that is refused unseen, which is counted."""
-        self._frames -= _FRAMES_OF_REFUSAL
+    def take_frame(self, cost: int = 1) -> bool:
+        """Whether another frame of control may come, which is counted as so many."""
+        self._frames -= cost
         return self._frames >= 0
 
     def take_cancelled(self, age_s: float) -> bool:

@@ -58,6 +58,8 @@ _FRAMES_A_TURN = 256
 """Of one connection, before it is another's turn."""
 _FRAMES_OF_NEW_HEAD = 16
 """A header block that was not there before takes as long as so many frames."""
+_CONTROL_OF_REFUSAL, _CONTROL_OF_SETTINGS = 20, 9
+"""How many frames of control a request counts as that is refused unseen, and how many more a change of settings."""
 _FRAMES_OF_CONTROL = 3
 """More, that a frame of control costs of a turn: many of them are nobody's honest doing."""
 _PING_BYTES = 8
@@ -276,14 +278,10 @@ class Connection(asyncio.Protocol):
         elif kind == PUSH_PROMISE:
             raise ProtocolError("a push from a client")
 
-    def _count_control(self) -> None:
+    def _count_control(self, cost: int = 1) -> None:
         self._cost += _FRAMES_OF_CONTROL
-        if not self._allowance.take_frame():
+        if not self._allowance.take_frame(cost):
             raise ProtocolError("too many frames that ask for nothing", ENHANCE_YOUR_CALM)
-
-    def _count_refusal(self) -> None:
-        if not self._allowance.take_refusal():
-            raise ProtocolError("too many requests that are refused unseen", ENHANCE_YOUR_CALM)
 
     def _count_cancelled(self, stream: Stream) -> None:
         if not self._allowance.take_cancelled(self._now_s - stream.begun_at_s):
@@ -344,7 +342,7 @@ class Connection(asyncio.Protocol):
             try:
                 head = self._heads.read(block)
             except MalformedRequestError:
-                self._count_refusal()
+                self._count_control(_CONTROL_OF_REFUSAL)
                 self.outbox.write(number_frame(RST_STREAM, number, PROTOCOL_ERROR))
                 return
         if len(self._streams) >= MAX_CONCURRENT_STREAMS:
@@ -359,7 +357,7 @@ class Connection(asyncio.Protocol):
         if ends:
             self._end_request(stream)
         if head.refusal is not None:
-            self._count_refusal()
+            self._count_control(_CONTROL_OF_REFUSAL)
             self._refuse(stream, head.refusal)
         elif not stream.is_gone:
             self._ready.append(stream)
@@ -407,6 +405,7 @@ class Connection(asyncio.Protocol):
             if frame.payload:
                 raise ProtocolError("an acknowledgement of more than that", http2.FRAME_SIZE_ERROR)
             return
+        self._count_control(_CONTROL_OF_SETTINGS)
         settings = http2.decode_settings(frame.payload)
         size = settings.get(http2.MAX_FRAME_SIZE, DEFAULT_FRAME_BYTES)
         if not DEFAULT_FRAME_BYTES <= size < 1 << 24 or settings.get(http2.ENABLE_PUSH, 0) > 1:

@@ -81,11 +81,12 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
-async def test_a_flood_of_frames_ends_the_connection(flood: bytes) -> None:
+@pytest.mark.parametrize("name", FLOODS)
+async def test_a_flood_of_frames_ends_the_connection(name: str) -> None:
     client = Client(Slow())
+    flood, counts_as = FLOODS[name], 10 if name == "settings" else 1
     client.say(request(3, b"x", GRPC), cancelled(3), headers(7))
-    client.say(flood * (FRAMES - 10))
+    client.say(flood * ((FRAMES - 10) // counts_as))
     await client.heard()
     assert not client.transport.is_closed
     client.say(flood * 20)
