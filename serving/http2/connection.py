@@ -11,49 +11,15 @@ from serving.http2.allowance import Allowance
 from serving.http2.answering import Answering, App
 from serving.http2.beginning import Beginning
 from serving.http2.farewell import Farewell, Patience
-from serving.http2.header_blocks import HeadReader
+from serving.http2.header_blocks import Assembly, HeadReader
+from serving.http2.intake import BEGINNING, MAX_STREAMS, WINDOW_BYTES, Intake
 from serving.http2.outbox import Outbox
 from serving.http2.refusals import refuse
 from serving.http2.requests import Head, MalformedRequestError, RefusedRequestError, are_trailers
 from serving.http2.stream import Stream, encode_answer
 from serving.wire import http2
-from serving.wire.http2 import (
-    ACK,
-    CONTINUATION,
-    DATA,
-    DEFAULT_FRAME_BYTES,
-    DEFAULT_WINDOW_BYTES,
-    END_HEADERS,
-    END_STREAM,
-    ENHANCE_YOUR_CALM,
-    FLOW_CONTROL_ERROR,
-    GOAWAY,
-    HEADERS,
-    INTERNAL_ERROR,
-    NO_ERROR,
-    PING,
-    PRIORITY,
-    PROTOCOL_ERROR,
-    PUSH_PROMISE,
-    RST_STREAM,
-    SETTINGS,
-    STREAM_CLOSED,
-    WINDOW_UPDATE,
-    Frame,
-    FrameReader,
-    ProtocolError,
-    frame_head,
-    goaway_frame,
-    number_frame,
-    settings_frame,
-)
+from serving.wire.http2 import Frame, FrameReader, ProtocolError, frame_head, goaway_frame, number_frame
 
-MAX_CONCURRENT_STREAMS = 128
-"""Of one connection. It is also how many requests of one client may stand before another's at most."""
-_WINDOW_BYTES = 1024 * 1024
-_CONNECTION_WINDOW_BYTES = 16 * _WINDOW_BYTES
-_CREDIT_BYTES = 64 * 1024
-"""What is read of all streams before the client is told; it may send much more than that meanwhile."""
 _FRAMES_A_TURN = 256
 """Of one connection, before it is another's turn."""
 _FRAMES_OF_NEW_HEAD = 16
@@ -64,14 +30,6 @@ _FRAMES_OF_CONTROL = 3
 """More, that a frame of control costs of a turn: many of them are nobody's honest doing."""
 _PING_BYTES = 8
 _PRIORITY_BYTES = 5
-_BEGINNING = b"".join(
-    (
-        settings_frame(
-            {http2.MAX_CONCURRENT_STREAMS: MAX_CONCURRENT_STREAMS, http2.INITIAL_WINDOW_SIZE: _WINDOW_BYTES}
-        ),
-        number_frame(WINDOW_UPDATE, 0, _CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES),
-    )
-)
 _CONTINUE = encode_answer(100, ())
 
 
@@ -95,19 +53,17 @@ class Connection(asyncio.Protocol):
         self._heads = HeadReader()
         self._allowance = Allowance()
         self.outbox = Outbox(self._loop, self._allowance)
+        self._intake = Intake(self.outbox)
         self._farewell = Farewell(self.outbox, self._now_s, leaves=leaves)
         self._streams: dict[int, Stream] = {}
         self._last_stream = self._last_taken = 0
         """Of the client's streams, and of those that were looked at."""
         self.requests = 0
         """All so far."""
-        self._block: tuple[Frame, bytearray] | None = None
-        """The frame that began a header block which is not complete yet, and what came of the block."""
+        self._blocks = Assembly()
         self._block_begun_at_s = self._now_s
         self._ready: list[Stream] = []
         """Requests that came in this turn; the application sees them at its end, unless they are cancelled by then."""
-        self._received_bytes = self._read_bytes = 0
-        """Of bodies, since the client was told last; all that the window bounds, and what was read of it."""
         self._is_closing = False
 
     @property
@@ -121,7 +77,7 @@ class Connection(asyncio.Protocol):
         """Says what a server says first."""
         self._transport: Any = transport
         self.outbox.open(transport)
-        transport.write(_BEGINNING)  # type: ignore[attr-defined]
+        transport.write(BEGINNING)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client says; who says what is not HTTP/2 is told so, and left."""
@@ -170,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._allowance.grant_second()
         for stream in list(self._streams.values()):
             self._look_at(stream, now_s)
-        if not self._beginning.is_over or self._block is not None:
+        if not self._beginning.is_over or self._blocks.is_begun:
             self._farewell.wait_for_headers(now_s - self._block_begun_at_s, self._patience.request_timeout_s)
         age_s = self._patience.max_connection_age_s
         self._farewell.look(now_s, self._patience.idle_timeout_s, age_s, in_flight=len(self._streams))
@@ -192,9 +148,9 @@ class Connection(asyncio.Protocol):
         if self._farewell.is_lost:
             self.abort()
         elif self._farewell.is_over and not self._streams and not self._is_closing:
-            self._close(NO_ERROR, "")
+            self._close(http2.NO_ERROR, "")
         elif self._farewell.fault:
-            self._close(PROTOCOL_ERROR, self._farewell.fault)
+            self._close(http2.PROTOCOL_ERROR, self._farewell.fault)
 
     def _fail(self, error: ProtocolError) -> None:
         self._close(error.code, str(error))
@@ -245,16 +201,14 @@ class Connection(asyncio.Protocol):
 
     def _take(self, frame: Frame) -> None:
         kind = frame.kind
-        if self._block is not None and kind != CONTINUATION:
+        if self._blocks.is_begun and kind != http2.CONTINUATION:
             raise ProtocolError("a header block that is not continued")
-        if kind == DATA:
+        if kind == http2.DATA:
             self._take_data(frame)
-        elif kind == HEADERS:
-            if frame.flags & END_HEADERS:
-                self._take_block(frame, frame.content())
-            else:
-                self._block, self._block_begun_at_s = (frame, bytearray(frame.content())), self._now_s
-        elif kind == RST_STREAM:
+        elif kind == http2.HEADERS:
+            self._block_begun_at_s = self._now_s
+            self._take_headers(frame)
+        elif kind == http2.RST_STREAM:
             self._take_reset(frame)
         else:
             self._count_control()
@@ -262,72 +216,64 @@ class Connection(asyncio.Protocol):
 
     def _take_control(self, frame: Frame) -> None:
         kind = frame.kind
-        if kind == CONTINUATION:
-            self._continue(frame)
-        elif kind == WINDOW_UPDATE:
+        if kind == http2.CONTINUATION:
+            self._take_headers(frame)
+        elif kind == http2.WINDOW_UPDATE:
             self._take_credit(frame)
-        elif kind in {SETTINGS, PING, GOAWAY}:
+        elif kind in {http2.SETTINGS, http2.PING, http2.GOAWAY}:
             if frame.stream:
                 raise ProtocolError("SETTINGS, PING or GOAWAY of a stream")
-            if kind == SETTINGS:
+            if kind == http2.SETTINGS:
                 self._take_settings(frame)
-            elif kind == PING:
+            elif kind == http2.PING:
                 self._take_ping(frame)
-        elif kind == PRIORITY:
+        elif kind == http2.PRIORITY:
             self._take_priority(frame)
-        elif kind == PUSH_PROMISE:
+        elif kind == http2.PUSH_PROMISE:
             raise ProtocolError("a push from a client")
 
     def _count_control(self, cost: int = 1) -> None:
         self._cost += _FRAMES_OF_CONTROL
         if not self._allowance.take_frame(cost):
-            raise ProtocolError("too many frames that ask for nothing", ENHANCE_YOUR_CALM)
+            raise ProtocolError("too many frames that ask for nothing", http2.ENHANCE_YOUR_CALM)
 
     def _count_cancelled(self, stream: Stream) -> None:
         if not self._allowance.take_cancelled(self._now_s - stream.begun_at_s):
-            raise ProtocolError("most calls were cancelled at once", ENHANCE_YOUR_CALM)
+            raise ProtocolError("most calls were cancelled at once", http2.ENHANCE_YOUR_CALM)
 
     def _take_data(self, frame: Frame) -> None:
-        flow_bytes, ends = len(frame.payload), frame.flags & END_STREAM
-        self._received_bytes += flow_bytes
-        if self._received_bytes > _CONNECTION_WINDOW_BYTES:
-            raise ProtocolError("more than the connection's window", FLOW_CONTROL_ERROR)
+        flow_bytes, ends = len(frame.payload), frame.flags & http2.END_STREAM
+        self._intake.take(flow_bytes)
         stream = self._streams.get(frame.stream)
         if not flow_bytes and not ends:
             self._count_control()
         if stream is None:
             if frame.stream > self._last_stream or not frame.stream:
                 raise ProtocolError("DATA of no stream")
-            self._give_credit(flow_bytes)
+            self._intake.give_credit(flow_bytes)
             return
         stream.take(frame.content(), flow_bytes)
         promised = stream.head.body_bytes
         if stream.has_ended:
-            self._break(stream, STREAM_CLOSED)
-        elif stream.unread_bytes > _WINDOW_BYTES:
-            self._break(stream, FLOW_CONTROL_ERROR)
+            self._break(stream, http2.STREAM_CLOSED)
+        elif stream.unread_bytes > WINDOW_BYTES:
+            self._break(stream, http2.FLOW_CONTROL_ERROR)
         elif ends:
             self._end_request(stream)
         elif promised is not None and stream.body_bytes > promised:
-            self._break(stream, PROTOCOL_ERROR)
+            self._break(stream, http2.PROTOCOL_ERROR)
 
-    def _continue(self, frame: Frame) -> None:
-        if self._block is None or self._block[0].stream != frame.stream:
-            raise ProtocolError("the continuation of no header block")
-        first, block = self._block
-        block += frame.payload
-        if len(block) > http2.MAX_BLOCK_BYTES:
-            raise ProtocolError(f"a header block of more than {http2.MAX_BLOCK_BYTES} bytes", ENHANCE_YOUR_CALM)
-        if frame.flags & END_HEADERS:
-            self._block = None
-            self._take_block(first, bytes(block))
+    def _take_headers(self, frame: Frame) -> None:
+        whole = self._blocks.take(frame)
+        if whole is not None:
+            self._take_block(*whole)
 
     def _take_block(self, frame: Frame, block: bytes) -> None:
         number = frame.stream
         if number <= self._last_stream:
             if not number:
                 raise ProtocolError("HEADERS of no stream")
-            self._take_trailers(self._streams.get(number), block, ends=bool(frame.flags & END_STREAM))
+            self._take_trailers(self._streams.get(number), block, ends=bool(frame.flags & http2.END_STREAM))
             return
         if not number & 1:
             raise ProtocolError("a client's stream with an even number")
@@ -343,23 +289,25 @@ class Connection(asyncio.Protocol):
                 head = self._heads.read(block)
             except MalformedRequestError:
                 self._count_control(_CONTROL_OF_REFUSAL)
-                self.outbox.write(number_frame(RST_STREAM, number, PROTOCOL_ERROR))
+                self.outbox.write(number_frame(http2.RST_STREAM, number, http2.PROTOCOL_ERROR))
                 return
-        if len(self._streams) >= MAX_CONCURRENT_STREAMS:
+        if len(self._streams) >= MAX_STREAMS:
             self._count_control()
-            self.outbox.write(number_frame(RST_STREAM, number, http2.REFUSED_STREAM))
+            self.outbox.write(number_frame(http2.RST_STREAM, number, http2.REFUSED_STREAM))
             return
-        self._open(number, head, ends=bool(frame.flags & END_STREAM))
+        self._open(number, head, ends=bool(frame.flags & http2.END_STREAM))
 
     def _open(self, number: int, head: Head, *, ends: bool) -> None:
         self.requests += 1
         stream = self._streams[number] = Stream(self, number, head, self.outbox.first_window, self._now_s)
+        if head.refusal is not None:
+            stream.has_ended = ends
+            self._refuse(stream, head.refusal)
+            self._count_control(_CONTROL_OF_REFUSAL)
+            return
         if ends:
             self._end_request(stream)
-        if head.refusal is not None:
-            self._count_control(_CONTROL_OF_REFUSAL)
-            self._refuse(stream, head.refusal)
-        elif not stream.is_gone:
+        if not stream.is_gone:
             self._ready.append(stream)
             if head.expects_continue and not ends:
                 self.outbox.send_fields(number, _CONTINUE, ends=False)
@@ -372,15 +320,15 @@ class Connection(asyncio.Protocol):
         if stream is None:
             return
         if stream.has_ended:
-            self._break(stream, STREAM_CLOSED)
+            self._break(stream, http2.STREAM_CLOSED)
         elif not ends or not are_trailers(fields):
-            self._break(stream, PROTOCOL_ERROR)
+            self._break(stream, http2.PROTOCOL_ERROR)
         else:
             self._end_request(stream)
 
     def _end_request(self, stream: Stream) -> None:
         if stream.head.body_bytes is not None and stream.body_bytes != stream.head.body_bytes:
-            self._break(stream, PROTOCOL_ERROR)
+            self._break(stream, http2.PROTOCOL_ERROR)
         else:
             stream.end()
 
@@ -395,24 +343,24 @@ class Connection(asyncio.Protocol):
     def _take_ping(self, frame: Frame) -> None:
         if len(frame.payload) != _PING_BYTES:
             raise ProtocolError("a ping that is none", http2.FRAME_SIZE_ERROR)
-        if frame.flags & ACK:
+        if frame.flags & http2.ACK:
             self._farewell.take_answer(frame.payload, self._last_taken)
         else:
-            self.outbox.write(frame_head(PING, ACK, 0, _PING_BYTES) + frame.payload)
+            self.outbox.write(frame_head(http2.PING, http2.ACK, 0, _PING_BYTES) + frame.payload)
 
     def _take_settings(self, frame: Frame) -> None:
-        if frame.flags & ACK:
+        if frame.flags & http2.ACK:
             if frame.payload:
                 raise ProtocolError("an acknowledgement of more than that", http2.FRAME_SIZE_ERROR)
             return
         self._count_control(_CONTROL_OF_SETTINGS)
         settings = http2.decode_settings(frame.payload)
-        size = settings.get(http2.MAX_FRAME_SIZE, DEFAULT_FRAME_BYTES)
-        if not DEFAULT_FRAME_BYTES <= size < 1 << 24 or settings.get(http2.ENABLE_PUSH, 0) > 1:
+        size = settings.get(http2.MAX_FRAME_SIZE, http2.DEFAULT_FRAME_BYTES)
+        if not http2.DEFAULT_FRAME_BYTES <= size < 1 << 24 or settings.get(http2.ENABLE_PUSH, 0) > 1:
             raise ProtocolError("a setting that may not be so")
         window = settings.get(http2.INITIAL_WINDOW_SIZE, self.outbox.first_window)
         self.outbox.take_first_window(window, list(self._streams.values()))
-        self.outbox.write(frame_head(SETTINGS, ACK, 0, 0))
+        self.outbox.write(frame_head(http2.SETTINGS, http2.ACK, 0, 0))
 
     def _take_credit(self, frame: Frame) -> None:
         credit_bytes = http2.decode_whole_number(frame.payload)
@@ -439,30 +387,20 @@ class Connection(asyncio.Protocol):
 
     def give_credit(self, stream: Stream) -> None:
         """The application has read what came of this stream."""
-        read, stream.unread_bytes = stream.unread_bytes, 0
-        self._give_credit(read)
-        if not stream.has_ended and read:
-            self.outbox.write(number_frame(WINDOW_UPDATE, stream.number, read))
-
-    def _give_credit(self, read: int) -> None:
-        self._read_bytes += read
-        if self._read_bytes >= _CREDIT_BYTES:
-            self._received_bytes -= self._read_bytes
-            self.outbox.write(number_frame(WINDOW_UPDATE, 0, self._read_bytes))
-            self._read_bytes = 0
+        self._intake.give_credit_of(stream)
 
     # --- requests and their answers ---
 
     def _fail_stream(self, stream: Stream) -> None:
         """The application has not answered it."""
-        self._reset(stream, INTERNAL_ERROR)
+        self._reset(stream, http2.INTERNAL_ERROR)
 
     def answered(self, stream: Stream) -> None:
         """All of the answer is on its way."""
         stream.has_answered = True
         self._allowance.grant_answer()
         if not stream.has_ended:
-            self.outbox.reset(stream, NO_ERROR)
+            self.outbox.reset(stream, http2.NO_ERROR)
         self._forget(stream)
         if not self._streams:
             self.outbox.flush()
@@ -475,7 +413,7 @@ class Connection(asyncio.Protocol):
         if body and not self.outbox.send_short(stream, body):
             self.outbox.reset(stream, http2.CANCEL)
         elif not stream.has_ended:
-            self.outbox.reset(stream, NO_ERROR)
+            self.outbox.reset(stream, http2.NO_ERROR)
         self._forget(stream)
 
     def _break(self, stream: Stream, code: int) -> None:
@@ -488,11 +426,10 @@ class Connection(asyncio.Protocol):
         self._forget(stream)
 
     def _forget(self, stream: Stream) -> None:
-        if stream.unread_bytes:
-            self._give_credit(stream.unread_bytes)
-            stream.unread_bytes = 0
         del self._streams[stream.number]
         self.outbox.forget(stream)
         stream.leave()
+        if stream.unread_bytes:
+            self._intake.give_credit_of(stream)
         if not self._streams:
             self._farewell.rest(self._now_s)

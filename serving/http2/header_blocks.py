@@ -8,7 +8,16 @@ from typing import Any
 import hpack
 
 from serving.http2.requests import MAX_HEADERS_BYTES, Client, Head, head_of
-from serving.wire.http2 import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, Fields, ProtocolError
+from serving.wire.http2 import (
+    COMPRESSION_ERROR,
+    END_HEADERS,
+    ENHANCE_YOUR_CALM,
+    HEADERS,
+    MAX_BLOCK_BYTES,
+    Fields,
+    Frame,
+    ProtocolError,
+)
 
 _MAX_FIELDS = 1000
 _MAX_BYTES = 2 * MAX_HEADERS_BYTES
@@ -20,6 +29,41 @@ _MAX_KNOWN_BYTES = 1024
 _MAX_SHIFT = 28
 _TABLE_SIZE = 0x20
 """A change of the table's size, which comes before all fields."""
+
+
+class Assembly:
+    """Makes blocks whole that come in several frames."""
+
+    def __init__(self) -> None:
+        self._first: Frame | None = None
+        self._block = bytearray()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a block is not complete yet."""
+        return self._first is not None
+
+    def take(self, frame: Frame) -> tuple[Frame, bytes] | None:
+        """The frame that began a block, and the block, once it is there; `frame` is HEADERS or CONTINUATION.
+
+        Raises:
+            ProtocolError: another block's continuation, or a block that is too long.
+        """
+        ends = frame.flags & END_HEADERS
+        if frame.kind == HEADERS:
+            if ends:
+                return frame, frame.content()
+            self._first, self._block = frame, bytearray(frame.content())
+            return None
+        if self._first is None or self._first.stream != frame.stream:
+            raise ProtocolError("the continuation of no header block")
+        self._block += frame.payload
+        if len(self._block) > MAX_BLOCK_BYTES:
+            raise ProtocolError(f"a header block of more than {MAX_BLOCK_BYTES} bytes", ENHANCE_YOUR_CALM)
+        if not ends:
+            return None
+        first, self._first = self._first, None
+        return first, bytes(self._block)
 
 
 class HeadReader:

@@ -111,6 +111,12 @@ def test_what_no_request_may_have_is_malformed(fields: Any) -> None:
         read(fields)
 
 
+async def test_a_refusal_does_not_ask_for_the_body_that_was_announced() -> None:
+    client = Client(Echo())
+    client.say(headers(1, {**USUAL, ":path": "*", "content-length": "5"}, ends=True))
+    assert (await client.answer(1)).status == b"404"
+
+
 async def test_a_malformed_request_is_reset_and_others_go_on() -> None:
     app = Echo()
     client = Client(app)
