@@ -7,6 +7,7 @@ from typing import Any
 
 from pyvoy import PyvoyServer
 
+from serving.client_limits import CONNECTION_WINDOW_BYTES, WINDOW_BYTES
 from serving.envoy.cors import CORS, allow_origins
 from serving.envoy.filters import EXTENSIONS, http_filter
 from serving.envoy.passing_on import pass_http2_on
@@ -17,7 +18,6 @@ APPLICATION = "serving.application:application"
 STAT_PREFIX = "gateway"
 _GIVE_MEMORY_BACK = {"bytes_to_release": 8 * 1024 * 1024, "memory_release_interval": "1s"}
 """Envoy's allocator serves the whole process, models too, and would keep what they have freed for ever."""
-_WINDOW_BYTES = 1024 * 1024
 _MIN_COMPRESSED_BYTES = 16 * 1024
 
 
@@ -57,8 +57,8 @@ def build_config(
     manager["stat_prefix"] = STAT_PREFIX
     manager["http_protocol_options"] = {"accept_http_10": True}
     manager["http2_protocol_options"] = {
-        "initial_stream_window_size": _WINDOW_BYTES,
-        "initial_connection_window_size": 16 * _WINDOW_BYTES,
+        "initial_stream_window_size": WINDOW_BYTES,
+        "initial_connection_window_size": CONNECTION_WINDOW_BYTES,
     }
     if max_connection_age_s:
         manager["common_http_protocol_options"] = {"max_connection_duration": f"{max_connection_age_s:.3f}s"}

@@ -10,27 +10,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from serving.client_limits import (
+    CANCELLED_CALLS,
+    HEADERS_TIMEOUT_S,
+    KEEPALIVE_INTERVAL_S,
+    KEEPALIVE_TIMEOUT_S,
+    MAX_CONCURRENT_STREAMS,
+    MAX_HEADERS,
+    MAX_HEADERS_KIB,
+)
 from serving.envoy.filters import EXTENSIONS
 
-_HEADERS_TIMEOUT_S = 10.0
-"""For the first line and the headers alone."""
-MAX_HEADERS = 100
-MAX_HEADERS_KIB = 60
-MAX_CONCURRENT_STREAMS = 128
-"""Of one connection. It is also how many requests of one client may stand before another's at most."""
 _ACCEPTED_PER_TURN = 1
 """Connections that a turn of Envoy's loop takes: those that come in crowds wait, and those that are open do not."""
 _REQUESTS_PER_TURN = 8
 """Of one connection. One at a time would be fairer still, and cost a client of 64 in flight a fifth of its speed."""
 _READ_PER_TURN_BYTES = 64 * 1024
 """Of one connection: a megabyte of headers would be unpacked in one go otherwise, for 8 ms."""
-_CANCELLED_CALLS = 500
-"""From so many calls on, a connection that cancelled most of them within a second is closed.
-
-With fewer a hostile client is got rid of sooner, but so is one whose deadlines are short while the gateway is slow.
-"""
-_KEEPALIVE_INTERVAL_S = 60
-_KEEPALIVE_TIMEOUT_S = 20
 _MAX_EMPTY_FRAMES = 1
 _MAX_CONTROL_FRAMES_WAITING = 1000
 _MAX_FRAMES_WAITING = 10_000
@@ -53,13 +49,13 @@ def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionL
     config["admin"]["ignore_global_conn_limit"] = True  # a full gateway can still be asked and stopped
     config["layered_runtime"]["layers"][0]["static_layer"] |= {
         "http.max_requests_per_io_cycle": _REQUESTS_PER_TURN,
-        "overload.premature_reset_total_stream_count": _CANCELLED_CALLS,
+        "overload.premature_reset_total_stream_count": CANCELLED_CALLS,
     }
     for listener in config["static_resources"]["listeners"]:
         listener["max_connections_to_accept_per_socket_event"] = _ACCEPTED_PER_TURN
         listener["per_connection_buffer_limit_bytes"] = _READ_PER_TURN_BYTES
     manager["request_timeout"] = _seconds(limits.request_timeout_s)
-    manager["request_headers_timeout"] = _seconds(min(_HEADERS_TIMEOUT_S, limits.request_timeout_s))
+    manager["request_headers_timeout"] = _seconds(min(HEADERS_TIMEOUT_S, limits.request_timeout_s))
     manager["stream_flush_timeout"] = _seconds(limits.request_timeout_s)
     manager["stream_idle_timeout"] = _seconds(0)  # who watches a model's health hears nothing for days
     manager["max_request_headers_kb"] = MAX_HEADERS_KIB
@@ -75,8 +71,8 @@ def protect(config: dict[str, Any], manager: dict[str, Any], limits: ConnectionL
         "max_inbound_window_update_frames_per_data_frame_sent": _MAX_WINDOW_UPDATES_PER_DATA_FRAME,
         "max_inbound_priority_frames_per_stream": _MAX_PRIORITY_FRAMES_PER_STREAM,
         "connection_keepalive": {  # finds clients that are gone without a word
-            "interval": _seconds(_KEEPALIVE_INTERVAL_S),
-            "timeout": _seconds(_KEEPALIVE_TIMEOUT_S),
+            "interval": _seconds(KEEPALIVE_INTERVAL_S),
+            "timeout": _seconds(KEEPALIVE_TIMEOUT_S),
         },
     }
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from serving.client_limits import CANCELLED_CALLS
+
 _MAX_FRAMES = 400
 _FRAMES_PER_S = 100
 _FRAMES_PER_ANSWER = 30
 _BYTES_PER_FRAME = 2048
 """Clients say how much of an answer they have read, of the stream and of the connection, some for every 4 KiB."""
-_CANCELLED_CALLS = 500
-"""With fewer a hostile client is got rid of sooner, but so is one whose deadlines are short."""
 _SOON_S = 1.0
 
 
@@ -29,7 +29,7 @@ class Allowance:
         """Whether a call may be cancelled, or broken by its client, so soon after it was made, which is counted."""
         self._ended += 1
         self._cancelled += age_s < _SOON_S
-        return self._ended < _CANCELLED_CALLS or self._cancelled * 2 < self._ended
+        return self._ended < CANCELLED_CALLS or self._cancelled * 2 < self._ended
 
     def grant_answer(self) -> None:
         """A call was answered."""

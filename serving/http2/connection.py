@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from serving.client_limits import MAX_CONCURRENT_STREAMS, WINDOW_BYTES
 from serving.http2.allowance import Allowance
 from serving.http2.answering import Answering, App
 from serving.http2.beginning import Beginning
 from serving.http2.farewell import Farewell, Patience
 from serving.http2.header_blocks import Assembly, HeadReader
-from serving.http2.intake import BEGINNING, MAX_STREAMS, WINDOW_BYTES, Intake
+from serving.http2.intake import BEGINNING, Intake
 from serving.http2.outbox import Outbox
 from serving.http2.refusals import refuse
 from serving.http2.requests import Head, MalformedRequestError, RefusedRequestError, are_trailers
@@ -291,7 +292,7 @@ class Connection(asyncio.Protocol):
                 self._count_control(_CONTROL_OF_REFUSAL)
                 self.outbox.write(number_frame(http2.RST_STREAM, number, http2.PROTOCOL_ERROR))
                 return
-        if len(self._streams) >= MAX_STREAMS:
+        if len(self._streams) >= MAX_CONCURRENT_STREAMS:
             self._count_control()
             self.outbox.write(number_frame(http2.RST_STREAM, number, http2.REFUSED_STREAM))
             return

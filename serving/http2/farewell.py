@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from serving.client_limits import HEADERS_TIMEOUT_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_TIMEOUT_S
 from serving.http2.outbox import Outbox
 from serving.wire.http2 import LAST_STREAM, NO_ERROR, PING, frame_head, goaway_frame
 
-_HEADERS_TIMEOUT_S = 10.0
-_KEEPALIVE_INTERVAL_S = 60.0
-_KEEPALIVE_TIMEOUT_S = 20.0
-"""For the answer to a ping, on a connection over which nothing came for so long."""
 _HEARD_TIMEOUT_S = 5.0
 """For a client without requests to say that it has heard the first GOAWAY; some read only while they wait."""
 _LEAVES_AFTER_S = 1.0
@@ -86,7 +83,7 @@ class Farewell:
 
     def wait_for_headers(self, waited_s: float, request_timeout_s: float) -> None:
         """Headers have begun to come, and not ended."""
-        if waited_s > min(_HEADERS_TIMEOUT_S, request_timeout_s):
+        if waited_s > min(HEADERS_TIMEOUT_S, request_timeout_s):
             self.fault = "headers that did not come to an end"
 
     def begin_end(self, now_s: float) -> None:
@@ -99,7 +96,7 @@ class Farewell:
 
     def _look_whether_it_lives(self, now_s: float) -> None:
         if self._asked_at_s is not None:
-            self.is_lost = now_s - self._asked_at_s > _KEEPALIVE_TIMEOUT_S
-        elif now_s - self._heard_at_s > _KEEPALIVE_INTERVAL_S:
+            self.is_lost = now_s - self._asked_at_s > KEEPALIVE_TIMEOUT_S
+        elif now_s - self._heard_at_s > KEEPALIVE_INTERVAL_S:
             self._asked_at_s = now_s
             self._outbox.write(frame_head(PING, 0, 0, len(_ARE_YOU_THERE)) + _ARE_YOU_THERE)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from serving.client_limits import CONNECTION_WINDOW_BYTES, MAX_CONCURRENT_STREAMS, WINDOW_BYTES
 from serving.http2.outbox import Outbox
 from serving.http2.stream import Stream
+from serving.wire import http2
 from serving.wire.http2 import (
     DEFAULT_WINDOW_BYTES,
     FLOW_CONTROL_ERROR,
-    INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS,
     WINDOW_UPDATE,
     ProtocolError,
     number_frame,
     settings_frame,
 )
 
-MAX_STREAMS = 128
-"""Of one connection. It is also how many requests of one client may stand before another's at most."""
-WINDOW_BYTES = 1024 * 1024
-_CONNECTION_WINDOW_BYTES = 16 * WINDOW_BYTES
 _CREDIT_BYTES = 64 * 1024
 """What is read of all streams before the client is told; it may send much more than that meanwhile."""
 BEGINNING = b"".join(
     (
-        settings_frame({MAX_CONCURRENT_STREAMS: MAX_STREAMS, INITIAL_WINDOW_SIZE: WINDOW_BYTES}),
-        number_frame(WINDOW_UPDATE, 0, _CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES),
+        settings_frame({http2.MAX_CONCURRENT_STREAMS: MAX_CONCURRENT_STREAMS, http2.INITIAL_WINDOW_SIZE: WINDOW_BYTES}),
+        number_frame(WINDOW_UPDATE, 0, CONNECTION_WINDOW_BYTES - DEFAULT_WINDOW_BYTES),
     )
 )
 """What a server says first."""
@@ -45,7 +41,7 @@ class Intake:
             ProtocolError: the client has sent more than it may.
         """
         self._received_bytes += flow_bytes
-        if self._received_bytes > _CONNECTION_WINDOW_BYTES:
+        if self._received_bytes > CONNECTION_WINDOW_BYTES:
             raise ProtocolError("more than the connection's window", FLOW_CONTROL_ERROR)
 
     def give_credit(self, read: int) -> None:

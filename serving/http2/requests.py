@@ -9,11 +9,11 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from serving.client_limits import MAX_HEADERS, MAX_HEADERS_KIB
 from serving.http2.grpc_web import is_grpc_web
 from serving.wire.http2 import Fields
 
-MAX_HEADERS = 100
-MAX_HEADERS_BYTES = 60 * 1024
+MAX_HEADERS_BYTES = MAX_HEADERS_KIB * 1024
 
 _PSEUDO = frozenset({b":method", b":scheme", b":path", b":authority"})
 _OF_CONNECTIONS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
