@@ -30,6 +30,7 @@ from serving.frontends.bodies import Bodies
 from serving.frontends.departures import Departures
 from serving.frontends.http import (
     ClientGoneError,
+    Headers,
     Receive,
     Scope,
     Send,
@@ -44,7 +45,6 @@ from serving.wire.status_details import encode_details
 
 log = logging.getLogger("atelier.grpc")
 
-Headers = tuple[tuple[bytes, bytes], ...]
 Handler = Callable[[bytes, Terms], Awaitable[bytes]]
 """Answers one message on its terms."""
 

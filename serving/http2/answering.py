@@ -7,8 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from serving.frontends.http import Headers
 from serving.http2.grpc_web import GrpcWebCall
-from serving.http2.stream import ClientLeftError, Headers, Stream, encode_answer
+from serving.http2.stream import ClientLeftError, Stream, encode_answer
 
 log = logging.getLogger("atelier.http2")
 

@@ -7,14 +7,13 @@ import functools
 from collections.abc import Awaitable, Generator, MutableMapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from serving.frontends.http import ClientGoneError
+from serving.frontends.http import ClientGoneError, Headers
 from serving.http2.requests import Head
 from serving.wire.http2 import DEFAULT_FRAME_BYTES, encode_fields
 
 if TYPE_CHECKING:
     from serving.http2.connection import Connection
 
-Headers = tuple[tuple[bytes, bytes], ...]
 _Message = MutableMapping[str, Any]
 _ResultT = TypeVar("_ResultT")
 _DISCONNECT = {"type": "http.disconnect"}
