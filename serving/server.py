@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn, Self, TypeVar
 import find_libpython
 
 from serving.admin_access import AdminTokenError, read_admin_token
+from serving.control.handover import connections_socket
 from serving.envoy.tls import write_secrets
 from serving.errors import InvalidInputError
 from serving.own_cores import CoreSplit, OwnCoresError, split_own_cores
@@ -27,7 +28,7 @@ from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
 from serving.supervision.ports import hold, number_of
 from serving.supervision.shared_folder import shared_folder
-from serving.supervision.supervisor import Supervisor, admin_socket_name
+from serving.supervision.supervisor import Supervisor
 from serving.supervision.worker_process import WorkerEndedError
 from serving.tls_files import TlsFilesError
 
@@ -209,7 +210,7 @@ def _cores(settings: ServingSettings) -> Sequence[CoreSplit | None]:
 
 def _share(stack: contextlib.ExitStack, workers: int) -> Path:
     try:
-        return stack.enter_context(shared_folder(len(admin_socket_name(workers))))
+        return stack.enter_context(shared_folder(len(connections_socket(Path(), workers).name)))
     except OSError as error:
         raise StartError(
             f"temporary files: expected a folder that can be written to, named by TMPDIR or /tmp: {error.strerror}"

@@ -217,11 +217,6 @@ class ServingSettings(BaseSettings):
         return TlsFiles(self.tls_certificate_file, self.tls_key_file, self.tls_client_ca_file)
 
     @property
-    def reads_http2(self) -> bool:
-        """Whether Python reads the gRPC port's HTTP/2 (serving/http2/), or Envoy does, which knows CORS."""
-        return not self.cors_origins
-
-    @property
     def upstream(self) -> Upstream | None:
         """The servers of models on an upstream that name none."""
         if not self.tfserving_addresses:

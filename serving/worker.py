@@ -19,6 +19,7 @@ from typing import Any
 from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
+from serving.connections.listener import Listener
 from serving.control.channel import Channel
 from serving.control.handover import (
     CONTROL_VARIABLE,
@@ -27,7 +28,7 @@ from serving.control.handover import (
     NUMBER_VARIABLE,
     SETTINGS_VARIABLE,
     SHARED_FOLDER_VARIABLE,
-    http2_socket,
+    connections_socket,
 )
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
@@ -49,8 +50,10 @@ from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
-from serving.http2.farewell import Patience
-from serving.http2.listener import Http2Listener
+from serving.http.answering import Answering
+from serving.http.cors import Cors
+from serving.http.patience import Patience
+from serving.http.service import Service, Signature
 from serving.huge_pages import refuse_huge_pages
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
@@ -188,16 +191,18 @@ class Worker:
             settings.overload_status,
         )
         patience = Patience(settings.request_timeout_s, settings.idle_timeout_s, settings.max_connection_age_s)
-        self._http2 = Http2Listener(self.app, patience)
-        self._http2_socket = http2_socket(shared, number)
+        scheme = b"http" if settings.tls is None else b"https"
+        app = Cors(self.app, settings.cors_origins) if settings.cors_origins else self.app
+        self._listener = Listener(Service(Answering(app), patience, scheme, Signature()))
+        self._connections_socket = connections_socket(shared, number)
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Loads what is there, then goes on watching; the ports open after this."""
-        self._go_on(self._peers.listen(self._drain, self._metrics.figures, self.manager.look_soon, self._http2.traffic))
-        if self._settings.reads_http2:
-            await self._http2.start(str(self._http2_socket))
+        told = (self._drain, self._metrics.figures, self.manager.look_soon, self._listener.traffic)
+        self._go_on(self._peers.listen(*told))
+        await self._listener.start(self._connections_socket)
         self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()
@@ -214,7 +219,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Ends the watch and gives everything back."""
-        await self._http2.close()
+        await self._listener.close()
         for task in self._tasks:
             task.cancel()
         self.manager.stop_looking()
@@ -230,7 +235,7 @@ class Worker:
 
     def _drain(self) -> None:
         self._health.drain()
-        self._http2.drain()
+        self._listener.drain()
 
     async def _all_figures(self) -> list[Sample]:
         return [Sample(*sample) for sample in await self._peers.ask("samples")]

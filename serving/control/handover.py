@@ -16,6 +16,6 @@ FOLDER_VARIABLE = "ATELIER_WORKER_FOLDER_FD"
 """The number of the inherited descriptor of the folder that relative paths count from."""
 
 
-def http2_socket(shared: Path, number: int) -> Path:
-    """Where worker `number` takes the connections that its Envoy passes on; see serving/http2/."""
-    return shared / f"http2-{number}.sock"
+def connections_socket(shared: Path, number: int) -> Path:
+    """Where worker `number` takes the connections that its Envoy passes on; see serving/connections/."""
+    return shared / f"clients-{number}.sock"

@@ -23,7 +23,7 @@ ASK = "ask"
 ANSWER = "answer"
 """To a worker: that number, and the document."""
 TRAFFIC = "traffic"
-"""To a worker: what goes on over connections that its Envoy passes on? From a worker: a `Traffic`."""
+"""To a worker: what goes on over its connections? From a worker: a `Traffic`."""
 
 
 class Traffic(NamedTuple):

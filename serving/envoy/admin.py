@@ -8,9 +8,6 @@ from __future__ import annotations
 import http.client
 import socket
 
-from serving.control.messages import Traffic
-from serving.envoy.config import STAT_PREFIX
-
 _TIMEOUT_S = 5.0
 
 
@@ -24,20 +21,9 @@ class EnvoyAdmin:
         """Whether Envoy has started its workers, and so takes connections."""
         return self._ask("GET", "/ready")[0] == http.client.OK
 
-    def begin_drain(self) -> None:
-        """Has every answer tell its client to use another connection from now on; new ones are still taken."""
-        self._ask("POST", "/drain_listeners?graceful&skip_exit")
-
     def stop_listening(self) -> None:
         """Closes the ports; what is in flight goes on."""
         self._ask("POST", "/drain_listeners")
-
-    def traffic(self) -> Traffic:
-        """What goes on now, but over connections that are passed on (serving/envoy/passing_on.py)."""
-        prefix = f"http.{STAT_PREFIX}.downstream_"
-        lines = self._ask("GET", f"/stats?filter=^{prefix}(cx_active|rq_active|rq_total)$")[1].decode().splitlines()
-        stats = dict(line.removeprefix(prefix).split(": ") for line in lines)
-        return Traffic(int(stats["cx_active"]), int(stats["rq_active"]), int(stats["rq_total"]))
 
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         connection = _UnixConnection(self._socket_path)

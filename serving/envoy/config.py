@@ -1,94 +1,133 @@
-"""Envoy's configuration: pyvoy's own, and what the gateway adds to it."""
+"""Envoy's configuration: it takes clients' connections, speaks TLS, and passes the bytes on to Python.
+
+Where it reads HTTP itself, each request goes from its thread to Python's and back several times; see
+docs/performance.md. So serving/connections/ reads it, on the event loop that batches.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyvoy import PyvoyServer
 
-from serving.client_limits import CONNECTION_WINDOW_BYTES, WINDOW_BYTES
-from serving.envoy.cors import CORS, allow_origins
-from serving.envoy.filters import EXTENSIONS, http_filter
-from serving.envoy.passing_on import pass_http2_on
-from serving.envoy.protection import ConnectionLimits, protect
-from serving.envoy.refusals import MAX_REGEX_PROGRAM, answers_of_envoy, refuse_malformed_requests
-
 APPLICATION = "serving.application:application"
-STAT_PREFIX = "gateway"
+CONNECTIONS = "connections"
+_EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _GIVE_MEMORY_BACK = {"bytes_to_release": 8 * 1024 * 1024, "memory_release_interval": "1s"}
 """Envoy's allocator serves the whole process, models too, and would keep what they have freed for ever."""
-_MIN_COMPRESSED_BYTES = 16 * 1024
+_ACCEPTED_PER_TURN = 1
+"""Connections that a turn of Envoy's loop takes: those that come in crowds wait, and those that are open do not."""
+_READ_PER_TURN_BYTES = 64 * 1024
+"""Of one connection, before it is another's turn."""
+_NO_LIMIT = 1_000_000
+_LONGEST_SILENCE_S = 3600.0
+"""When Python has closed a connection, Envoy waits for the client to close it as well, but no longer than this. Nor
+may an answer be computed for longer without a byte from the client; over HTTP/2 it is asked for one every minute."""
+_KEEPALIVE = {"keepalive_time": 60, "keepalive_interval": 20, "keepalive_probes": 3}
+"""Seconds. Finds clients of HTTP/1.1 that are gone without a word."""
 
 
-def build_config(
-    *,
-    host: str,
-    grpc_port: int,
-    rest_port: int,
-    admin_socket: str,
-    limits: ConnectionLimits,
-    cors_origins: Sequence[str] = (),
-    max_connection_age_s: float = 0.0,
-    transport_socket: dict[str, Any] | None = None,
-    http2_socket: str | None = None,
-) -> dict[str, Any]:
-    """One listener with two addresses: a second listener would start a second application with a loop of its own.
+class Ports(NamedTuple):
+    """Where clients come in; both ports speak HTTP/1.1, HTTP/2, gRPC and gRPC-Web."""
 
-    Both addresses take HTTP/1.1 and HTTP/2, and gRPC-Web. The admin interface is a Unix socket, out of reach of the
-    network. Pages of `cors_origins` may call from a browser; `*` means those of any site. A connection of
-    `max_connection_age_s` gets GOAWAY, or `connection: close` with its next answer, and what is in flight on it is
-    still answered; 0 keeps it for ever. `transport_socket` is that of serving/envoy/tls.py, for both addresses.
-    HTTP/2 of the gRPC port goes to `http2_socket`, where serving/http2/ reads it; without one Envoy does.
-    """
-    server = PyvoyServer(APPLICATION, address=host, port=grpc_port, lifespan=True)
-    config: dict[str, Any] = server.get_envoy_config()
-    config["admin"] = {"address": {"pipe": {"path": admin_socket, "mode": 0o600}}}
-    config["memory_allocator_manager"] = _GIVE_MEMORY_BACK
-    runtime = {"re2": {"max_program_size": {"error_level": MAX_REGEX_PROGRAM}}}
-    config["layered_runtime"] = {"layers": [{"name": "static", "static_layer": runtime}]}
-    listener = config["static_resources"]["listeners"][0]
-    listener["additional_addresses"] = [{"address": {"socket_address": {"address": host, "port_value": rest_port}}}]
-    (chain,) = listener["filter_chains"]
-    if transport_socket is not None:
-        config["node"] = {"id": STAT_PREFIX, "cluster": STAT_PREFIX}  # secrets need to be asked for in some name
-        chain["transport_socket"] = transport_socket
-    manager = chain["filters"][-1]["typed_config"]
-    manager["stat_prefix"] = STAT_PREFIX
-    manager["http_protocol_options"] = {"accept_http_10": True}
-    manager["http2_protocol_options"] = {
-        "initial_stream_window_size": WINDOW_BYTES,
-        "initial_connection_window_size": CONNECTION_WINDOW_BYTES,
+    host: str
+    grpc_port: int
+    rest_port: int
+    max_connections: int
+    idle_timeout_s: float
+
+
+class Sockets(NamedTuple):
+    """Paths of Unix sockets, out of reach of the network."""
+
+    admin: str
+    """Envoy's own interface."""
+    application: str
+    """Of a listener that nobody connects to: pyvoy starts the application with one."""
+    connections: str
+    """Where Python takes the connections that are passed on."""
+
+
+def build_config(ports: Ports, sockets: Sockets, transport_socket: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`transport_socket` is that of serving/envoy/tls.py, for both ports."""
+    config: dict[str, Any] = PyvoyServer(APPLICATION, lifespan=True).get_envoy_config()
+    config["admin"] = {
+        "address": _unix(sockets.admin),
+        "ignore_global_conn_limit": True,  # a full gateway can still be asked and stopped
     }
-    if max_connection_age_s:
-        manager["common_http_protocol_options"] = {"max_connection_duration": f"{max_connection_age_s:.3f}s"}
-        manager["http1_safe_max_connection_duration"] = True
-    manager["http_filters"] = [
-        refuse_malformed_requests(),
-        *([CORS] if cors_origins else []),
-        http_filter("grpc_web", "GrpcWeb"),
-        _compress_large_answers(),
-        *manager["http_filters"],
-    ]
-    if cors_origins:
-        allow_origins(manager["route_config"]["virtual_hosts"][0], cors_origins)
-    manager["local_reply_config"] = answers_of_envoy()
-    if http2_socket is not None:
-        pass_http2_on(config, rest_port, http2_socket, transport_socket)
-    protect(config, manager, limits)
+    config["memory_allocator_manager"] = _GIVE_MEMORY_BACK
+    config["overload_manager"] = _at_most(ports.max_connections)
+    (application,) = config["static_resources"]["listeners"]
+    application["address"] = _unix(sockets.application)
+    config["static_resources"]["listeners"].append(_listener(ports, transport_socket))
+    config["static_resources"]["clusters"] = [_cluster(sockets.connections)]
+    if transport_socket is not None:
+        config["node"] = {"id": CONNECTIONS, "cluster": CONNECTIONS}  # secrets need to be asked for in some name
     return config
 
 
-def _compress_large_answers() -> dict[str, Any]:
-    """For clients that accept gzip; most do unasked, so answers that travel fast anyway stay as they are."""
-    gzip = {"@type": f"{EXTENSIONS}.compression.gzip.compressor.v3.Gzip", "compression_level": "BEST_SPEED"}
-    answers = {
-        "min_content_length": _MIN_COMPRESSED_BYTES,
-        "content_type": ["application/json", "application/octet-stream"],
+def _listener(ports: Ports, transport_socket: dict[str, Any] | None) -> dict[str, Any]:
+    """One for both ports, so that they share Envoy's turns."""
+    proxy = {
+        "@type": f"{_EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": CONNECTIONS,
+        "cluster": CONNECTIONS,
+        "idle_timeout": f"{max(_LONGEST_SILENCE_S, 2 * ports.idle_timeout_s):g}s",
     }
-    return http_filter(
-        "compressor",
-        "Compressor",
-        compressor_library={"name": "gzip", "typed_config": gzip},
-        response_direction_config={"common_config": answers},
-    )
+    chain: dict[str, Any] = {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
+    if transport_socket is not None:
+        chain["transport_socket"] = transport_socket
+    return {
+        "name": CONNECTIONS,
+        "address": _tcp(ports.host, ports.grpc_port),
+        "additional_addresses": [{"address": _tcp(ports.host, ports.rest_port)}],
+        "max_connections_to_accept_per_socket_event": _ACCEPTED_PER_TURN,
+        "per_connection_buffer_limit_bytes": _READ_PER_TURN_BYTES,
+        "tcp_keepalive": _KEEPALIVE,
+        "filter_chains": [chain],
+    }
+
+
+def _cluster(path: str) -> dict[str, Any]:
+    endpoint = {"endpoint": {"address": _unix(path)}}
+    limits = {"max_connections": _NO_LIMIT, "max_pending_requests": _NO_LIMIT}
+    return {
+        "name": CONNECTIONS,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": CONNECTIONS, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [limits]},
+        "per_connection_buffer_limit_bytes": _READ_PER_TURN_BYTES,
+        "transport_socket": _with_the_clients_address(),
+    }
+
+
+def _with_the_clients_address() -> dict[str, Any]:
+    """The first line of a connection names who opened it (PROXY protocol, version 1)."""
+    sockets = f"{_EXTENSIONS}.transport_sockets"
+    raw = {"@type": f"{sockets}.raw_buffer.v3.RawBuffer"}
+    return {
+        "name": "envoy.transport_sockets.upstream_proxy_protocol",
+        "typed_config": {
+            "@type": f"{sockets}.proxy_protocol.v3.ProxyProtocolUpstreamTransport",
+            "config": {"version": "V1"},
+            "transport_socket": {"name": "envoy.transport_sockets.raw_buffer", "typed_config": raw},
+        },
+    }
+
+
+def _at_most(connections: int) -> dict[str, Any]:
+    monitors = f"{_EXTENSIONS}.resource_monitors.downstream_connections.v3"
+    limit = {"@type": f"{monitors}.DownstreamConnectionsConfig", "max_active_downstream_connections": connections}
+    return {
+        "resource_monitors": [
+            {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
+        ]
+    }
+
+
+def _unix(path: str) -> dict[str, Any]:
+    return {"pipe": {"path": path, "mode": 0o600}}
+
+
+def _tcp(host: str, port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}

@@ -34,13 +34,6 @@ def transport_socket(tls: TlsFiles, folder: Path) -> dict[str, Any]:
     }
 
 
-def only_http2(transport_socket: dict[str, Any]) -> dict[str, Any]:
-    """The same for clients that offer HTTP/2, which is then what is spoken."""
-    tls = transport_socket["typed_config"]
-    common = {**tls["common_tls_context"], "alpn_protocols": ["h2"]}
-    return {**transport_socket, "typed_config": {**tls, "common_tls_context": common}}
-
-
 def write_secrets(tls: TlsFiles, folder: Path) -> None:
     """Writes where Envoy finds the certificate and the key, not what is in them."""
     certificate = {

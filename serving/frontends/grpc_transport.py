@@ -222,7 +222,9 @@ async def _send(send: Send, answer: WholeAnswer) -> None:
 
 
 def is_grpc(scope: Scope) -> bool:
-    """Whether the request says that its body is gRPC."""
+    """Whether the request says that its body is gRPC, and comes by what carries its answer's trailers."""
+    if scope["http_version"] != "2":
+        return False
     for name, value in scope["headers"]:
         if name == b"content-type":
             return bool(value.startswith(b"application/grpc"))

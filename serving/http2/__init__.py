@@ -1,1 +1,1 @@
-"""HTTP/2 of the gRPC port on the event loop: Envoy passes on their bytes, Python reads the frames."""
+"""HTTP/2, whose frames are read and written on the event loop."""

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 from serving.client_limits import MAX_CONCURRENT_STREAMS, WINDOW_BYTES
+from serving.http.refusals import TIMED_OUT, refuse
+from serving.http.requests import Client, Head, MalformedRequestError, RefusedRequestError
+from serving.http.service import Service
 from serving.http2.allowance import Allowance
-from serving.http2.answering import Answering, App
-from serving.http2.beginning import Beginning
-from serving.http2.farewell import Farewell, Patience
+from serving.http2.farewell import Farewell
 from serving.http2.header_blocks import Assembly, HeadReader
 from serving.http2.intake import BEGINNING, Intake
 from serving.http2.outbox import Outbox
-from serving.http2.refusals import refuse
-from serving.http2.requests import Head, MalformedRequestError, RefusedRequestError, are_trailers
+from serving.http2.requests import are_trailers
 from serving.http2.stream import Stream, encode_answer
 from serving.wire import http2
 from serving.wire.http2 import Frame, FrameReader, ProtocolError, frame_head, goaway_frame, number_frame
@@ -35,23 +35,25 @@ _CONTINUE = encode_answer(100, ())
 
 
 class Connection(asyncio.Protocol):
-    """Envoy has accepted it; its first line says who the client is (PROXY protocol, version 1)."""
+    """Reads what comes behind a client's first words (serving/connections/opening.py)."""
 
-    def __init__(self, app: App, patience: Patience, lost: Callable[[Connection], None], *, leaves: bool) -> None:
+    def __init__(
+        self, service: Service, lost: Callable[[Connection], None], client: Client | None, *, leaves: bool
+    ) -> None:
         """`lost` is called at its end. One that `leaves` answers what comes first, and lets the client go then."""
-        self._patience = patience
+        self._answering = service.answering
+        self._patience = service.patience
+        self.signature = service.signature
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._answering = Answering(app, self._loop, self._fail_stream)
         self._now_s = self._loop.time()
-        self._beginning = Beginning()
         self._reader = FrameReader()
         self._frames: deque[Frame] = deque()
         """Those that have come, and wait for the connection's turn; nothing more is read until they have had it."""
         self._is_reading_paused = False
         self._cost = 0
         """Of this turn so far, in frames."""
-        self._heads = HeadReader()
+        self._heads = HeadReader(client)
         self._allowance = Allowance()
         self.outbox = Outbox(self._loop, self._allowance)
         self._intake = Intake(self.outbox)
@@ -87,9 +89,6 @@ class Connection(asyncio.Protocol):
         self._now_s = self._loop.time()
         self._farewell.heard(self._now_s)
         try:
-            if not self._beginning.is_over:
-                data = self._beginning.feed(data)
-                self._heads.client = self._beginning.client
             self._frames += self._reader.feed(data)
         except ProtocolError as error:
             self._fail(error)
@@ -127,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._allowance.grant_second()
         for stream in list(self._streams.values()):
             self._look_at(stream, now_s)
-        if not self._beginning.is_over or self._blocks.is_begun:
+        if self._blocks.is_begun:
             self._farewell.wait_for_headers(now_s - self._block_begun_at_s, self._patience.request_timeout_s)
         age_s = self._patience.max_connection_age_s
         self._farewell.look(now_s, self._patience.idle_timeout_s, age_s, in_flight=len(self._streams))
@@ -135,10 +134,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """Tells the client to use another connection, and ends when it has heard that and everything is answered."""
-        if self._beginning.is_over:
-            self._farewell.say(self._now_s)
-        else:
-            self._farewell.leaves = True
+        self._farewell.say(self._now_s)
 
     def abort(self) -> None:
         """Ends it now."""
@@ -170,7 +166,7 @@ class Connection(asyncio.Protocol):
             if now_s - stream.waits_since_s > limit_s:
                 self._reset(stream, http2.CANCEL)
         elif not stream.has_ended and not stream.has_begun_answer and now_s - stream.begun_at_s > limit_s:
-            self._refuse(stream, RefusedRequestError(408, "the request was refused: request_overall_timeout"))
+            self._refuse(stream, TIMED_OUT)
 
     # --- frames that come ---
 
@@ -253,7 +249,8 @@ class Connection(asyncio.Protocol):
                 raise ProtocolError("DATA of no stream")
             self._intake.give_credit(flow_bytes)
             return
-        stream.take(frame.content(), flow_bytes)
+        stream.unread_bytes += flow_bytes
+        stream.take(frame.content())
         promised = stream.head.body_bytes
         if stream.has_ended:
             self._break(stream, http2.STREAM_CLOSED)
@@ -392,7 +389,7 @@ class Connection(asyncio.Protocol):
 
     # --- requests and their answers ---
 
-    def _fail_stream(self, stream: Stream) -> None:
+    def fail(self, stream: Stream) -> None:
         """The application has not answered it."""
         self._reset(stream, http2.INTERNAL_ERROR)
 
@@ -409,8 +406,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, stream: Stream, refusal: RefusedRequestError) -> None:
         """Answers in place of the application."""
-        block, body = refuse(stream.head, refusal)
-        self.outbox.send_fields(stream.number, block, ends=not body)
+        status, headers, body = refuse(stream.head, refusal)
+        self.outbox.send_fields(stream.number, encode_answer(status, headers), ends=not body)
         if body and not self.outbox.send_short(stream, body):
             self.outbox.reset(stream, http2.CANCEL)
         elif not stream.has_ended:

@@ -5,8 +5,6 @@ Source: RFC 9113, section 6.8: the first GOAWAY refuses nothing; what was on its
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from serving.client_limits import HEADERS_TIMEOUT_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_TIMEOUT_S
 from serving.http2.outbox import Outbox
 from serving.wire.http2 import LAST_STREAM, NO_ERROR, PING, frame_head, goaway_frame
@@ -16,15 +14,6 @@ _HEARD_TIMEOUT_S = 5.0
 _LEAVES_AFTER_S = 1.0
 _ARE_YOU_THERE = b"are you?"
 _HAVE_YOU_HEARD = b"go away?"
-
-
-class Patience(NamedTuple):
-    """How long clients may take; see the settings of these names."""
-
-    request_timeout_s: float
-    idle_timeout_s: float
-    max_connection_age_s: float
-    """0 has no limit."""
 
 
 class Farewell:

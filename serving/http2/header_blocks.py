@@ -7,7 +7,8 @@ from typing import Any
 
 import hpack
 
-from serving.http2.requests import MAX_HEADERS_BYTES, Client, Head, head_of
+from serving.http.requests import MAX_HEADERS_BYTES, Client, Head
+from serving.http2.requests import head_of
 from serving.wire.http2 import (
     COMPRESSION_ERROR,
     END_HEADERS,
@@ -70,7 +71,7 @@ class HeadReader:
     """Reads them in the order in which they come."""
 
     def __init__(self, client: Client | None = None) -> None:
-        self.client = client
+        self._client = client
         self._decoder = hpack.Decoder(_MAX_BYTES)
         self._known: dict[bytes, Head] = {}
         """By block, as long as the table stays as it is. Most requests of a connection have the same one."""
@@ -87,7 +88,7 @@ class HeadReader:
             ProtocolError: see `fields`.
         """
         before = self._table()
-        head = head_of(self.fields(block), self.client)
+        head = head_of(self.fields(block), self._client)
         if head.refusal is None and len(block) <= _MAX_KNOWN_BYTES and self._is_table(before):
             if len(self._known) >= _KNOWN_BLOCKS:
                 self._known.clear()

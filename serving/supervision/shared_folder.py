@@ -1,4 +1,4 @@
-"""The folder that all workers of a gateway share for as long as it runs; Envoy's admin sockets lie in it."""
+"""The folder that all workers of a gateway share for as long as it runs; their sockets lie in it."""
 
 from __future__ import annotations
 

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from serving.control import messages
-from serving.control.handover import http2_socket
+from serving.control.handover import connections_socket
 from serving.control.messages import Message, Traffic
 from serving.control.pulse import LOOKS
 from serving.control.readiness import Report
-from serving.envoy.config import build_config
-from serving.envoy.protection import ConnectionLimits
+from serving.envoy.config import Ports, Sockets, build_config
 from serving.envoy.tls import transport_socket
 from serving.observability.figures import Family
 from serving.open_files import connections_that_fit
@@ -84,7 +83,6 @@ class Supervisor:
         self._let_go()
         self._documents.draining = True
         serving = self._serving()
-        await asyncio.gather(*(process.begin_drain() for process in serving))
         for process in serving:
             process.channel.send(messages.DRAIN)
         await asyncio.sleep(self._settings.drain_grace_s)
@@ -108,19 +106,13 @@ class Supervisor:
     async def _bring_up(self, slot: Slot) -> None:
         """Starts a worker's process and returns once it takes connections; raises WorkerEndedError."""
         settings = self._settings
-        admin_socket = self._folder / admin_socket_name(slot.number)
+        sockets = _sockets(self._folder, slot.number)
         config = build_config(
-            host=self._host,
-            grpc_port=self._grpc_port,
-            rest_port=self._rest_port,
-            admin_socket=str(admin_socket),
-            limits=ConnectionLimits(self._max_connections, settings.request_timeout_s, settings.idle_timeout_s),
-            cors_origins=settings.cors_origins,
-            max_connection_age_s=settings.max_connection_age_s,
-            transport_socket=None if settings.tls is None else transport_socket(settings.tls, self._folder),
-            http2_socket=str(http2_socket(self._folder, slot.number)) if settings.reads_http2 else None,
+            Ports(self._host, self._grpc_port, self._rest_port, self._max_connections, settings.idle_timeout_s),
+            sockets,
+            None if settings.tls is None else transport_socket(settings.tls, self._folder),
         )
-        process = await WorkerProcess.start(slot.number, settings, config, admin_socket, slot.cores)
+        process = await WorkerProcess.start(slot.number, settings, config, Path(sockets.admin), slot.cores)
         slot.take_start(process, asyncio.get_running_loop().create_task(self._listen_to(slot, process)))
         await process.listening()
         await slot.heard.wait()
@@ -221,6 +213,7 @@ class Supervisor:
             task.cancel()
 
 
-def admin_socket_name(number: int) -> str:
-    """What the socket of a worker's Envoy is called, in the folder that the workers share."""
-    return f"admin-{number}.sock"
+def _sockets(folder: Path, number: int) -> Sockets:
+    """Those of a worker, in the folder that the workers share."""
+    admin, python = (str(folder / f"{name}-{number}.sock") for name in ("admin", "python"))
+    return Sockets(admin, python, str(connections_socket(folder, number)))

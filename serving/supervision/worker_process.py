@@ -66,7 +66,7 @@ class WorkerProcess:
         self._cores = cores
         self._listening_since: float | None = None
         self._ended_at: float | None = None
-        self._passed_on: asyncio.Future[Traffic] | None = None
+        self._traffic: asyncio.Future[Traffic] | None = None
 
     @classmethod
     async def start(
@@ -152,47 +152,39 @@ class WorkerProcess:
         self._ended_at = self._ended_at or time.monotonic()
         return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended by itself with status {status}"
 
-    async def begin_drain(self) -> None:
-        """Has every answer tell its client to use another connection from now on; new ones are still taken."""
-        await self._ask(self._admin.begin_drain)
-
     async def stop_listening(self) -> None:
         """Closes the ports; what is in flight goes on."""
         await self._ask(self._admin.stop_listening)
 
     async def drained(self, quiet_s: float) -> None:
-        """Returns once no connection is open, or nothing was in flight or came for `quiet_s` seconds.
+        """Returns once no connection is open for two looks, or nothing was in flight or came for `quiet_s` seconds.
 
         A client that connected just before the ports were closed may be about to send; others keep idle connections.
         A process that does not answer is busy, and is asked again for as long as it runs.
         """
-        quiet_since, requests = time.monotonic(), -1
+        quiet_since, requests, connections = time.monotonic(), -1, -1
         while self.is_running:
-            traffic = await self._traffic()
+            traffic = await self._ask_traffic()
             if traffic is None or traffic.in_flight or traffic.requests != requests:
-                quiet_since, requests = time.monotonic(), -1 if traffic is None else traffic.requests
-            elif time.monotonic() - quiet_since >= quiet_s:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= quiet_s or not (traffic.connections or connections):
                 return
-            if traffic is not None and not traffic.connections:
-                return
+            requests, connections = (-1, -1) if traffic is None else (traffic.requests, traffic.connections)
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    def take_traffic(self, passed_on: Traffic) -> None:
-        """The process has said what goes on over connections that its Envoy passes on."""
-        if self._passed_on is not None and not self._passed_on.done():
-            self._passed_on.set_result(passed_on)
+    def take_traffic(self, traffic: Traffic) -> None:
+        """The process has said what goes on."""
+        if self._traffic is not None and not self._traffic.done():
+            self._traffic.set_result(traffic)
 
-    async def _traffic(self) -> Traffic | None:
+    async def _ask_traffic(self) -> Traffic | None:
         """What goes on over all connections; None where the process does not answer."""
-        of_envoy = await self._ask(self._admin.traffic)
-        self._passed_on = asyncio.get_running_loop().create_future()
+        self._traffic = asyncio.get_running_loop().create_future()
         self.channel.send(messages.TRAFFIC)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                passed_on = await self._passed_on
-        except TimeoutError:
-            return None
-        return None if of_envoy is None else Traffic(*map(sum, zip(of_envoy, passed_on, strict=True)))
+                return await self._traffic
+        return None
 
     def kill_hung(self) -> None:
         """Ends a process that does not heed any signal; `ended` tells when it is gone."""

@@ -218,7 +218,7 @@ def test_a_deadline_is_kept_by_the_gateway_itself(models: Path) -> None:
         response = httpx.post(
             f"http://{serving.grpc_address}/tensorflow.serving.PredictionService/Predict",
             content=b"\0" + len(frame).to_bytes(4, "big") + frame,
-            headers={"content-type": "application/grpc", "grpc-timeout": "1S"},
+            headers={"content-type": "application/grpc-web", "grpc-timeout": "1S"},
             timeout=60.0,
         )
         assert response.headers["grpc-status"] == "4"

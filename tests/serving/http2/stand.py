@@ -1,21 +1,22 @@
-"""A connection of serving/http2 without a socket: a client that says bytes and checks what it hears; applications."""
+"""A connection of serving/http2 without a socket: a client that says bytes and checks what it hears."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import hpack
 
-from serving.http2.connection import App, Connection, Patience
+from serving.http.answering import App
+from serving.http.patience import Patience
+from serving.http.requests import Client as Who
+from serving.http2.connection import Connection
 from serving.wire import http2 as frames
-from serving.wire.http2 import CONNECTION_BEGINS, Frame, FrameReader, encode_fields, frame_head, settings_frame
+from serving.wire.http2 import Frame, FrameReader, encode_fields, frame_head, settings_frame
+from tests.serving.http.stand import PATIENCE, Transport, service_of
 
-PATIENCE = Patience(request_timeout_s=120.0, idle_timeout_s=900.0, max_connection_age_s=0.0)
-PROXY = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 8500\r\n"
-BEGINNING = PROXY + CONNECTION_BEGINS
+WHO: Who = ("192.0.2.7", 54321)
 USUAL = {":method": "POST", ":scheme": "http", ":path": "/a.B/C", ":authority": "gateway"}
 GRPC = {**USUAL, "te": "trailers", "content-type": "application/grpc"}
 _ENOUGH_TURNS, _MOST_TURNS = 12, 1000
@@ -62,49 +63,13 @@ class Answer:
         return dict(self.headers)[b":status"]
 
 
-class Transport:
-    """Keeps what is written to it; tells nobody that it was closed."""
-
-    def __init__(self) -> None:
-        self.written = bytearray()
-        self.is_closed = self.is_aborted = False
-        self.is_reading = True
-        self.unread_bytes = 0
-        """What the system has not taken of what was written."""
-        self.largest_write = 0
-        self.after_write: Callable[[], None] = lambda: None
-
-    def write(self, piece: bytes) -> None:
-        assert not self.is_closed, "written after the connection was closed"
-        self.written += piece
-        self.largest_write = max(self.largest_write, len(piece))
-        self.after_write()
-
-    def get_write_buffer_size(self) -> int:
-        return self.unread_bytes
-
-    def pause_reading(self) -> None:
-        self.is_reading = False
-
-    def resume_reading(self) -> None:
-        self.is_reading = True
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_closed = self.is_aborted = True
-
-
 class Client:
     """Who speaks to a connection. What comes must keep to the frame sizes and windows that were given."""
 
-    def __init__(
-        self, app: App, patience: Patience = PATIENCE, *, leaves: bool = False, beginning: bytes = BEGINNING
-    ) -> None:
+    def __init__(self, app: App, patience: Patience = PATIENCE, *, leaves: bool = False) -> None:
         self.transport = Transport()
         self.lost: list[Connection] = []
-        self.connection = Connection(app, patience, self.lost.append, leaves=leaves)
+        self.connection = Connection(service_of(app, patience), self.lost.append, WHO, leaves=leaves)
         self.connection.connection_made(self.transport)  # type: ignore[arg-type]
         self.answers: dict[int, Answer] = {}
         self._unread = b""
@@ -114,8 +79,6 @@ class Client:
         self._windows: dict[int, int] = {}
         self._said_settings: list[Mapping[int, int]] = []
         self._block: tuple[Frame, bytes] | None = None
-        if beginning:
-            self.say(beginning)
 
     def say(self, *pieces: bytes) -> None:
         """All that a read of the socket brings, once there is one."""
@@ -216,93 +179,3 @@ class Client:
             assert size <= self._window, "more than the connection's window"
         self._windows[one.stream] -= size
         self._window -= size
-
-
-class Echo:
-    """Answers with what it is asked: gRPC calls that are there as a whole, and others by `receive` and `send`."""
-
-    def __init__(self, piece_bytes: int = 2**40) -> None:
-        """No piece of an answer is larger."""
-        self._piece_bytes = piece_bytes
-        self.scopes: list[dict[str, Any]] = []
-        self.answered: list[tuple[dict[str, Any], bytes]] = []
-        self.bodies: list[bytes] = []
-        self.whole: list[bytes] = []
-        """Bodies of those that were answered without `receive`."""
-        self.left = 0
-        """Requests whose client left before they were answered."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.scopes.append(scope)
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                self.left += 1
-                return
-            body, more = body + message["body"], message["more_body"]
-        self.bodies.append(body)
-        self.answered.append((scope, body))
-        await self.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        for piece in self._cut(body):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-    def answer_whole(self, scope: Any, body: bytes) -> Any:
-        self.scopes.append(scope)
-        self.bodies.append(body)
-        self.whole.append(body)
-        self.answered.append((scope, body))
-        return self._echo(body)
-
-    async def wait(self) -> None:
-        """Before each answer."""
-
-    async def _echo(self, body: bytes) -> Any:
-        try:
-            await self.wait()
-        except asyncio.CancelledError:
-            self.left += 1
-            raise
-        return ((b"content-type", b"application/grpc"),), self._cut(body), ((b"grpc-status", b"0"),)
-
-    def _cut(self, body: bytes) -> tuple[bytes, ...]:
-        step = min(len(body), self._piece_bytes) or 1
-        return tuple(body[at : at + step] for at in range(0, len(body), step))
-
-
-class Slow(Echo):
-    """Answers nothing until it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_answer = asyncio.Event()
-
-    async def wait(self) -> None:
-        await self.may_answer.wait()
-
-
-class Sending(Echo):
-    """Answers with a body of its own, in pieces."""
-
-    def __init__(self, *pieces: bytes) -> None:
-        super().__init__()
-        self._pieces = pieces
-        self.sent = 0
-        """How many pieces the client, or the system for it, has taken."""
-        self.failed = False
-
-    def answer_whole(self, scope: Any, body: bytes) -> Any:
-        return None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            for piece in self._pieces:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-                self.sent += 1
-            await send({"type": "http.response.body", "body": b""})
-        except OSError:
-            self.failed = True
-            raise

@@ -9,7 +9,8 @@ import pytest
 from serving.http2.allowance import Allowance
 from serving.wire import http2 as frames
 from serving.wire.http2 import ACK, CONTINUATION, DATA, END_HEADERS, HEADERS, PING, PRIORITY, SETTINGS, WINDOW_UPDATE
-from tests.serving.http2.stand import GRPC, Client, Echo, Sending, Slow, block, data, frame, headers, request
+from tests.serving.http.stand import Echo, Sending, Slow
+from tests.serving.http2.stand import GRPC, Client, block, data, frame, headers, request
 
 FRAMES = 400
 

@@ -10,7 +10,6 @@ import pytest
 
 from serving.wire import http2 as frames
 from serving.wire.http2 import (
-    CONNECTION_BEGINS,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -28,7 +27,8 @@ from serving.wire.http2 import (
     number_frame,
     settings_frame,
 )
-from tests.serving.http2.stand import BEGINNING, GRPC, PROXY, USUAL, Client, Echo, Slow, block, data, frame, headers
+from tests.serving.http.stand import Echo, Slow
+from tests.serving.http2.stand import GRPC, USUAL, WHO, Client, block, data, frame, headers
 from tests.serving.http2.stand import request as whole_request
 
 PADDED, WITH_PRIORITY = 0x8, 0x20
@@ -36,7 +36,7 @@ OK = frame(HEADERS, END_HEADERS, 3, block(USUAL))
 
 
 async def test_a_server_says_first_what_it_takes() -> None:
-    settings, window = await Client(Echo(), beginning=b"").heard()
+    settings, window = await Client(Echo()).heard()
     assert (settings.kind, settings.stream) == (SETTINGS, 0)
     assert decode_settings(settings.payload) == {frames.MAX_CONCURRENT_STREAMS: 128, frames.INITIAL_WINDOW_SIZE: 2**20}
     assert (window.kind, decode_number(window.payload)) == (WINDOW_UPDATE, 16 * 2**20 - 65_535)
@@ -94,39 +94,19 @@ async def test_the_body_of_an_answer_to_head_is_left_out() -> None:
     assert (answer.status, answer.body, answer.is_whole) == (b"200", b"", True)
 
 
-async def test_the_first_line_says_who_the_client_is() -> None:
+async def test_the_application_is_told_who_the_client_is() -> None:
     app = Echo()
-    for beginning in (BEGINNING, b"PROXY TCP6 2001:db8::7 ::1 5 6\r\n" + CONNECTION_BEGINS, b"PROXY UNKNOWN\r\n"):
-        client = Client(app, beginning=beginning.removesuffix(CONNECTION_BEGINS) + CONNECTION_BEGINS)
-        client.say(whole_request(1))
-        await client.answer(1)
-    assert [scope["client"] for scope in app.scopes] == [("192.0.2.7", 54321), ("2001:db8::7", 5), None]
+    client = Client(app)
+    client.say(whole_request(1))
+    await client.answer(1)
+    assert app.scopes[0]["client"] == WHO
 
 
-async def test_a_connection_may_begin_byte_by_byte() -> None:
-    app = Echo()
-    client = Client(app, beginning=b"")
-    for byte in BEGINNING + whole_request(1, b"x"):
+async def test_a_conversation_may_come_byte_by_byte() -> None:
+    client = Client(Echo())
+    for byte in whole_request(1, b"x"):
         client.say(bytes([byte]))
     assert (await client.answer(1)).body == b"x"
-    assert app.scopes[0]["client"] == ("192.0.2.7", 54321)
-
-
-@pytest.mark.parametrize(
-    "beginning",
-    [
-        PROXY + b"GET / HTTP/1.1\r\n\r\n",
-        PROXY + CONNECTION_BEGINS[:-1] + b"X",
-        b"PROXY TCP4 " + b"1" * 107,
-        CONNECTION_BEGINS,
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-    ],
-    ids=["HTTP/1", "nearly", "a long line", "no first line", "TLS"],
-)
-async def test_what_does_not_begin_as_http2_does_is_left(beginning: bytes) -> None:
-    client = Client(Echo(), beginning=beginning)
-    assert await client.goaway() == (0, frames.PROTOCOL_ERROR)
-    assert client.transport.is_closed
 
 
 async def test_an_expectation_is_answered_before_the_body() -> None:

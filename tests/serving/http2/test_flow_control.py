@@ -8,7 +8,8 @@ import pytest
 
 from serving.wire import http2 as frames
 from serving.wire.http2 import DATA, INITIAL_WINDOW_SIZE, MAX_FRAME_SIZE, PING, RST_STREAM, WINDOW_UPDATE, decode_number
-from tests.serving.http2.stand import GRPC, USUAL, Client, Echo, Sending, Slow, data, frame, headers, request
+from tests.serving.http.stand import Echo, Sending, Slow
+from tests.serving.http2.stand import GRPC, USUAL, Client, data, frame, headers, request
 
 LARGE = bytes(range(256)) * 1200
 """307,200 bytes."""

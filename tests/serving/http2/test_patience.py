@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
-from serving.http2.connection import Patience
+from serving.http.patience import Patience
 from serving.wire import http2 as frames
 from serving.wire.http2 import (
     ACK,
@@ -21,42 +20,11 @@ from serving.wire.http2 import (
     NO_ERROR,
     PING,
 )
-from tests.serving.http2.stand import (
-    BEGINNING,
-    GRPC,
-    PROXY,
-    USUAL,
-    Client,
-    Echo,
-    Sending,
-    Slow,
-    block,
-    data,
-    frame,
-    headers,
-    request,
-)
+from tests.serving.http.stand import Clock, Echo, Sending, Slow
+from tests.serving.http2.stand import GRPC, USUAL, Client, block, data, frame, headers, request
 
 PATIENCE = Patience(request_timeout_s=30.0, idle_timeout_s=50.0, max_connection_age_s=500.0)
 ARE_YOU_THERE, HAVE_YOU_HEARD = b"are you?", b"go away?"
-
-
-class Clock:
-    """The event loop's, which stands still until it is set."""
-
-    def __init__(self, now_s: float) -> None:
-        self.now_s = now_s
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    loop = asyncio.get_running_loop()
-    clock = Clock(loop.time())
-    monkeypatch.setattr(loop, "time", clock)
-    return clock
 
 
 def let(client: Client, clock: Clock, seconds: float) -> None:
@@ -104,15 +72,6 @@ async def test_a_connection_is_idle_from_when_its_last_request_was_answered(cloc
     assert await client.heard(GOAWAY) == []
     let(client, clock, 1.0)
     assert len(await client.heard(GOAWAY)) == 1
-
-
-@pytest.mark.parametrize("begun", [b"", PROXY, BEGINNING[:-1]])
-async def test_a_connection_that_does_not_begin_is_closed(clock: Clock, begun: bytes) -> None:
-    client = Client(Echo(), PATIENCE, beginning=begun)
-    let(client, clock, 10.0)
-    assert not client.transport.is_closed
-    let(client, clock, 1.0)
-    assert client.transport.is_closed
 
 
 @pytest.mark.parametrize(("request_timeout_s", "limit_s"), [(30.0, 10.0), (4.0, 4.0)])

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.http.requests import MalformedRequestError
 from serving.http2.header_blocks import HeadReader, split_block
-from serving.http2.requests import MalformedRequestError
 from serving.wire import http2 as frames
 from serving.wire.http2 import CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, FrameReader, ProtocolError
+from tests.serving.http.stand import Echo, Sending, Slow
 from tests.serving.http2.conversations import Conversation, conversations, cut
-from tests.serving.http2.stand import BEGINNING, GRPC, USUAL, Answer, Client, Echo, Sending, Slow, block, frame, request
+from tests.serving.http2.stand import GRPC, USUAL, Answer, Client, block, frame, request
 
 PADDED = 0x8
 Step = Callable[[Client], None]
@@ -25,7 +26,7 @@ Step = Callable[[Client], None]
 
 async def left_behind(app: Echo, steps: Iterable[Step | None]) -> None:
     """Plays these steps, None for a turn of the event loop, and expects that nothing is left of the connection then."""
-    client = Client(app, beginning=b"")
+    client = Client(app)
     for step in [*steps, None]:
         if client.transport.is_closed:
             break
@@ -102,11 +103,9 @@ events = st.one_of(
 )
 
 
-@given(apps, st.sampled_from([b"", BEGINNING]), st.lists(st.one_of(turns, st.binary(max_size=400).map(say))))
-def test_whatever_bytes_come_nothing_is_raised_or_left_behind(
-    app: Callable[[], Echo], beginning: bytes, pieces: list[Any]
-) -> None:
-    asyncio.run(left_behind(app(), [say(beginning), *pieces]))
+@given(apps, st.lists(st.one_of(turns, st.binary(max_size=400).map(say))))
+def test_whatever_bytes_come_nothing_is_raised_or_left_behind(app: Callable[[], Echo], pieces: list[Any]) -> None:
+    asyncio.run(left_behind(app(), pieces))
 
 
 @given(
@@ -120,12 +119,12 @@ def test_requests_that_are_damaged_underway_raise_nothing_and_leave_nothing_behi
     said = bytearray(request(1, b"question", GRPC) + request(3, b"another") + request(5, b"", GRPC))
     for at, byte in damage:
         said[at % len(said)] = byte
-    asyncio.run(left_behind(app(), [say(BEGINNING), *(say(piece) for piece in cut(bytes(said), sizes))]))
+    asyncio.run(left_behind(app(), [say(piece) for piece in cut(bytes(said), sizes)]))
 
 
 @given(apps, st.lists(events, max_size=30))
 def test_whatever_frames_come_nothing_is_raised_or_left_behind(app: Callable[[], Echo], played: list[Any]) -> None:
-    asyncio.run(left_behind(app(), [say(BEGINNING), *played]))
+    asyncio.run(left_behind(app(), played))
 
 
 @given(

@@ -6,15 +6,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from serving.connections.listener import Listener
+from serving.http1.connection import Connection as Http1Connection
 from serving.http2.connection import Connection
-from serving.http2.listener import Http2Listener
 from serving.wire import http2 as frames
 from serving.wire.http2 import ACK, DATA, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, Frame, FrameReader
-from tests.serving.http2.stand import BEGINNING, GRPC, PATIENCE, Echo, Slow, data, frame, headers, request
+from tests.serving.http.stand import PROXY, Echo, Slow, service_of
+from tests.serving.http2.stand import GRPC, data, frame, headers, request
 
+BEGINNING = PROXY + frames.CONNECTION_BEGINS
 HAVE_YOU_HEARD = b"go away?"
 MIB = 2**20
 LONG_S = 60.0
@@ -76,7 +80,7 @@ class Socket:
 class Stand:
     """A listener and those who connect to it."""
 
-    def __init__(self, listener: Http2Listener, path: str) -> None:
+    def __init__(self, listener: Listener, path: str) -> None:
         self.listener = listener
         self._path = path
         self._sockets: list[Socket] = []
@@ -87,7 +91,7 @@ class Stand:
         socket.say(*said)
         return socket
 
-    async def taken(self) -> Connection:
+    async def taken(self) -> Any:
         """The only connection, once it has been accepted."""
         await until(lambda: self.listener._connections)
         (connection,) = self.listener._connections
@@ -100,8 +104,8 @@ class Stand:
 
 @contextlib.asynccontextmanager
 async def listening(app: Echo, tmp_path: Path) -> AsyncIterator[Stand]:
-    path = str(tmp_path / "http2")
-    listener = Http2Listener(app, PATIENCE)
+    path = str(tmp_path / "clients")
+    listener = Listener(service_of(app))
     await listener.start(path)
     stand = Stand(listener, path)
     try:
@@ -124,7 +128,7 @@ async def test_calls_of_many_clients_are_answered(tmp_path: Path) -> None:
 async def test_large_bodies_go_both_ways(tmp_path: Path) -> None:
     sent = bytes(range(256)) * 4096
     async with listening(Echo(), tmp_path) as stand:
-        socket = await stand.connect(frames.PREFACE.join((BEGINNING.removesuffix(frames.CONNECTION_BEGINS), b"")))
+        socket = await stand.connect(PROXY + frames.PREFACE)
         socket.say(headers(1, GRPC))
         socket.say(*(data(1, sent[at : at + 16_384], ends=at + 16_384 == MIB) for at in range(0, MIB, 16_384)))
         assert await socket.answer(1) == sent
@@ -212,7 +216,7 @@ async def test_the_last_answer_is_not_cut_off_where_the_client_reads_slowly(tmp_
 
 
 async def test_it_looks_at_its_connections_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.http2.listener._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("serving.connections.listener._LOOK_EVERY_S", 0.0)
     looks: asyncio.Queue[float] = asyncio.Queue()
     monkeypatch.setattr(Connection, "look", lambda connection, now_s: looks.put_nowait(now_s))
     async with listening(Echo(), tmp_path) as stand:

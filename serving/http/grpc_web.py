@@ -1,4 +1,4 @@
-"""gRPC-Web over HTTP/2, from browsers and from proxies in front of a gateway.
+"""gRPC-Web, from browsers and from proxies in front of a gateway.
 
 Its trailers are the end of the body. Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md
 """
@@ -41,7 +41,7 @@ class GrpcWebCall:
         send: Callable[[_Message], Awaitable[None]],
     ) -> None:
         headers = [field for field in scope["headers"] if field[0] not in _OF_THE_BODY]
-        self.scope = {**scope, "headers": [*headers, (_CONTENT_TYPE, _GRPC)]}
+        self.scope = {**scope, "http_version": "2", "headers": [*headers, (_CONTENT_TYPE, _GRPC)]}
         self._receive = receive
         self._send = send
         self._content_type = dict(scope["headers"])[_CONTENT_TYPE]

@@ -1,28 +1,33 @@
-"""Where Envoy passes on the gRPC port's connections of clients that speak HTTP/2: a Unix socket of the worker."""
+"""Where Envoy passes clients' connections on: a Unix socket of the worker."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+from pathlib import Path
 
+from serving.connections.opening import Connection, Opening, Spoken
 from serving.control.messages import Traffic
-from serving.http2.answering import App
-from serving.http2.connection import Connection
-from serving.http2.farewell import Patience
+from serving.http.requests import Client
+from serving.http.service import Service
+from serving.http1.connection import Connection as Http1Connection
+from serving.http2.connection import Connection as Http2Connection
 
-log = logging.getLogger("atelier.http2")
+log = logging.getLogger("atelier.connections")
 
 _LOOK_EVERY_S = 1.0
 _BACKLOG = 4096
 """Envoy takes connections that come in crowds, while this event loop may do something else for a moment."""
+_ACCEPTED_PER_TURN = 16
+"""Those that are open wait no longer for such a crowd."""
 
 
-class Http2Listener:
-    """All such connections of a worker, on its event loop."""
+class Listener:
+    """All connections of a worker, on its event loop."""
 
-    def __init__(self, app: App, patience: Patience) -> None:
-        self._app = app
-        self._patience = patience
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._ended_requests = 0
         """Of connections that are no more."""
         self._connections: set[Connection] = set()
@@ -36,10 +41,16 @@ class Http2Listener:
         requests = self._ended_requests + sum(connection.requests for connection in self._connections)
         return Traffic(len(self._connections), in_flight, requests)
 
-    async def start(self, path: str) -> None:
-        """Listens there."""
+    async def start(self, path: Path) -> None:
+        """Listens there, in place of a worker that was killed."""
+        path.unlink(missing_ok=True)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._accept, path, backlog=_BACKLOG)
+        listening = socket.socket(socket.AF_UNIX)
+        listening.setblocking(False)
+        listening.bind(str(path))
+        # asyncio takes as many connections in a turn as may wait.
+        self._server = await loop.create_unix_server(self._accept, sock=listening, backlog=_ACCEPTED_PER_TURN)
+        listening.listen(_BACKLOG)
         self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
 
     def drain(self) -> None:
@@ -57,10 +68,17 @@ class Http2Listener:
         for connection in list(self._connections):
             connection.abort()
 
-    def _accept(self) -> Connection:
-        connection = Connection(self._app, self._patience, self._forget, leaves=self._is_draining)
-        self._connections.add(connection)
-        return connection
+    def _accept(self) -> Opening:
+        opening = Opening(self._speak, self._forget, self._service.patience)
+        self._connections.add(opening)
+        return opening
+
+    def _speak(self, opening: Opening, client: Client | None, is_http2: bool) -> Spoken:
+        kind = Http2Connection if is_http2 else Http1Connection
+        spoken = kind(self._service, self._forget, client, leaves=self._is_draining)
+        self._connections.discard(opening)
+        self._connections.add(spoken)
+        return spoken
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
@@ -69,6 +87,7 @@ class Http2Listener:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
+        self._service.signature.renew()
         now_s = loop.time()
         for connection in list(self._connections):
             try:

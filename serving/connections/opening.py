@@ -1,0 +1,123 @@
+"""What a connection begins with: who the client is, as Envoy says, and what tells HTTP/2 from HTTP/1.1."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol, cast
+
+from serving.client_limits import HEADERS_TIMEOUT_S
+from serving.http.patience import Patience
+from serving.http.requests import Client
+from serving.wire.http2 import CONNECTION_BEGINS
+
+_LONGEST_LINE = 107
+"""PROXY protocol, version 1: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt"""
+_HTTP2_LINE = CONNECTION_BEGINS[: CONNECTION_BEGINS.index(b"\r\n")]
+
+
+class Connection(Protocol):
+    """A connection of a client, whatever it speaks."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are begun and not yet fully answered."""
+
+    @property
+    def requests(self) -> int:
+        """All so far."""
+
+    def look(self, now_s: float) -> None:
+        """Once a second: ends what has taken too long."""
+
+    def leave(self) -> None:
+        """Has the client use another connection, without losing a request."""
+
+    def abort(self) -> None:
+        """Ends it now."""
+
+
+class Spoken(Connection, Protocol):
+    """One that it is known of what it speaks."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio has it."""
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio has it."""
+
+
+class Opening(asyncio.Protocol):
+    """A connection until it is known what it speaks."""
+
+    in_flight = requests = 0
+
+    def __init__(
+        self,
+        speak: Callable[[Opening, Client | None, bool], Spoken],
+        lost: Callable[[Opening], None],
+        patience: Patience,
+    ) -> None:
+        """`speak` makes what takes this one's place; the last argument says whether that speaks HTTP/2."""
+        self._speak = speak
+        self._lost = lost
+        self._patience = patience
+        self._came = b""
+        self._is_over = False
+        self._begun_at_s = asyncio.get_running_loop().time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Nothing is said before the client begins."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes what comes until it is enough."""
+        if self._is_over:
+            return
+        self._came += data
+        line, end, begun = self._came.partition(b"\r\n")
+        if not end:
+            if len(line) > _LONGEST_LINE:
+                self.abort()
+            return
+        if CONNECTION_BEGINS.startswith(begun[: len(CONNECTION_BEGINS)]) and len(begun) < len(CONNECTION_BEGINS):
+            self._begun_at_s = asyncio.get_running_loop().time()
+            return
+        is_http2 = begun.startswith(_HTTP2_LINE)
+        if is_http2 and not begun.startswith(CONNECTION_BEGINS):
+            self.abort()
+            return
+        self._is_over = True
+        spoken = self._speak(self, _client_of(line), is_http2)
+        self._transport.set_protocol(cast("asyncio.BaseProtocol", spoken))
+        spoken.connection_made(self._transport)
+        if rest := begun[len(CONNECTION_BEGINS) :] if is_http2 else begun:
+            spoken.data_received(rest)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It never said what it speaks."""
+        del error
+        self._is_over = True
+        self._lost(self)
+
+    def look(self, now_s: float) -> None:
+        """See there."""
+        has_begun = not self._came.endswith(b"\r\n")
+        limit_s = HEADERS_TIMEOUT_S if has_begun else self._patience.idle_timeout_s
+        if now_s - self._begun_at_s > limit_s:
+            self.abort()
+
+    def leave(self) -> None:
+        """What it speaks will say so."""
+
+    def abort(self) -> None:
+        """Ends it now."""
+        self._is_over = True
+        self._transport.abort()
+
+
+def _client_of(line: bytes) -> Client | None:
+    match line.split():
+        case [b"PROXY", b"TCP4" | b"TCP6", host, _, port, _]:
+            return host.decode(), int(port)
+    return None

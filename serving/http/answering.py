@@ -1,0 +1,84 @@
+"""Hands requests to the application, each with a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from serving.frontends.http import Headers
+from serving.http.exchange import ClientLeftError, Exchange
+from serving.http.grpc_web import GrpcWebCall
+from serving.http.large_answers import LargeAnswers
+
+log = logging.getLogger("atelier.http")
+
+WHOLE_BYTES = 64 * 1024
+"""A body that is no longer takes less than what the connection itself may buffer."""
+
+
+WholeAnswer = tuple[Headers, tuple[bytes, ...], Headers]
+"""An answer's headers, its body in pieces, and its trailers."""
+
+
+class App(Protocol):
+    """An ASGI application, with a shorter way for gRPC calls that are there as a whole."""
+
+    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]:
+        """As ASGI has it."""
+
+    def answer_whole(self, scope: Any, body: bytes, /) -> Awaitable[WholeAnswer] | None:
+        """The answer to a gRPC call; None where the application has to be called."""
+
+
+class Answering:
+    """Of all connections on an event loop."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._loop = asyncio.get_running_loop()
+
+    def start(self, exchange: Exchange) -> None:
+        """Has a request answered: as a whole where it can be, which is quicker."""
+        if exchange.head.is_grpc and exchange.has_ended and exchange.body_bytes <= WHOLE_BYTES:
+            answer = self._app.answer_whole(exchange.head.scope, exchange.whole_body())
+            if answer is not None:
+                exchange.drop_body()
+                exchange.task = self._loop.create_task(self._answer_whole(exchange, answer))
+                return
+        exchange.task = self._loop.create_task(self._answer(exchange))
+
+    async def _answer_whole(self, exchange: Exchange, answering: Awaitable[WholeAnswer]) -> None:
+        try:
+            headers, pieces, trailers = await answering
+            if not exchange.is_gone:
+                await exchange.send_whole(headers, pieces, trailers)
+        except ClientLeftError:
+            pass
+        except Exception:
+            log.exception("a call of %s failed", exchange.head.scope["path"])
+        finally:
+            self._end(exchange)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        head = exchange.head
+        try:
+            if head.is_grpc_web:
+                call = GrpcWebCall(head.scope, exchange.receive, exchange.send)
+                await self._app(call.scope, call.receive, call.send)
+            elif head.accepts_gzip and not head.is_grpc:
+                await self._app(head.scope, exchange.receive, LargeAnswers(exchange.send).send)
+            else:
+                await self._app(head.scope, exchange.receive, exchange.send)
+        except ClientLeftError:
+            pass
+        except Exception:
+            log.exception("a request of %s failed", head.scope["path"])
+        finally:
+            self._end(exchange)
+
+    @staticmethod
+    def _end(exchange: Exchange) -> None:
+        if not exchange.is_gone:
+            exchange.fail()

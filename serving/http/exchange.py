@@ -1,0 +1,156 @@
+"""One request and its answer, as ASGI's `receive` and `send`, whatever version of HTTP carries them."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Generator, MutableMapping
+from typing import Any, Generic, TypeVar
+
+from serving.frontends.http import ClientGoneError, Headers
+from serving.http.requests import Head
+
+Message = MutableMapping[str, Any]
+_ResultT = TypeVar("_ResultT")
+_DISCONNECT = {"type": "http.disconnect"}
+_NOTHING_MORE = {"type": "http.request", "body": b"", "more_body": False}
+
+
+class ClientLeftError(ClientGoneError, OSError):
+    """ASGI's way to say that nobody reads the answer any more."""
+
+
+class Ready(Generic[_ResultT]):
+    """An awaitable whose result is there already, and that nobody has to await."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: _ResultT) -> None:
+        self._result = result
+
+    def __await__(self) -> Generator[None, None, _ResultT]:
+        return self._result
+        yield  # makes it the generator that `await` asks for
+
+
+DONE = Ready(None)
+
+
+class Exchange(ABC):
+    """Read and answered by one task of the application.
+
+    As with pyvoy, `receive` returns at once when the body has ended: nothing more, or that the client has left.
+    """
+
+    task: asyncio.Task[None] | None = None
+    is_whole = False
+    """The task has the whole request, and asks for nothing: it is cancelled when the client leaves."""
+    body_bytes = 0
+    has_ended = False
+    """The whole request is there."""
+    has_begun_answer = False
+    has_answered = False
+    is_gone = False
+    """Nobody waits for the answer any more, or all of it is sent."""
+    waits_since_s = 0.0
+    """When the client took the last of the answer that it has to take."""
+    _waiting: asyncio.Future[Message] | None = None
+    _sent: asyncio.Future[None] | None = None
+
+    def __init__(self, head: Head, now_s: float) -> None:
+        self.head = head
+        self.begun_at_s = now_s
+        self._chunks: list[bytes] = []
+
+    # --- what comes ---
+
+    def take(self, chunk: bytes) -> None:
+        """A piece of the body."""
+        self.body_bytes += len(chunk)
+        if chunk:
+            self._chunks.append(chunk)
+            if self._waiting is not None:
+                self._tell_who_waits()
+
+    def end(self) -> None:
+        """The body is there."""
+        self.has_ended = True
+        if self._waiting is not None:
+            self._tell_who_waits()
+
+    def leave(self) -> None:
+        """The client has cancelled the request or is gone, or all is said."""
+        self.is_gone = True
+        self._chunks.clear()
+        self.let_go()
+        if self._waiting is not None:
+            self._tell_who_waits()
+        if self.is_whole and self.task is not None and not self.has_answered:
+            self.task.cancel()
+
+    def whole_body(self) -> bytes:
+        """The body, once it `has_ended`; it may still be received."""
+        chunks = self._chunks
+        if len(chunks) > 1:
+            self._chunks = chunks = [b"".join(chunks)]
+        return chunks[0] if chunks else b""
+
+    def drop_body(self) -> None:
+        """It has been read another way than by `receive`."""
+        self.is_whole = True
+        self._chunks = []
+        self._was_read()
+
+    def receive(self) -> Awaitable[Message]:
+        """ASGI's."""
+        if self._chunks or self.has_ended or self.is_gone:
+            return Ready(self._next())
+        self._waiting = asyncio.get_running_loop().create_future()
+        return self._waiting
+
+    def _next(self) -> Message:
+        if self.is_gone:
+            return _DISCONNECT
+        chunks = self._chunks
+        if not chunks:
+            return _NOTHING_MORE
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self._was_read()
+        return {"type": "http.request", "body": body, "more_body": not self.has_ended}
+
+    def _tell_who_waits(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(self._next())
+
+    @abstractmethod
+    def _was_read(self) -> None:
+        """The application has all that came so far."""
+
+    # --- what goes ---
+
+    @abstractmethod
+    def send(self, message: Message) -> Awaitable[None]:
+        """ASGI's; done once the client, or the system for it, has taken what is sent.
+
+        Raises:
+            ClientLeftError: it never will.
+        """
+
+    @abstractmethod
+    def send_whole(self, headers: Headers, pieces: tuple[bytes, ...], trailers: Headers) -> Awaitable[None]:
+        """A whole answer: its headers, its body, and its trailers, where it has any.
+
+        Raises:
+            ClientLeftError: see `send`.
+        """
+
+    @abstractmethod
+    def fail(self) -> None:
+        """The application has left it without an answer, or in the middle of one."""
+
+    def let_go(self) -> None:
+        """Whoever waits for what was sent goes on."""
+        if self._sent is not None and not self._sent.done():
+            self._sent.set_result(None)

@@ -1,0 +1,3 @@
+from tests.serving.http.stand import clock
+
+__all__ = ["clock"]
