@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
 
 from serving.admin_access import ADMIN_PREFIX
 from serving.batching.terms import Terms
 from serving.errors import ServingError
 from serving.frontends.admin import Admin
-from serving.frontends.bodies import Bodies, Hold, InflightBytes, asked_ahead
+from serving.frontends.bodies import Bodies, Hold, InflightBytes, asked_ahead, check_size
 from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
-from serving.frontends.grpc_transport import (
-    OVERLOAD_CODE,
-    UNIMPLEMENTED,
-    UnaryCalls,
-    WholeAnswer,
-    is_grpc,
-    send_status,
-)
+from serving.frontends.grpc_transport import OVERLOAD_CODE, UNIMPLEMENTED, UnaryCalls, is_grpc, send_status
 from serving.frontends.health import Health
 from serving.frontends.http import (
     OVERLOAD_STATUS,
@@ -29,9 +24,12 @@ from serving.frontends.http import (
     Receive,
     Scope,
     Send,
+    WholeAnswer,
     refuse_method,
-    send_error,
     send_json,
+    send_whole,
+    whole_body,
+    whole_error,
 )
 from serving.frontends.images import Images
 from serving.frontends.oip_grpc import OipGrpc
@@ -42,9 +40,12 @@ from serving.frontends.page import send_page
 from serving.frontends.reflection import Reflection
 from serving.frontends.request_terms import TermsReader
 from serving.frontends.tfs_grpc import TfsGrpc
-from serving.frontends.tfs_rest import PREFIX, TfsRest, parse_path
+from serving.frontends.tfs_rest import PREFIX, Address, TfsRest, parse_path
 
 log = logging.getLogger("atelier.http")
+
+_INTERNAL_ERROR = b'{"error":"internal error; the gateway\'s log has the details"}'
+_KNOWN_TERMS = "atelier.terms"
 
 
 class App:
@@ -65,6 +66,7 @@ class App:
         admin: Admin,
         departures: Departures,
         terms: TermsReader,
+        bodies: Bodies,
         inflight: InflightBytes,
         max_request_bytes: int,
         overload_status: str,
@@ -75,7 +77,8 @@ class App:
         self._oip_rest = oip_rest
         self._images = images
         self._admin = admin
-        self._unary = UnaryCalls(max_request_bytes, Bodies(inflight), departures, terms, OVERLOAD_CODE[overload_status])
+        self._bodies = bodies
+        self._unary = UnaryCalls(max_request_bytes, bodies, departures, terms, OVERLOAD_CODE[overload_status])
         self._terms = terms
         self._departures = departures
         self._inflight = inflight
@@ -105,10 +108,14 @@ class App:
             return self._serve_other_grpc(scope, receive, send)
         return self._serve_http(scope, receive, send)
 
-    def answer_whole(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+    def answer_call(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
         """The answer to a unary gRPC call that is there already; None for any other call, see `__call__`."""
         method = self._methods.get(scope["path"])
         return None if method is None else self._unary.serve_whole(scope, body, method)
+
+    def answer_post(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+        """The answer to a POST of TensorFlow Serving's REST API, or of images, that is there already."""
+        return self._answer_rest(scope, body) if _is_rest(scope["path"]) else None
 
     async def _serve_other_grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -122,16 +129,42 @@ class App:
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._route(scope, receive, send)
-        except ServingError as error:
-            await send_error(send, error, self._overload_status)
         except ClientGoneError:
             return
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
-            await send_json(send, 500, {"error": "internal error; the gateway's log has the details"})
+        except Exception as error:  # noqa: BLE001 -- it is logged
+            await send_whole(send, self._failed(scope, error))
+
+    async def _answer_rest(self, scope: Scope, body: bytes) -> WholeAnswer:
+        try:
+            work = self._work(scope, _address(scope))
+            if work.is_encoded:
+                body = await self._bodies.content_of(scope, body, work.max_bytes)
+            check_size(len(body), work.max_bytes)
+            return await work.answer(body)
+        except Exception as error:  # noqa: BLE001 -- it is logged
+            return self._failed(scope, error)
+
+    def _failed(self, scope: Scope, error: Exception) -> WholeAnswer:
+        if isinstance(error, ServingError):
+            return whole_error(error, self._overload_status)
+        log.error("%s %s failed", scope["method"], scope["path"], exc_info=error)
+        return whole_body(_INTERNAL_ERROR, status=500)
+
+    def _work(self, scope: Scope, address: Address) -> _Work:
+        terms = self._read_terms(scope)
+        is_encoded = b"content-encoding" in terms.headers
+        if address.verb == "classify":
+            return _Work(self._images.max_bytes, is_encoded, partial(self._images.answer, scope, address, terms))
+        return _Work(self._rest.max_bytes, is_encoded, partial(self._rest.answer, address, terms))
 
     def _read_terms(self, scope: Scope) -> Terms:
-        return self._terms.read(scope, dict(scope["headers"]))
+        """A request's terms, remembered for those that share the scope."""
+        known: Terms | None = scope.get(_KNOWN_TERMS)
+        if known is None:
+            known = self._terms.read(scope, dict(scope["headers"]))
+            if known.deadline is None:
+                scope[_KNOWN_TERMS] = known
+        return known
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
@@ -141,14 +174,14 @@ class App:
                 await page(send)
             else:
                 await refuse_method(send, method, path, "GET")
-        elif path[: len(PREFIX)].lower() == PREFIX:
-            address = parse_path(method, scope["raw_path"].decode("ascii", "replace").partition("?")[0])
+        elif _is_rest(path):
+            address = _address(scope)
             if not address.verb:
                 await self._rest.get(address, send)
-            elif address.verb == "classify":
-                await self._images.classify(address, scope, self._read_terms(scope), receive, send)
             else:
-                await self._rest.post(address, scope, self._read_terms(scope), receive, send)
+                work = self._work(scope, address)
+                body = await self._bodies.read_content(scope, receive, work.max_bytes)
+                await send_whole(send, await self._departures.watch(receive, work.answer(body)))
         elif path == OIP_PREFIX or path.startswith(f"{OIP_PREFIX}/"):
             await self._oip_rest.serve(scope, self._read_terms(scope), receive, send)
         elif path.startswith(ADMIN_PREFIX):
@@ -156,6 +189,23 @@ class App:
         else:
             known = ", ".join([*self._pages, "/v1/models/NAME", OIP_PREFIX])
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})
+
+
+class _Work(NamedTuple):
+    """What is to be done for a request once its body is there."""
+
+    max_bytes: int
+    """Of the body, also inflated."""
+    is_encoded: bool
+    answer: Callable[[bytes], Awaitable[WholeAnswer]]
+
+
+def _is_rest(path: str) -> bool:
+    return path[: len(PREFIX)].lower() == PREFIX
+
+
+def _address(scope: Scope) -> Address:
+    return parse_path(scope["method"], scope["raw_path"].decode("ascii", "replace").partition("?")[0])
 
 
 def _known_calls(path: str, known: Iterable[str]) -> str:

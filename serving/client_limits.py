@@ -1,7 +1,4 @@
-"""What holds for clients on both ways in: through Envoy's HTTP (serving/envoy/) and its bytes (serving/http2/).
-
-docs/limits.md promises it. Where Envoy's own default is what the gateway wants, it is written down all the same.
-"""
+"""What holds for clients of HTTP/1.1 and of HTTP/2; docs/limits.md promises it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import contextlib
 import resource
 
 _OF_CONNECTION = 3
-"""Of one to the gRPC port: the client's, and both ends of the way on to serving/http2/."""
+"""The client's, and both ends of the way on to serving/connections/."""
 _OTHERS = 1000
 
 

@@ -150,7 +150,7 @@ class Worker:
         reader = JsonReader(json_limits, self._helper)
         writer = AnswerWriter(self._helper)
         messages = MessageReader(self._helper)
-        rest = TfsRest(plane, self.manager, states, bodies, departures, reader, writer)
+        rest = TfsRest(plane, self.manager, states, reader, writer)
         reload = Reload(
             configuration,
             self.manager,
@@ -166,8 +166,6 @@ class Worker:
             Images(
                 plane,
                 rest,
-                bodies,
-                departures,
                 self._image_executor,
                 limit,
                 reader,
@@ -186,6 +184,7 @@ class Worker:
             ),
             departures,
             TermsReader(settings.client_header),
+            bodies,
             inflight,
             limit,
             settings.overload_status,

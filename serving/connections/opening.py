@@ -102,8 +102,9 @@ class Opening(asyncio.Protocol):
 
     def look(self, now_s: float) -> None:
         """See there."""
-        has_begun = not self._came.endswith(b"\r\n")
-        limit_s = HEADERS_TIMEOUT_S if has_begun else self._patience.idle_timeout_s
+        has_begun = bool(self._came.partition(b"\r\n")[2])
+        headers_timeout_s = min(HEADERS_TIMEOUT_S, self._patience.request_timeout_s)
+        limit_s = headers_timeout_s if has_begun else self._patience.idle_timeout_s
         if now_s - self._begun_at_s > limit_s:
             self.abort()
 

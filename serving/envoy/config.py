@@ -20,9 +20,11 @@ _ACCEPTED_PER_TURN = 1
 _READ_PER_TURN_BYTES = 64 * 1024
 """Of one connection, before it is another's turn."""
 _NO_LIMIT = 1_000_000
-_LONGEST_SILENCE_S = 3600.0
-"""When Python has closed a connection, Envoy waits for the client to close it as well, but no longer than this. Nor
-may an answer be computed for longer without a byte from the client; over HTTP/2 it is asked for one every minute."""
+_HANDSHAKE_TIMEOUT_S = 10.0
+_LONGEST_ANSWER_S, _GRACE_S = 300.0, 60.0
+"""A connection over which nothing goes is ended by Python, by the settings. Envoy ends it later: one that Python has
+closed, and the client does not, or one of HTTP/1.1 whose answer takes longer; over HTTP/2 a client is asked for a byte
+every minute."""
 _KEEPALIVE = {"keepalive_time": 60, "keepalive_interval": 20, "keepalive_probes": 3}
 """Seconds. Finds clients of HTTP/1.1 that are gone without a word."""
 
@@ -34,7 +36,8 @@ class Ports(NamedTuple):
     grpc_port: int
     rest_port: int
     max_connections: int
-    idle_timeout_s: float
+    patience_s: float
+    """How long a connection may be idle, or take for a request."""
 
 
 class Sockets(NamedTuple):
@@ -72,11 +75,12 @@ def _listener(ports: Ports, transport_socket: dict[str, Any] | None) -> dict[str
         "@type": f"{_EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy",
         "stat_prefix": CONNECTIONS,
         "cluster": CONNECTIONS,
-        "idle_timeout": f"{max(_LONGEST_SILENCE_S, 2 * ports.idle_timeout_s):g}s",
+        "idle_timeout": _seconds(max(ports.patience_s, _LONGEST_ANSWER_S) + _GRACE_S),
     }
     chain: dict[str, Any] = {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}]}
     if transport_socket is not None:
         chain["transport_socket"] = transport_socket
+        chain["transport_socket_connect_timeout"] = _seconds(min(_HANDSHAKE_TIMEOUT_S, ports.patience_s))
     return {
         "name": CONNECTIONS,
         "address": _tcp(ports.host, ports.grpc_port),
@@ -96,7 +100,6 @@ def _cluster(path: str) -> dict[str, Any]:
         "type": "STATIC",
         "load_assignment": {"cluster_name": CONNECTIONS, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "circuit_breakers": {"thresholds": [limits]},
-        "per_connection_buffer_limit_bytes": _READ_PER_TURN_BYTES,
         "transport_socket": _with_the_clients_address(),
     }
 
@@ -123,6 +126,10 @@ def _at_most(connections: int) -> dict[str, Any]:
             {"name": "envoy.resource_monitors.global_downstream_max_connections", "typed_config": limit}
         ]
     }
+
+
+def _seconds(value: float) -> str:
+    return f"{value:g}s"
 
 
 def _unix(path: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The admin API, under /admin/v1: what is served, by which labels and weights, and how to change that.
 
-For operators and their scripts, not for clients: every request carries a bearer token of its own (RFC 6750), Envoy lets
-no page of another site in (serving/envoy/config.py), and without a token there is no such API.
+For operators and their scripts, not for clients: every request carries a bearer token of its own (RFC 6750), no page of
+another site is let in (serving/http/cors.py), and without a token there is no such API.
 """
 
 from __future__ import annotations

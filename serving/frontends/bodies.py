@@ -113,7 +113,14 @@ class Bodies:
             InvalidInputError: it is damaged.
             PayloadTooLargeError, OverloadedError, ClientGoneError: see `read`; also where it inflates to more.
         """
-        body = await self.read(receive, max_bytes)
+        return await self.content_of(scope, await self.read(receive, max_bytes), max_bytes)
+
+    async def content_of(self, scope: Scope, body: bytes, max_bytes: int) -> bytes:
+        """The body, inflated where it is compressed.
+
+        Raises:
+            InvalidInputError, PayloadTooLargeError, OverloadedError: see `read_content`.
+        """
         encoding = encoding_of(scope)
         if encoding not in ENCODINGS:
             return body

@@ -90,7 +90,7 @@ class _Answer:
         self._started = False
 
     async def send_all(self, messages: AsyncIterator[bytes]) -> None:
-        await self._start()  # Envoy gives up requests that take long to end, but not once an answer has begun
+        await self._start()  # requests that take long to end are given up, but not once an answer has begun
         async for message in messages:
             await self._tell(encode_message(message))
 

@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from types import MappingProxyType
-from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -34,9 +33,11 @@ from serving.frontends.http import (
     Receive,
     Scope,
     Send,
+    WholeAnswer,
     header_of,
     printable,
     send_json,
+    send_whole,
 )
 from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE
@@ -105,14 +106,6 @@ _OK = ((b"grpc-status", b"0"),)
 START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
 
 
-class WholeAnswer(NamedTuple):
-    """All that is sent for a unary call; without trailers, its status is in the headers ("trailers-only")."""
-
-    headers: Headers
-    pieces: tuple[bytes, ...] = ()
-    trailers: Headers = ()
-
-
 class UnaryCalls:
     """Answers calls of methods with one message in and one out, on one event loop."""
 
@@ -142,7 +135,7 @@ class UnaryCalls:
             return
         except Exception as error:  # noqa: BLE001 -- it is logged
             whole = self._failed(scope, error)
-        await _send(send, whole)
+        await send_whole(send, whole)
 
     async def serve_whole(self, scope: Scope, frame: bytes, handle: Handler) -> WholeAnswer:
         """As `serve`, for a request that is there already. It is cancelled when the client leaves."""
@@ -211,16 +204,6 @@ def _whole(scope: Scope, encoding: str, answer: bytes) -> WholeAnswer:
     return WholeAnswer(_HEADERS, (encode_message(answer, ""),), _OK)
 
 
-async def _send(send: Send, answer: WholeAnswer) -> None:
-    trailers = bool(answer.trailers)
-    await send({"type": "http.response.start", "status": 200, "headers": answer.headers, "trailers": trailers})
-    pieces = answer.pieces or (b"",)
-    for number, piece in enumerate(pieces, 1):
-        await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
-    if trailers:
-        await send({"type": "http.response.trailers", "headers": answer.trailers, "more_trailers": False})
-
-
 def is_grpc(scope: Scope) -> bool:
     """Whether the request says that its body is gRPC, and comes by what carries its answer's trailers."""
     if scope["http_version"] != "2":
@@ -233,7 +216,7 @@ def is_grpc(scope: Scope) -> bool:
 
 async def send_status(send: Send, code: int, text: str, more: Headers = ()) -> None:
     """An answer without a message: status only, in the headers ("trailers-only")."""
-    await _send(send, _status(code, text, more))
+    await send_whole(send, _status(code, text, more))
 
 
 def _status(code: int, text: str, more: Headers = ()) -> WholeAnswer:

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -51,6 +51,15 @@ OVERLOAD_STATUS = MappingProxyType({"resource-exhausted": 429, "unavailable": 50
 """What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
 
 
+class WholeAnswer(NamedTuple):
+    """All that is sent for a request. A gRPC call's status is in the trailers, or without any in the headers."""
+
+    headers: Headers
+    pieces: tuple[bytes, ...] = ()
+    trailers: Headers = ()
+    status: int = 200
+
+
 class ClientGoneError(Exception):
     """The client left before its request was complete; there is nobody to answer."""
 
@@ -65,23 +74,27 @@ def header_of(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for known, value in scope["headers"] if known == name), "")
 
 
-async def send_body(
-    send: Send,
-    status: int,
-    body: bytes,
-    content_type: bytes = JSON,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-) -> None:
+def whole_body(body: bytes, content_type: bytes = JSON, headers: Headers = (), status: int = 200) -> WholeAnswer:
+    """An answer with this body."""
+    length = (b"content-length", b"%d" % len(body))
+    return WholeAnswer(((b"content-type", content_type), length, *headers), (body,), status=status)
+
+
+async def send_whole(send: Send, answer: WholeAnswer) -> None:
     """One complete answer."""
-    length = (b"content-length", str(len(body)).encode())
+    trailers, pieces = bool(answer.trailers), answer.pieces or (b"",)
     await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(b"content-type", content_type), length, *headers],
-        }
+        {"type": "http.response.start", "status": answer.status, "headers": answer.headers, "trailers": trailers}
     )
-    await send({"type": "http.response.body", "body": body})
+    for number, piece in enumerate(pieces, 1):
+        await send({"type": "http.response.body", "body": piece, "more_body": number < len(pieces)})
+    if trailers:
+        await send({"type": "http.response.trailers", "headers": answer.trailers, "more_trailers": False})
+
+
+async def send_body(send: Send, status: int, body: bytes, content_type: bytes = JSON, headers: Headers = ()) -> None:
+    """One complete answer of one piece."""
+    await send_whole(send, whole_body(body, content_type, headers, status))
 
 
 async def send_json(send: Send, status: int, document: Any) -> None:
@@ -96,18 +109,18 @@ async def refuse_method(send: Send, method: str, path: str, expected: str) -> No
     await send_body(send, 405, body, headers=((b"allow", allowed),))
 
 
-async def send_error(send: Send, error: ServingError, overload_status: int = 429) -> None:
+def whole_error(error: ServingError, overload_status: int = 429) -> WholeAnswer:
     """A cause as TensorFlow Serving's `{"error": …}`."""
     status = STATUS_OF_CAUSE[type(error)]
     if isinstance(error, SignatureNotFoundError):
         text = f'Serving signature name: "{error.signature_name}" not found in signature def'
     else:
         text = str(error)
-    retry: tuple[tuple[bytes, bytes], ...] = ()
+    retry: Headers = ()
     if isinstance(error, OverloadedError):
         status = overload_status
         retry = ((b"retry-after", str(math.ceil(error.retry_after_s)).encode()),)
-    await send_body(send, status, orjson.dumps({"error": printable(text)}), headers=retry)
+    return whole_body(orjson.dumps({"error": printable(text)}), headers=retry, status=status)
 
 
 def printable(text: str) -> str:

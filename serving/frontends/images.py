@@ -10,15 +10,7 @@ from urllib.parse import parse_qs
 from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
-from serving.frontends.bodies import Bodies
-from serving.frontends.departures import Departures
-from serving.frontends.http import (
-    Receive,
-    Scope,
-    Send,
-    header_of,
-    send_body,
-)
+from serving.frontends.http import Scope, WholeAnswer, header_of, whole_body
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
 from serving.offload.answer_writer import AnswerWriter
@@ -53,8 +45,6 @@ class Images:
         self,
         plane: DataPlane,
         rest: TfsRest,
-        bodies: Bodies,
-        departures: Departures,
         executor: Executor,
         max_request_bytes: int,
         reader: JsonReader,
@@ -63,18 +53,20 @@ class Images:
     ) -> None:
         self._plane = plane
         self._rest = rest
-        self._bodies = bodies
-        self._departures = departures
         self._executor = executor
-        self._max_request_bytes = max_request_bytes
+        self.max_bytes = max_request_bytes
+        """Of a body, also inflated."""
         self._reader = reader
         self._writer = writer
         self._max_images = max_images
 
-    async def classify(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
-        """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON."""
+    async def answer(self, scope: Scope, address: Address, terms: Terms, body: bytes) -> WholeAnswer:
+        """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON.
+
+        Raises:
+            ServingError: every cause of serving/errors.py.
+        """
         content_type = header_of(scope, b"content-type")
-        body = await self._bodies.read_content(scope, receive, self._max_request_bytes)
         is_single = is_image(content_type, body)
         if is_single:
             files = [ImageFile(body)]
@@ -85,17 +77,11 @@ class Images:
         else:
             self._reader.limits.check_size(len(body))
             if not has_images(body):
-                await self._rest.answer(address, terms, body, receive, send)
-                return
+                return await self._rest.answer(address, terms, body)
             files, is_single = await self._reader.read(parse_json, body, self._max_images, deadline=terms.deadline)
-        answer = self._answer(address, files, parse_top_k(scope["query_string"]), terms, is_single=is_single)
-        await send_body(send, 200, await self._departures.watch(receive, answer))
-
-    async def _answer(
-        self, address: Address, files: list[ImageFile], top_k: int, terms: Terms, *, is_single: bool
-    ) -> bytes:
+        top_k = parse_top_k(scope["query_string"])
         target = Target(address.name, address.version, address.label)
         prediction = await self._plane.classify_images(target, files, api=_API, terms=terms)
         scores = prediction.outputs
         answer = ImagesAnswer(prediction.name, prediction.version, prediction.labels, top_k, is_single)
-        return await self._writer.write(scores.values(), encode_answer, scores, answer)
+        return whole_body(await self._writer.write(scores.values(), encode_answer, scores, answer))

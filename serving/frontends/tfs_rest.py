@@ -6,6 +6,7 @@ Source: https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/m
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -14,9 +15,7 @@ from serving.batching.terms import Terms
 from serving.control.model_states import ModelStates
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
-from serving.frontends.bodies import Bodies
-from serving.frontends.departures import Departures
-from serving.frontends.http import Receive, Scope, Send, send_body, send_json
+from serving.frontends.http import Send, WholeAnswer, send_json, whole_body
 from serving.frontends.tfs_examples import ExampleMethods
 from serving.frontends.tfs_grpc import SIGNATURE_DEF
 from serving.offload.answer_writer import AnswerWriter
@@ -94,32 +93,31 @@ class TfsRest:
         plane: DataPlane,
         manager: Manager,
         states: ModelStates,
-        bodies: Bodies,
-        departures: Departures,
         reader: JsonReader,
         writer: AnswerWriter,
     ) -> None:
         self._plane = plane
-        self._bodies = bodies
         self._manager = manager
         self._states = states
         self._examples = ExampleMethods(plane, api=_API)
-        self._departures = departures
         self._reader = reader
         self._writer = writer
 
-    async def post(self, address: Address, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
-        """`:predict` and `:regress`."""
-        body = await self._bodies.read_content(scope, receive, self._reader.limits.max_json_bytes)
-        await self.answer(address, terms, body, receive, send)
+    @property
+    def max_bytes(self) -> int:
+        """Of a body, also inflated."""
+        return self._reader.limits.max_json_bytes
 
-    async def answer(self, address: Address, terms: Terms, body: bytes, receive: Receive, send: Send) -> None:
-        """`:predict`, and `:classify` and `:regress` of JSON examples, whose body has been read."""
+    def answer(self, address: Address, terms: Terms, body: bytes) -> Awaitable[WholeAnswer]:
+        """`:predict`, and `:classify` and `:regress` of JSON examples.
+
+        Raises:
+            ServingError: every cause of serving/errors.py.
+        """
         answer = self._predict if address.verb == "predict" else self._run_examples
-        content, version = await self._departures.watch(receive, answer(address, terms, body))
-        await send_body(send, 200, content, headers=((_VERSION_HEADER, str(version).encode()),))
+        return answer(address, terms, body)
 
-    async def _predict(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
+    async def _predict(self, address: Address, terms: Terms, body: bytes) -> WholeAnswer:
         request, decode = await self._reader.open(_ROWS_OR_COLUMNS, body, deadline=terms.deadline)
         prediction = await self._plane.predict(
             Target(address.name, address.version, address.label, request.signature_name),
@@ -129,9 +127,9 @@ class TfsRest:
         )
         outputs = prediction.outputs
         content = await self._writer.write(outputs.values(), encode_outputs, outputs, request.form)
-        return content, prediction.version
+        return _answer(content, prediction.version)
 
-    async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> tuple[bytes, int]:
+    async def _run_examples(self, address: Address, terms: Terms, body: bytes) -> WholeAnswer:
         request = await self._reader.read(parse_examples_body, body, deadline=terms.deadline)
         target = Target(address.name, address.version, address.label, request.signature_name)
         method = REGRESS_METHOD if address.verb == "regress" else CLASSIFY_METHOD
@@ -139,7 +137,7 @@ class TfsRest:
         prediction = await self._examples.run(target, method, examples, terms)
         encode = encode_regression if method == REGRESS_METHOD else encode_classification
         outputs = prediction.outputs
-        return await self._writer.write(outputs.values(), encode, outputs), prediction.version
+        return _answer(await self._writer.write(outputs.values(), encode, outputs), prediction.version)
 
     async def get(self, address: Address, send: Send) -> None:
         """Status or metadata of a model."""
@@ -169,6 +167,10 @@ class TfsRest:
             "model_spec": {"name": servable.name, "signature_name": "", "version": str(servable.version)},
             "metadata": {SIGNATURE_DEF: {SIGNATURE_DEF: signatures}},
         }
+
+
+def _answer(content: bytes, version: int) -> WholeAnswer:
+    return whole_body(content, headers=((_VERSION_HEADER, b"%d" % version),))
 
 
 def _status(status: VersionStatus) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from serving.frontends.http import Headers
+from serving.frontends.http import WholeAnswer
 from serving.http.exchange import ClientLeftError, Exchange
 from serving.http.grpc_web import GrpcWebCall
-from serving.http.large_answers import LargeAnswers
+from serving.http.large_answers import LargeAnswers, compressed, is_large
 
 log = logging.getLogger("atelier.http")
 
@@ -18,18 +18,17 @@ WHOLE_BYTES = 64 * 1024
 """A body that is no longer takes less than what the connection itself may buffer."""
 
 
-WholeAnswer = tuple[Headers, tuple[bytes, ...], Headers]
-"""An answer's headers, its body in pieces, and its trailers."""
-
-
 class App(Protocol):
-    """An ASGI application, with a shorter way for gRPC calls that are there as a whole."""
+    """An ASGI application, with shorter ways for requests that are there as a whole."""
 
     def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]:
         """As ASGI has it."""
 
-    def answer_whole(self, scope: Any, body: bytes, /) -> Awaitable[WholeAnswer] | None:
+    def answer_call(self, scope: Any, body: bytes, /) -> Awaitable[WholeAnswer] | None:
         """The answer to a gRPC call; None where the application has to be called."""
+
+    def answer_post(self, scope: Any, body: bytes, /) -> Awaitable[WholeAnswer] | None:
+        """The answer to a POST that is no gRPC call; None where the application has to be called."""
 
 
 class Answering:
@@ -41,8 +40,10 @@ class Answering:
 
     def start(self, exchange: Exchange) -> None:
         """Has a request answered: as a whole where it can be, which is quicker."""
-        if exchange.head.is_grpc and exchange.has_ended and exchange.body_bytes <= WHOLE_BYTES:
-            answer = self._app.answer_whole(exchange.head.scope, exchange.whole_body())
+        head = exchange.head
+        if exchange.has_ended and exchange.body_bytes <= WHOLE_BYTES and (head.is_grpc or head.is_post):
+            ask = self._app.answer_call if head.is_grpc else self._app.answer_post
+            answer = ask(head.scope, exchange.whole_body())
             if answer is not None:
                 exchange.drop_body()
                 exchange.task = self._loop.create_task(self._answer_whole(exchange, answer))
@@ -51,9 +52,11 @@ class Answering:
 
     async def _answer_whole(self, exchange: Exchange, answering: Awaitable[WholeAnswer]) -> None:
         try:
-            headers, pieces, trailers = await answering
+            answer = await answering
+            if exchange.head.accepts_gzip and is_large(answer):
+                answer = await compressed(answer)
             if not exchange.is_gone:
-                await exchange.send_whole(headers, pieces, trailers)
+                await exchange.send_whole(answer)
         except ClientLeftError:
             pass
         except Exception:

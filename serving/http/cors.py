@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from serving.admin_access import ADMIN_PREFIX
-from serving.frontends.http import Headers, Receive, Scope, Send, header_of
-from serving.http.answering import App, WholeAnswer
+from serving.frontends.http import Headers, Receive, Scope, Send, WholeAnswer, header_of
+from serving.http.answering import App
 from serving.http.exchange import Message
 
 ANY = "*"
@@ -20,6 +20,7 @@ _RESPONSE_HEADERS = (
     b"inference-header-content-length, retry-after, x-atelier-version"
 )
 _MAX_AGE_S = b"600"
+_VARY = (b"vary", b"origin")
 
 
 class Cors:
@@ -34,26 +35,35 @@ class Cors:
         """As ASGI has it."""
         origin = header_of(scope, b"origin")
         if not self._may_call(origin, scope["path"]):
-            return self._app(scope, receive, send)
-        allowed = ((b"access-control-allow-origin", origin.encode("latin-1")), (b"vary", b"origin"))
+            return self._app(scope, receive, _with(send, (_VARY,)) if origin else send)
+        allowed = ((b"access-control-allow-origin", origin.encode("latin-1")), _VARY)
         if scope["method"] == "OPTIONS" and header_of(scope, b"access-control-request-method"):
             return _send_preflight(send, allowed)
-        more = (*allowed, (b"access-control-expose-headers", _RESPONSE_HEADERS))
+        exposed = (b"access-control-expose-headers", _RESPONSE_HEADERS)
+        return self._app(scope, receive, _with(send, (*allowed, exposed)))
 
-        def send_with_more(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *more]}
-            return send(message)
+    def answer_call(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+        """As the application does: browsers do not speak gRPC itself."""
+        return self._app.answer_call(scope, body)
 
-        return self._app(scope, receive, send_with_more)
-
-    def answer_whole(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
-        """As the application does; not for browsers, which do not speak gRPC itself."""
-        return self._app.answer_whole(scope, body)
+    def answer_post(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+        """As the application does, but not for pages."""
+        return None if header_of(scope, b"origin") else self._app.answer_post(scope, body)
 
     def _may_call(self, origin: str, path: str) -> bool:
         is_known = bool(origin) and (origin in self._origins or ANY in self._origins)
         return is_known and not path.startswith(ADMIN_PREFIX)
+
+
+def _with(send: Send, more: Headers) -> Send:
+    """An ASGI `send` that adds headers to an answer's own."""
+
+    def send_with_more(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], *more]}
+        return send(message)
+
+    return send_with_more
 
 
 async def _send_preflight(send: Send, allowed: Headers) -> None:

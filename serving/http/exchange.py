@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Generator, MutableMapping
 from typing import Any, Generic, TypeVar
 
-from serving.frontends.http import ClientGoneError, Headers
+from serving.frontends.http import ClientGoneError, WholeAnswer
 from serving.http.requests import Head
 
 Message = MutableMapping[str, Any]
@@ -39,7 +39,7 @@ DONE = Ready(None)
 class Exchange(ABC):
     """Read and answered by one task of the application.
 
-    As with pyvoy, `receive` returns at once when the body has ended: nothing more, or that the client has left.
+    `receive` returns at once when the body has ended: nothing more, or that the client has left.
     """
 
     task: asyncio.Task[None] | None = None
@@ -52,14 +52,13 @@ class Exchange(ABC):
     has_answered = False
     is_gone = False
     """Nobody waits for the answer any more, or all of it is sent."""
-    waits_since_s = 0.0
-    """When the client took the last of the answer that it has to take."""
     _waiting: asyncio.Future[Message] | None = None
     _sent: asyncio.Future[None] | None = None
 
     def __init__(self, head: Head, now_s: float) -> None:
         self.head = head
-        self.begun_at_s = now_s
+        self.begun_at_s = self.waits_since_s = now_s
+        """When the request began to come; and when the client last took some of an answer that waits."""
         self._chunks: list[bytes] = []
 
     # --- what comes ---
@@ -139,8 +138,8 @@ class Exchange(ABC):
         """
 
     @abstractmethod
-    def send_whole(self, headers: Headers, pieces: tuple[bytes, ...], trailers: Headers) -> Awaitable[None]:
-        """A whole answer: its headers, its body, and its trailers, where it has any.
+    def send_whole(self, answer: WholeAnswer) -> Awaitable[None]:
+        """All of the answer.
 
         Raises:
             ClientLeftError: see `send`.

@@ -6,8 +6,8 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 
+from serving.frontends.http import Headers, WholeAnswer
 from serving.http.exchange import DONE, Message
-from serving.http.requests import Headers
 
 _MIN_BYTES = 16 * 1024
 _TYPES = frozenset({b"application/json", b"application/octet-stream"})
@@ -29,20 +29,32 @@ class LargeAnswers:
         begin, self._begin = self._begin, None
         if begin is not None:
             body = message.get("body", b"")
-            if len(body) >= _MIN_BYTES and not message.get("more_body", False) and _is_worth_it(begin["headers"]):
+            if not message.get("more_body", False) and _is_worth_it(begin["headers"], body):
                 return self._send_compressed(begin, body)
             self._send(begin)
         return self._send(message)
 
     async def _send_compressed(self, begin: Message, body: bytes) -> None:
-        body = await asyncio.to_thread(zlib.compress, body, _BEST_SPEED, _GZIP)
-        headers = [field for field in begin["headers"] if field[0] != b"content-length"]
-        length = (b"content-length", b"%d" % len(body))
-        more = [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"), length]
-        self._send({**begin, "headers": [*headers, *more]})
-        await self._send({"type": "http.response.body", "body": body})
+        answer = await compressed(WholeAnswer(tuple(begin["headers"]), (body,)))
+        self._send({**begin, "headers": answer.headers})
+        await self._send({"type": "http.response.body", "body": answer.pieces[0]})
 
 
-def _is_worth_it(headers: Headers) -> bool:
+def is_large(answer: WholeAnswer) -> bool:
+    """Whether an answer is worth its compression."""
+    return len(answer.pieces) == 1 and _is_worth_it(answer.headers, answer.pieces[0])
+
+
+async def compressed(answer: WholeAnswer) -> WholeAnswer:
+    """The same, compressed in a thread; it has one piece."""
+    body = await asyncio.to_thread(zlib.compress, answer.pieces[0], _BEST_SPEED, _GZIP)
+    headers = (field for field in answer.headers if field[0] != b"content-length")
+    more = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"), (b"content-length", b"%d" % len(body)))
+    return answer._replace(headers=(*headers, *more), pieces=(body,))
+
+
+def _is_worth_it(headers: Headers, body: bytes) -> bool:
+    if len(body) < _MIN_BYTES:
+        return False
     known = dict(headers)
     return known.get(b"content-type") in _TYPES and b"content-encoding" not in known

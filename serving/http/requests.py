@@ -48,6 +48,8 @@ class Head(NamedTuple):
     is_grpc: bool
     """A POST of gRPC over HTTP/2, not of gRPC-Web."""
     is_grpc_web: bool
+    is_post: bool
+    """Of none of these."""
     body_bytes: int | None
     """What the client says that the body has; None where it does not say."""
     expects_continue: bool
@@ -72,7 +74,8 @@ def make_head(target: Target, headers: Headers, client: Client | None, http_vers
     path, _, query = target.path.partition(b"?")
     known = dict(reversed(headers))
     content_type = known.get(b"content-type", b"")
-    is_web, is_grpc = is_grpc_web(content_type), content_type.startswith(b"application/grpc")
+    is_web = is_grpc_web(content_type)
+    is_grpc = content_type.startswith(b"application/grpc") and http_version == "2"
     scope: dict[str, Any] = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -90,8 +93,9 @@ def make_head(target: Target, headers: Headers, client: Client | None, http_vers
     }
     return Head(
         scope,
-        is_grpc=is_grpc and not is_web and target.method == b"POST" and http_version == "2",
+        is_grpc=is_grpc and not is_web and target.method == b"POST",
         is_grpc_web=is_web,
+        is_post=not (is_grpc or is_web) and target.method == b"POST",
         body_bytes=_length(headers),
         expects_continue=known.get(b"expect", b"").lower() == b"100-continue",
         accepts_gzip=_accepts_gzip(known.get(b"accept-encoding", b"")),
@@ -111,7 +115,7 @@ def _accepts_gzip(accept_encoding: bytes) -> bool:
     """Source: RFC 9110, section 12.5.3."""
     for one in accept_encoding.lower().split(b","):
         name, _, weight = one.partition(b";")
-        if name.strip() == b"gzip":
+        if name.strip() in {b"gzip", b"*"}:
             return weight.replace(b" ", b"") not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
     return False
 

@@ -10,8 +10,9 @@ from serving.http.requests import RefusedRequestError
 _HEAD = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 """Stands for that of the request, which may say what llhttp would heed and the gateway does not, as `upgrade`."""
 _MOST_BESIDE_BYTES = 64 * 1024
+"""Without a byte of the body: extensions and trailers, which nobody needs."""
 _MOST_BESIDE_A_BYTE = 16
-"""For sizes, extensions and trailers, which nobody needs; a chunk of one byte takes five more."""
+"""For all of a body; a chunk of one byte takes five more."""
 
 
 class Chunks:
@@ -23,7 +24,7 @@ class Chunks:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._trailers = self._body_bytes = self._beside_bytes = 0
+        self._trailers = self._body_bytes = self._beside_bytes = self._since_bytes = 0
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(_HEAD)
         self._trailers = 0
@@ -42,13 +43,19 @@ class Chunks:
             self.is_followed = True
         piece = b"".join(self._pieces)
         self._pieces.clear()
-        self._body_bytes += len(piece)
-        self._beside_bytes += len(data) - len(piece)
-        if self._beside_bytes > _MOST_BESIDE_BYTES + _MOST_BESIDE_A_BYTE * self._body_bytes:
+        if not self.has_ended:
+            self._count(len(piece), len(data) - len(piece))
+        return piece
+
+    def _count(self, body_bytes: int, beside_bytes: int) -> None:
+        self._body_bytes += body_bytes
+        self._beside_bytes += beside_bytes
+        self._since_bytes = 0 if body_bytes else self._since_bytes + beside_bytes
+        is_much = self._beside_bytes > _MOST_BESIDE_BYTES + _MOST_BESIDE_A_BYTE * self._body_bytes
+        if is_much or self._since_bytes > _MOST_BESIDE_BYTES:
             raise RefusedRequestError(400, "Malformed request: chunks with too much beside what is in them")
         if self._trailers > MAX_HEADERS:
             raise RefusedRequestError(431, f"expected at most {MAX_HEADERS} trailers, received more")
-        return piece
 
     # --- what llhttp calls ---
 

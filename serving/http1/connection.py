@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -14,6 +15,8 @@ from serving.http.service import Service
 from serving.http1.chunks import Chunks
 from serving.http1.exchange import HttpExchange, encode_last
 from serving.http1.heads import END, Beginning, HeadReader
+
+log = logging.getLogger("atelier.http1")
 
 _MOST_WAITING_BYTES = 64 * 1024
 """Of requests that a client sends before the one before is answered; more is read later."""
@@ -248,7 +251,9 @@ class Connection(asyncio.Protocol):
             self._end(lingers=not exchange.has_ended or bool(self._waiting))
             return
         self._exchange = self._chunks = None
+        self._held_bytes = 0
         exchange.leave()
+        self._pause_or_resume_reading()
         if self._waiting:
             self._loop.call_soon(self._take_waiting)
 
@@ -260,10 +265,15 @@ class Connection(asyncio.Protocol):
             self._refuse(INTERNAL_ERROR)
 
     def _take_waiting(self) -> None:
-        if not self._is_closing:
-            data, self._waiting = self._waiting, b""
+        if self._is_closing:
+            return
+        data, self._waiting = self._waiting, b""
+        try:
             self._take(data)
             self._pause_or_resume_reading()
+        except Exception:
+            log.exception("a request could not be read")
+            self.abort()
 
     def _refuse(self, refusal: RefusedRequestError) -> None:
         """Answers in place of the application; the connection ends with that."""

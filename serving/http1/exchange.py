@@ -8,7 +8,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from serving.frontends.http import Headers
+from serving.frontends.http import WholeAnswer
 from serving.http.exchange import DONE, ClientLeftError, Exchange, Message
 from serving.http1.heads import RequestHead
 
@@ -74,11 +74,10 @@ class HttpExchange(Exchange):
         ends = not (message.get("more_body", False) or (begin is not None and begin.get("trailers", False)))
         return self._send(message.get("body", b""), ends=ends)
 
-    def send_whole(self, headers: Headers, pieces: tuple[bytes, ...], trailers: Headers) -> Awaitable[None]:
+    def send_whole(self, answer: WholeAnswer) -> Awaitable[None]:
         """See there."""
-        del trailers
-        self._begin = {"status": HTTPStatus.OK.value, "headers": headers}
-        return self._send(b"".join(pieces), ends=True)
+        self._begin = {"status": answer.status, "headers": answer.headers}
+        return self._send(b"".join(answer.pieces), ends=True)
 
     def _send(self, body: bytes, *, ends: bool) -> Awaitable[None]:
         connection, begin = self._connection, self._begin

@@ -7,6 +7,7 @@ from typing import Any
 
 import hpack
 
+from serving.http.known_heads import KnownHeads
 from serving.http.requests import MAX_HEADERS_BYTES, Client, Head
 from serving.http2.requests import head_of
 from serving.wire.http2 import (
@@ -25,8 +26,6 @@ _MAX_BYTES = 2 * MAX_HEADERS_BYTES
 """A request with more headers than there may be is answered, one with as many as this ends its connection."""
 _SMALL_BLOCK_BYTES = 2048
 """hpack copies the rest of a block for each field."""
-_KNOWN_BLOCKS = 32
-_MAX_KNOWN_BYTES = 1024
 _MAX_SHIFT = 28
 _TABLE_SIZE = 0x20
 """A change of the table's size, which comes before all fields."""
@@ -73,7 +72,7 @@ class HeadReader:
     def __init__(self, client: Client | None = None) -> None:
         self._client = client
         self._decoder = hpack.Decoder(_MAX_BYTES)
-        self._known: dict[bytes, Head] = {}
+        self._known = KnownHeads[Head]()
         """By block, as long as the table stays as it is. Most requests of a connection have the same one."""
 
     def known(self, block: bytes) -> Head | None:
@@ -89,10 +88,8 @@ class HeadReader:
         """
         before = self._table()
         head = head_of(self.fields(block), self._client)
-        if head.refusal is None and len(block) <= _MAX_KNOWN_BYTES and self._is_table(before):
-            if len(self._known) >= _KNOWN_BLOCKS:
-                self._known.clear()
-            self._known[block] = head
+        if self._is_table(before):
+            self._known.keep(block, head, head)
         return head
 
     def fields(self, block: bytes) -> Fields:

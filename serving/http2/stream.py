@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
-from serving.frontends.http import Headers
+from serving.frontends.http import Headers, WholeAnswer
 from serving.http.exchange import DONE, ClientLeftError, Exchange, Message
 from serving.http.requests import Head
 from serving.wire.http2 import DEFAULT_FRAME_BYTES, encode_fields
@@ -68,9 +68,10 @@ class Stream(Exchange):
             return DONE
         return self._go_on(body, ends=not more)
 
-    def send_whole(self, headers: Headers, pieces: tuple[bytes, ...], trailers: Headers) -> Awaitable[None]:
+    def send_whole(self, answer: WholeAnswer) -> Awaitable[None]:
         """See there."""
-        return self._send_blocks(encode_answer(200, headers), pieces, encode_answer(0, trailers) if trailers else b"")
+        trailers = encode_answer(0, answer.trailers) if answer.trailers else b""
+        return self._send_blocks(self._head(answer.status, answer.headers), answer.pieces, trailers)
 
     async def taken(self, now_s: float) -> None:
         """Returns once the client has taken what is `unsent`.
@@ -85,15 +86,19 @@ class Stream(Exchange):
         if self.is_gone:
             raise ClientLeftError
 
+    def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+        more = () if self.head.is_grpc else self._connection.signature.headers
+        return encode_answer(status, (*headers, *more))
+
     async def _send_blocks(self, block: bytes, pieces: tuple[bytes, ...], trailers: bytes) -> None:
         self.has_begun_answer = True
         is_short = len(pieces) == 1 and len(block) + len(trailers) <= DEFAULT_FRAME_BYTES
         if is_short and trailers and self._outbox.takes_at_once(self, len(pieces[0])):
             self._outbox.send_all(self, block, pieces[0], trailers)
         else:
-            self._outbox.send_fields(self.number, block, ends=not trailers)
-            for piece in pieces:
-                await self._outbox.send_body(self, piece, ends=False)
+            self._outbox.send_fields(self.number, block, ends=not trailers and not pieces)
+            for number, piece in enumerate(pieces, 1):
+                await self._outbox.send_body(self, piece, ends=not trailers and number == len(pieces))
             if trailers:
                 self._outbox.send_fields(self.number, trailers, ends=True)
         self._connection.answered(self)
@@ -104,14 +109,13 @@ class Stream(Exchange):
             self._outbox.send_fields(self.number, block, ends=True)
             self._connection.answered(self)
             return DONE
-        return self._send_blocks(encode_answer(begin["status"], tuple(begin["headers"])), (self._body,), block)
+        return self._send_blocks(self._head(begin["status"], begin["headers"]), (self._body,), block)
 
     async def _go_on(self, body: bytes, *, ends: bool) -> None:
         begin, self._begin = self._begin, None
         if begin is not None:
             self._has_trailers = begin.get("trailers", False)
-            more = () if self.head.is_grpc else self._connection.signature.headers
-            block = encode_answer(begin["status"], (*begin["headers"], *more))
+            block = self._head(begin["status"], begin["headers"])
             self._outbox.send_fields(self.number, block, ends=ends and not body)
             self.has_begun_answer = True
         ends = ends and not self._has_trailers

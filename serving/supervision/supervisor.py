@@ -107,8 +107,9 @@ class Supervisor:
         """Starts a worker's process and returns once it takes connections; raises WorkerEndedError."""
         settings = self._settings
         sockets = _sockets(self._folder, slot.number)
+        patience_s = max(settings.idle_timeout_s, settings.request_timeout_s)
         config = build_config(
-            Ports(self._host, self._grpc_port, self._rest_port, self._max_connections, settings.idle_timeout_s),
+            Ports(self._host, self._grpc_port, self._rest_port, self._max_connections, patience_s),
             sockets,
             None if settings.tls is None else transport_socket(settings.tls, self._folder),
         )

@@ -1,4 +1,4 @@
-"""What clients compress: gRPC messages, and request bodies whose encoding Envoy does not know."""
+"""What clients compress: gRPC messages and request bodies."""
 
 from __future__ import annotations
 

@@ -96,11 +96,11 @@ def test_large_bodies_that_are_refused_leave_no_memory_behind(gateway: RunningGa
     wait_until(lambda: memory_bytes(gateway) < before + LITTLE, 120.0)  # Envoy's allocator gives back piece by piece
 
 
-def test_a_refusal_of_envoys_is_json_as_any_other(gateway: RunningGateway) -> None:
+def test_a_refusal_of_what_no_application_sees_is_json_as_any_other(gateway: RunningGateway) -> None:
     answer = gateway.rest.get("/healthz", headers={f"x-{number}": "1" for number in range(200)})
     assert answer.status_code == 431
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json() == {"error": "the request was refused: http1.too_many_headers"}
+    assert answer.json()["error"].startswith("expected at most 100 headers and 61,440 bytes, received 20")
 
 
 def test_a_grpc_call_that_takes_too_long_to_arrive_is_told_so(gateway: RunningGateway) -> None:

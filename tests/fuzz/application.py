@@ -91,8 +91,8 @@ class Application:
         }
         try:
             async with asyncio.timeout(HANG_S):
-                if is_grpc and len(request.body) % 2:
-                    sent = await self._answered_whole(scope, request.body)
+                if len(request.body) % 2 and request.method == "POST":
+                    sent = await self._answered_whole(scope, request.body, is_grpc=is_grpc)
                 if not sent:
                     await self._worker.app(scope, receive, send)
         except Exception as error:
@@ -101,16 +101,17 @@ class Application:
             raise FoundError(f"{request.path}: {self._errors.seen.pop()}")
         return _verdict(request, sent)
 
-    async def _answered_whole(self, scope: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
-        """The events of a unary call as serving/http2/ asks for it; none where it has to be asked otherwise."""
-        answering = self._worker.app.answer_whole(scope, body)
+    async def _answered_whole(self, scope: dict[str, Any], body: bytes, *, is_grpc: bool) -> list[dict[str, Any]]:
+        """The events of a request as serving/http/ asks for it; none where it has to be asked otherwise."""
+        app = self._worker.app
+        answering = (app.answer_call if is_grpc else app.answer_post)(scope, body)
         if answering is None:
             return []
-        headers, pieces, trailers = await answering
+        answer = await answering
         return [
-            {"type": "http.response.start", "status": 200, "headers": headers},
-            *[{"type": "http.response.body", "body": piece} for piece in pieces],
-            {"type": "http.response.trailers", "headers": trailers},
+            {"type": "http.response.start", "status": answer.status, "headers": answer.headers},
+            *[{"type": "http.response.body", "body": piece} for piece in answer.pieces],
+            {"type": "http.response.trailers", "headers": answer.trailers},
         ]
 
 

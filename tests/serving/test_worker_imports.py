@@ -12,7 +12,18 @@ from tests.support.bundles import write_bundle
 from tests.support.gateway import running_gateway
 
 NEEDED = {
-    *("PIL", "google", "hpack", "ml_dtypes", "multipart", "numpy", "orjson", "prometheus_client", "serving"),
+    *(
+        "PIL",
+        "google",
+        "hpack",
+        "httptools",
+        "ml_dtypes",
+        "multipart",
+        "numpy",
+        "orjson",
+        "prometheus_client",
+        "serving",
+    ),
     *("simdjson", "csimdjson", "cython_runtime"),
     *("pydantic", "pydantic_core", "pydantic_settings", "annotated_types", "dotenv"),
     *("typing_extensions", "typing_inspection"),

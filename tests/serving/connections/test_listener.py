@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from serving.connections.listener import Listener
-from serving.http1.connection import Connection as Http1Connection
 from serving.http2.connection import Connection
 from serving.wire import http2 as frames
 from serving.wire.http2 import ACK, DATA, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, Frame, FrameReader
@@ -80,13 +79,13 @@ class Socket:
 class Stand:
     """A listener and those who connect to it."""
 
-    def __init__(self, listener: Listener, path: str) -> None:
+    def __init__(self, listener: Listener, path: Path) -> None:
         self.listener = listener
-        self._path = path
+        self.path = path
         self._sockets: list[Socket] = []
 
     async def connect(self, *said: bytes) -> Socket:
-        socket = Socket(*await asyncio.open_unix_connection(self._path))
+        socket = Socket(*await asyncio.open_unix_connection(self.path))
         self._sockets.append(socket)
         socket.say(*said)
         return socket
@@ -104,7 +103,7 @@ class Stand:
 
 @contextlib.asynccontextmanager
 async def listening(app: Echo, tmp_path: Path) -> AsyncIterator[Stand]:
-    path = str(tmp_path / "clients")
+    path = tmp_path / "clients"
     listener = Listener(service_of(app))
     await listener.start(path)
     stand = Stand(listener, path)

@@ -195,3 +195,23 @@ class Client:
         if self.transport.is_reading and not self.transport.is_closed and self._unread:
             read, self._unread = self._unread, b""
             self.connection.data_received(read)
+
+
+async def refusal_of(*said: bytes) -> str:
+    """The text of the only answer, 400 unless the test says so."""
+    client = Client()
+    answer = await client.ask(*said)
+    await is_refused(client, 400)
+    return answer.error
+
+
+async def is_refused(client: Client, status: int) -> None:
+    """It has its answer, and the connection ends without having asked the application for anything."""
+    answer = await client.answer()
+    assert (answer.status, answer.is_whole, answer.closes, client.state) == (status, True, True, "ended")
+    assert answer.headers[b"content-type"] == b"application/json"
+    assert answer.headers.keys() >= {b"date", b"server", b"content-length"}
+    assert answer.error
+    assert (client.app.scopes, client.connection.in_flight) == ([], 0)
+    client.say(GET)
+    assert len(await client.answers()) == 1

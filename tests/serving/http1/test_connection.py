@@ -58,25 +58,22 @@ async def test_the_application_is_told_what_was_asked() -> None:
     assert scope["raw_path"].partition(b"?")[0] == b"/v1/caf%C3%A9%20x"
 
 
-FORGETS = pytest.mark.xfail(reason="serving/http1/heads.py: llhttp has forgotten `connection` when it has read it all")
-
-
 @pytest.mark.parametrize(
     ("request_", "closes"),
     [
         (head(first=GET_1_1), False),
         (head(KEEP_ALIVE, first=GET_1_1), False),
-        pytest.param(head(CLOSE, first=GET_1_1), True, marks=FORGETS),
-        pytest.param(head(b"Connection: x, Close", first=GET_1_1), True, marks=FORGETS),
+        (head(CLOSE, first=GET_1_1), True),
+        (head(b"Connection: x, Close", first=GET_1_1), True),
         (post(b"x", CLOSE), True),
         (head(CLOSE, b"transfer-encoding: chunked") + chunked(b"x"), True),
         (CHUNKED + chunked(b"x"), False),
-        pytest.param(head(CLOSE, b"upgrade: h2c", first=GET_1_1), True, marks=FORGETS),
+        (head(CLOSE, b"upgrade: h2c", first=GET_1_1), True),
         (head(b"connection: upgrade", b"upgrade: websocket", first=GET_1_1), False),
         (head(b"connection: upgrade", b"upgrade: h2c"), False),
         (head(first=GET_1_0), True),
-        pytest.param(head(KEEP_ALIVE, first=GET_1_0), False, marks=FORGETS),
-        pytest.param(head(b"connection: Keep-Alive", host=b"", first=GET_1_0), False, marks=FORGETS),
+        (head(KEEP_ALIVE, first=GET_1_0), False),
+        (head(b"connection: Keep-Alive", host=b"", first=GET_1_0), False),
         (post(b"x", KEEP_ALIVE, first=b"POST / HTTP/1.0"), False),
         (post(b"x", first=b"POST / HTTP/1.0"), True),
     ],
