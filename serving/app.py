@@ -11,8 +11,7 @@ from serving.admin_access import ADMIN_PREFIX
 from serving.batching.terms import Terms
 from serving.errors import ServingError
 from serving.frontends.admin import Admin
-from serving.frontends.bodies import Bodies, Hold, InflightBytes, asked_ahead, check_size
-from serving.frontends.departures import Departures
+from serving.frontends.bodies import Bodies, Hold, InflightBytes, check_size
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.grpc_streams import serve_stream
@@ -64,7 +63,6 @@ class App:
         grpc_health: GrpcHealth,
         reflection: Reflection,
         admin: Admin,
-        departures: Departures,
         terms: TermsReader,
         bodies: Bodies,
         inflight: InflightBytes,
@@ -78,9 +76,8 @@ class App:
         self._images = images
         self._admin = admin
         self._bodies = bodies
-        self._unary = UnaryCalls(max_request_bytes, bodies, departures, terms, OVERLOAD_CODE[overload_status])
+        self._unary = UnaryCalls(max_request_bytes, bodies, terms, OVERLOAD_CODE[overload_status])
         self._terms = terms
-        self._departures = departures
         self._inflight = inflight
         self._max_request_bytes = max_request_bytes
         self._overload_status = OVERLOAD_STATUS[overload_status]
@@ -99,8 +96,6 @@ class App:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answers one HTTP request; never raises for what a client sent."""
-        if scope["method"] == "POST" and self._departures.nobody_waits:
-            receive = asked_ahead(receive)
         method = self._methods.get(scope["path"])
         if method is not None:
             return self._unary.serve(scope, receive, send, method)
@@ -181,7 +176,7 @@ class App:
             else:
                 work = self._work(scope, address)
                 body = await self._bodies.read_content(scope, receive, work.max_bytes)
-                await send_whole(send, await self._departures.watch(receive, work.answer(body)))
+                await send_whole(send, await work.answer(body))
         elif path == OIP_PREFIX or path.startswith(f"{OIP_PREFIX}/"):
             await self._oip_rest.serve(scope, self._read_terms(scope), receive, send)
         elif path.startswith(ADMIN_PREFIX):

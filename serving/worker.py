@@ -37,7 +37,6 @@ from serving.cores import threads_for_each, usable_cores
 from serving.dataplane import DataPlane
 from serving.frontends.admin import Admin
 from serving.frontends.bodies import Bodies, InflightBytes
-from serving.frontends.departures import Departures
 from serving.frontends.gateway_pages import GatewayPages
 from serving.frontends.grpc_health import GrpcHealth
 from serving.frontends.health import Health
@@ -142,7 +141,6 @@ class Worker:
         states = ModelStates(self.manager, self._peers)
         oip = OipModels(plane, self.manager, states, health)
         limit = settings.max_request_bytes
-        departures = Departures()
         inflight = InflightBytes(max(settings.max_inflight_bytes // settings.workers, limit))
         bodies = Bodies(inflight)
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
@@ -162,7 +160,7 @@ class Worker:
             TfsGrpc(plane, self.manager, states, reload, messages, writer, limit),
             rest,
             OipGrpc(oip, messages, writer, inflight),
-            OipRest(oip, bodies, departures, limit, reader, writer),
+            OipRest(oip, bodies, limit, reader, writer),
             Images(
                 plane,
                 rest,
@@ -182,7 +180,6 @@ class Worker:
                 partial(read_admin_token, settings),
                 bodies,
             ),
-            departures,
             TermsReader(settings.client_header),
             bodies,
             inflight,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, MutableMapping
-from typing import Any
 
 from serving.errors import OverloadedError, PayloadTooLargeError
 from serving.frontends.http import ClientGoneError, Receive, Scope, encoding_of
@@ -13,16 +11,6 @@ from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE, inflate
 _UNCOUNTED_BYTES = 64 * 1024
 """Bodies that are no longer take less than what the connection itself may buffer, and are most of them."""
 _MAX_DROPPED_BYTES = 256 * 1024 * 1024
-
-
-def asked_ahead(receive: Receive) -> Receive:
-    """A `receive` whose first message is asked for now, and on its way while the request's task waits for its turn."""
-    asked = [receive()]
-
-    def next_message() -> Awaitable[MutableMapping[str, Any]]:
-        return asked.pop() if asked else receive()
-
-    return next_message
 
 
 class InflightBytes:

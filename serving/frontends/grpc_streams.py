@@ -37,7 +37,6 @@ class Stream(NamedTuple):
 
 
 _MAX_WAITING_MESSAGES = 16
-_LOOK_FOR_DISCONNECT_S = 0.25
 
 
 async def serve_stream(
@@ -108,7 +107,7 @@ class _Answer:
         if not self._started:
             self._started = True
             await self._send(START)
-            await self._tell(b"")  # pyvoy sends both at once
+            await self._tell(b"")  # which has the headers sent
 
     async def _tell(self, body: bytes) -> None:
         try:
@@ -128,7 +127,7 @@ async def _read(
     splitter = FrameSplitter(max_bytes)
     more, count = True, 0
     while more:
-        event = await asyncio.shield(receive())  # pyvoy logs an error where it answers nobody any more
+        event = await receive()
         if event["type"] == "http.disconnect":
             raise ClientGoneError
         chunk = event.get("body", b"")
@@ -141,10 +140,8 @@ async def _read(
         more = event.get("more_body", False)
     splitter.close()
     await incoming.put(None)
-    while True:  # pyvoy gives an empty event at once, not the next one when there is one, until the client is gone
-        if (await asyncio.shield(receive()))["type"] == "http.disconnect":
-            raise ClientGoneError
-        await asyncio.sleep(_LOOK_FOR_DISCONNECT_S)
+    await receive()  # there is nothing to come but that the client leaves
+    raise ClientGoneError
 
 
 async def _messages(

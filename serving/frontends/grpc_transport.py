@@ -26,7 +26,6 @@ from serving.errors import (
     UnsupportedError,
 )
 from serving.frontends.bodies import Bodies
-from serving.frontends.departures import Departures
 from serving.frontends.http import (
     ClientGoneError,
     Headers,
@@ -109,12 +108,9 @@ START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "tra
 class UnaryCalls:
     """Answers calls of methods with one message in and one out, on one event loop."""
 
-    def __init__(
-        self, max_bytes: int, bodies: Bodies, departures: Departures, reader: TermsReader, overload_code: int
-    ) -> None:
+    def __init__(self, max_bytes: int, bodies: Bodies, reader: TermsReader, overload_code: int) -> None:
         self._max_bytes = max_bytes
         self._bodies = bodies
-        self._departures = departures
         self._reader = reader
         self._overload_code = overload_code
 
@@ -129,8 +125,7 @@ class UnaryCalls:
             frame = await self._bodies.read(receive, self._max_bytes + _FRAME_HEADER_BYTES)
             message = await self._message_of(frame, encoding)
             del frame  # has what the message has
-            answer = await self._departures.watch(receive, handle(message, terms))
-            whole = _whole(scope, encoding, answer)
+            whole = _whole(scope, encoding, await handle(message, terms))
         except ClientGoneError:
             return
         except Exception as error:  # noqa: BLE001 -- it is logged
@@ -138,7 +133,7 @@ class UnaryCalls:
         await send_whole(send, whole)
 
     async def serve_whole(self, scope: Scope, frame: bytes, handle: Handler) -> WholeAnswer:
-        """As `serve`, for a request that is there already. It is cancelled when the client leaves."""
+        """As `serve`, for a request that is there already."""
         try:
             terms, encoding = self._read_headers(scope)
             message = await self._message_of(frame, encoding)

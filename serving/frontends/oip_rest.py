@@ -17,7 +17,6 @@ from serving.batching.terms import Terms
 from serving.dataplane import Decode, Inputs, LateDecode
 from serving.errors import InvalidInputError
 from serving.frontends.bodies import Bodies
-from serving.frontends.departures import Departures
 from serving.frontends.http import (
     Receive,
     Scope,
@@ -68,14 +67,12 @@ class OipRest:
         self,
         models: OipModels,
         bodies: Bodies,
-        departures: Departures,
         max_request_bytes: int,
         reader: JsonReader,
         writer: AnswerWriter,
     ) -> None:
         self._models = models
         self._bodies = bodies
-        self._departures = departures
         self._max_request_bytes = max_request_bytes
         self._reader = reader
         self._writer = writer
@@ -130,9 +127,7 @@ class OipRest:
 
     async def _infer(self, name: str, version: str, scope: Scope, terms: Terms, receive: Receive, send: Send) -> None:
         body, json_bytes = await self._read(scope, receive)
-        answer, header_bytes = await self._departures.watch(
-            receive, self._answer(name, version, body, json_bytes, terms)
-        )
+        answer, header_bytes = await self._answer(name, version, body, json_bytes, terms)
         if header_bytes is None:
             await send_body(send, 200, answer)
         else:

@@ -37,14 +37,9 @@ DONE = Ready(None)
 
 
 class Exchange(ABC):
-    """Read and answered by one task of the application.
-
-    `receive` returns at once when the body has ended: nothing more, or that the client has left.
-    """
+    """Read and answered by one task of the application, which is cancelled when the client leaves."""
 
     task: asyncio.Task[None] | None = None
-    is_whole = False
-    """The task has the whole request, and asks for nothing: it is cancelled when the client leaves."""
     body_bytes = 0
     has_ended = False
     """The whole request is there."""
@@ -52,6 +47,7 @@ class Exchange(ABC):
     has_answered = False
     is_gone = False
     """Nobody waits for the answer any more, or all of it is sent."""
+    _has_told_end = False
     _waiting: asyncio.Future[Message] | None = None
     _sent: asyncio.Future[None] | None = None
 
@@ -84,7 +80,7 @@ class Exchange(ABC):
         self.let_go()
         if self._waiting is not None:
             self._tell_who_waits()
-        if self.is_whole and self.task is not None and not self.has_answered:
+        if self.task is not None and not self.has_answered:
             self.task.cancel()
 
     def whole_body(self) -> bytes:
@@ -96,13 +92,13 @@ class Exchange(ABC):
 
     def drop_body(self) -> None:
         """It has been read another way than by `receive`."""
-        self.is_whole = True
+        self._has_told_end = True
         self._chunks = []
         self._was_read()
 
     def receive(self) -> Awaitable[Message]:
         """ASGI's."""
-        if self._chunks or self.has_ended or self.is_gone:
+        if self._chunks or self.is_gone or (self.has_ended and not self._has_told_end):
             return Ready(self._next())
         self._waiting = asyncio.get_running_loop().create_future()
         return self._waiting
@@ -110,7 +106,7 @@ class Exchange(ABC):
     def _next(self) -> Message:
         if self.is_gone:
             return _DISCONNECT
-        chunks = self._chunks
+        chunks, self._has_told_end = self._chunks, self.has_ended
         if not chunks:
             return _NOTHING_MORE
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)

@@ -137,7 +137,7 @@ async def test_a_first_line_may_be_as_long_as_the_longest_there_is() -> None:
         stand = Stand()
         stand.say(line)
         assert stand.transport.is_aborted is is_left
-        stand.say(b"\r\n", GET)
+        stand.opening.data_received(b"\r\n" + GET)
         assert len(stand.spoken) == int(not is_left)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from serving.errors import InvalidInputError, OverloadedError, PayloadTooLargeError
-from serving.frontends.bodies import Bodies, Hold, InflightBytes, asked_ahead
+from serving.frontends.bodies import Bodies, Hold, InflightBytes
 from serving.frontends.grpc_streams import Stream, serve_stream
 from serving.frontends.http import ClientGoneError
 from serving.wire.grpc_framing import encode_message
@@ -35,20 +35,6 @@ class Client:
 @pytest.fixture
 def inflight() -> InflightBytes:
     return InflightBytes(300_000)
-
-
-async def test_who_asks_ahead_is_on_the_way_at_once_and_misses_nothing(inflight: InflightBytes) -> None:
-    asked = []
-
-    def receive() -> Awaitable[dict[str, Any]]:
-        asked.append(len(asked))
-        return client.receive()
-
-    client = Client(CHUNK, b"more", b"and more")
-    ahead = asked_ahead(receive)
-    assert asked == [0]
-    assert await Bodies(inflight).read(ahead, 1_000_000) == CHUNK + b"moreand more"
-    assert asked == [0, 1, 2]
 
 
 async def test_what_was_read_counts_until_its_task_has_ended(inflight: InflightBytes) -> None:

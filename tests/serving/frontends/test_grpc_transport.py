@@ -11,7 +11,6 @@ import pytest
 from serving.batching.terms import Terms
 from serving.errors import OverloadedError
 from serving.frontends.bodies import Bodies, InflightBytes
-from serving.frontends.departures import Departures
 from serving.frontends.grpc_transport import OVERLOAD_CODE, UnaryCalls
 from serving.frontends.request_terms import TermsReader
 from serving.wire.compression import ENCODINGS, deflate
@@ -28,6 +27,7 @@ async def call(
     named = {"content_type": "application/grpc", **headers}
     scope = {
         "type": "http",
+        "http_version": "2",
         "path": "/a.B/C",
         "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items()],
     }
@@ -38,7 +38,7 @@ async def call(
     async def send(event: Any) -> None:
         sent.append(event)
 
-    calls = UnaryCalls(1_000_000, Bodies(InflightBytes(1_000_000)), Departures(), TermsReader(""), overload_code)
+    calls = UnaryCalls(1_000_000, Bodies(InflightBytes(1_000_000)), TermsReader(""), overload_code)
     await calls.serve(scope, receive, send, answer)
     return sent
 

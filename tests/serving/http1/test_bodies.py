@@ -53,6 +53,17 @@ class Held(Slow):
         await super().__call__(scope, receive, send)
 
 
+class Early(Echo):
+    """Answers while the body still comes."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"early", "more_body": True})
+        while (await receive())["more_body"]:
+            pass
+        await send({"type": "http.response.body", "body": b", late"})
+
+
 FORMS = {
     "by length": post(b"abcdef"),
     "in chunks": CHUNKED + chunked(b"abc", b"def"),
@@ -108,7 +119,7 @@ async def test_chunks_are_read_as_they_come() -> None:
 
 async def test_what_comes_behind_chunks_in_the_same_piece_is_lost_and_the_client_told() -> None:
     client = Client()
-    client.say(CHUNKED, chunked(b"abc"), GET)
+    client.say(CHUNKED, chunked(b"abc"), post(b"more"))
     answer = await client.answer()
     assert (answer.body, answer.closes, client.connection.requests) == (b"abc", True, 1)
     assert client.state in {"closed", "ended"}
@@ -184,6 +195,45 @@ async def test_a_client_of_http_1_0_is_not_asked() -> None:
     assert (await client.answer()).asked == 0
 
 
+@pytest.mark.parametrize("line", [b"content-length: 0", b"x: y"])
+async def test_a_client_is_not_asked_for_a_body_that_is_empty(line: bytes) -> None:
+    client = Client()
+    assert (await client.ask(head(EXPECTS, line))).asked == 0
+
+
+async def test_a_client_that_has_left_is_not_asked() -> None:
+    client = Client(Held())
+    client.say(head(EXPECTS, b"content-length: 3"))
+    await client.settle()
+    client.end()
+    client.app.may_answer.set()
+    await client.settle()
+    assert (client.app.left, client.transport.written) == (1, b"")
+
+
+async def test_a_client_is_not_asked_once_its_answer_has_begun() -> None:
+    client = Client(Early())
+    client.say(head(EXPECTS, b"content-length: 3"))
+    await client.settle()
+    client.say(b"abc")
+    answer = await client.answer()
+    assert (answer.asked, answer.body) == (0, b"early, late")
+
+
+async def test_a_client_is_asked_once_though_the_application_asks_twice() -> None:
+    class Impatient(Echo):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            receive()
+            await super().__call__(scope, receive, send)
+
+    client = Client(Impatient())
+    client.say(head(EXPECTS, b"content-length: 3"))
+    await client.settle()
+    client.say(b"abc")
+    answer = await client.answer()
+    assert (answer.asked, answer.body) == (1, b"abc")
+
+
 async def test_an_answer_instead_of_asking_for_the_body_is_the_last() -> None:
     app = Hasty()
     app.may_answer.set()
@@ -207,6 +257,16 @@ async def test_an_answer_before_the_body_has_ended_is_the_last_and_its_end_is_se
     assert len(await client.answers()) == 1
 
 
+async def test_what_still_comes_after_the_last_answer_is_read_though_the_application_has_not_read_what_came() -> None:
+    client = Client(Hasty())
+    client.say(CHUNKED, chunked(bytes(WINDOW_BYTES + 1))[:-5])
+    await client.settle()
+    assert not client.transport.is_reading
+    client.app.may_answer.set()
+    await client.settle()
+    assert (client.state, client.transport.is_reading) == ("ended", True)
+
+
 async def test_an_answer_to_a_whole_body_that_was_not_read_keeps_the_connection() -> None:
     client = Client(Hasty())
     client.app.may_answer.set()
@@ -217,14 +277,6 @@ async def test_an_answer_to_a_whole_body_that_was_not_read_keeps_the_connection(
 
 
 async def test_a_body_that_ends_before_the_answer_has_keeps_no_connection_that_was_told_to_close() -> None:
-    class Early(Slow):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"early", "more_body": True})
-            while (await receive())["more_body"]:
-                pass
-            await send({"type": "http.response.body", "body": b", late"})
-
     client = Client(Early())
     client.say(CHUNKED)
     await client.settle()

@@ -65,6 +65,8 @@ async def test_the_application_is_told_what_was_asked() -> None:
         (head(KEEP_ALIVE, first=GET_1_1), False),
         (head(CLOSE, first=GET_1_1), True),
         (head(b"Connection: x, Close", first=GET_1_1), True),
+        (head(KEEP_ALIVE, CLOSE, first=GET_1_1), True),
+        (head(b"connection: closed", b"x: close", first=GET_1_1), False),
         (post(b"x", CLOSE), True),
         (head(CLOSE, b"transfer-encoding: chunked") + chunked(b"x"), True),
         (CHUNKED + chunked(b"x"), False),
@@ -158,10 +160,12 @@ async def test_trailers_of_an_answer_are_left_out_and_end_it() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": [], "trailers": True})
             await send({"type": "http.response.body", "body": b"text"})
             await send({"type": "http.response.trailers", "headers": [(b"grpc-status", b"0")]})
+            self.bodies.append(b"sent")
 
     client = Client(Trailing())
     client.say(GET, GET)
     assert await client.bodies() == [b"text", b"text"]
+    assert client.app.bodies == [b"sent", b"sent"]
     assert b"grpc-status" not in client.transport.written
 
 

@@ -79,6 +79,17 @@ async def test_a_body_that_does_not_end_is_refused(clock: Clock, begun: bytes) -
     assert client.app.left == len(client.app.scopes)
 
 
+async def test_a_body_that_does_not_end_is_refused_though_the_answer_before_it_is_still_taken(clock: Clock) -> None:
+    client = Client(patience=PATIENCE)
+    client.say(GET, CHUNKED)
+    await client.settle()
+    for waited in range(31):
+        assert len(await client.answers()) == 1
+        client.transport.unread_bytes = 1000 - waited
+        client.let(clock, 1.0)
+    assert [answer.status for answer in await client.answers()] == [200, 408]
+
+
 @pytest.mark.parametrize("said", [GET, post(b"abc"), CHUNKED + chunked(b"abc")])
 async def test_an_answer_may_take_long(clock: Clock, said: bytes) -> None:
     client = Client(Slow(), PATIENCE)

@@ -158,9 +158,33 @@ async def test_a_client_that_leaves_takes_what_waits_with_it() -> None:
     assert await client.answers() == []
 
 
-async def test_a_client_that_leaves_before_the_next_turn_is_not_answered() -> None:
+@pytest.mark.parametrize("aborts", [False, True])
+async def test_a_client_that_leaves_before_the_next_turn_is_not_answered(aborts: bool) -> None:
     client = Client()
-    client.transport.after_write = client.end
+    client.transport.after_write = client.connection.abort if aborts else client.end
     client.say(post(b"1"), post(b"2"))
     await client.settle()
-    assert (client.app.bodies, client.lost) == ([b"1"], [client.connection])
+    assert (client.app.bodies, client.connection.requests) == ([b"1"], 1)
+    assert client.lost == ([] if aborts else [client.connection])
+
+
+async def test_reading_goes_on_behind_many_empty_lines() -> None:
+    client = Client(Slow())
+    client.say(GET)
+    await client.settle()
+    client.say(b"\r\n" * 40_000)
+    assert not client.transport.is_reading
+    client.app.may_answer.set()
+    client.say(GET)
+    assert len(await client.answers()) == 2
+
+
+async def test_what_still_comes_after_the_last_answer_is_read_though_much_has_waited() -> None:
+    client = Client(Slow())
+    client.say(post(b"1", b"connection: close"), GET * 3000)
+    await client.settle()
+    client.say(GET)
+    assert not client.transport.is_reading
+    client.app.may_answer.set()
+    assert (await client.answer()).closes
+    assert (client.state, client.transport.is_reading) == ("ended", True)
