@@ -119,6 +119,6 @@ class Opening(asyncio.Protocol):
 
 def _client_of(line: bytes) -> Client | None:
     match line.split():
-        case [b"PROXY", b"TCP4" | b"TCP6", host, _, port, _]:
-            return host.decode(), int(port)
+        case [b"PROXY", b"TCP4" | b"TCP6", host, _, port, _] if port.isdigit():
+            return host.decode("latin-1"), int(port)
     return None

@@ -138,6 +138,7 @@ async def _read(
                 raise InvalidInputError("expected one message, received more")
             await incoming.put(frame)
         more = event.get("more_body", False)
+        await asyncio.sleep(0)  # the handler's turn: what it has taken counts no more
     splitter.close()
     await incoming.put(None)
     await receive()  # there is nothing to come but that the client leaves

@@ -158,7 +158,7 @@ async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
             socket.end()
         assert stand.listener._connections == set()
         app.may_answer.set()
-    assert app.left == 1
+    assert app.left == 2
 
 
 async def test_what_goes_wrong_as_one_is_looked_at_ends_only_that(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,25 @@ async def test_it_looks_at_its_connections_again_and_again(tmp_path: Path, monke
     async with listening(Echo(), tmp_path) as stand:
         await stand.connect(BEGINNING)
         assert await looks.get() <= await looks.get() <= asyncio.get_running_loop().time()
+
+
+async def test_the_date_is_renewed_as_it_looks(tmp_path: Path) -> None:
+    async with listening(Echo(), tmp_path) as stand:
+        signature = stand.listener._service.signature
+        before = signature.headers, signature.lines
+        stand.listener._look()
+        assert signature.headers is not before[0]
+        assert signature.lines is not before[1]
+
+
+async def test_it_takes_the_place_of_a_worker_that_was_killed(tmp_path: Path) -> None:
+    for _ in range(2):
+        async with listening(Echo(), tmp_path) as stand:
+            client = await stand.connect(BEGINNING, request(1, b"x", GRPC))
+            assert await client.answer(1) == b"x"
+        stand.path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(stand.path))
 
 
 async def test_a_goodbye_is_heard_before_the_end(tmp_path: Path) -> None:

@@ -148,36 +148,34 @@ async def test_a_first_line_that_is_too_long_is_left_when_it_comes_in_one_piece(
     assert (stand.spoken, stand.transport.is_aborted) == ([], True)
 
 
-@pytest.mark.xfail(reason="serving/connections/opening.py: ValueError from data_received")
 @pytest.mark.parametrize("line", [b"PROXY TCP4 a b x y\r\n", b"PROXY TCP4 \xff b 1 2\r\n"])
 async def test_a_first_line_that_is_none_raises_nothing(line: bytes) -> None:
     Stand().say(line + GET)
 
 
-@pytest.mark.parametrize("begun", [b"", PROXY[:20], PROXY[:-1], PROXY + b"P", PROXY + CONNECTION_BEGINS[:-1]])
+@pytest.mark.parametrize("begun", [b"P", CONNECTION_BEGINS[:16], CONNECTION_BEGINS[:-2], CONNECTION_BEGINS[:-1]])
 async def test_a_connection_that_has_begun_and_does_not_go_on_is_closed(clock: Clock, begun: bytes) -> None:
     stand = Stand()
-    stand.say(begun)
+    stand.say(PROXY, begun)
     for seconds, is_left in ((10.0, False), (1.0, True)):
         clock.now_s += seconds
         stand.opening.look(clock.now_s)
         assert stand.transport.is_aborted is is_left
 
 
-@pytest.mark.xfail(reason="serving/connections/opening.py: it looks as if nothing came behind the first line")
-@pytest.mark.parametrize("begun", [b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\n"])
-async def test_the_first_words_of_http_2_have_begun_where_a_line_of_them_ends(clock: Clock, begun: bytes) -> None:
-    stand = Stand()
-    stand.say(PROXY, begun)
-    clock.now_s += 11.0
-    stand.opening.look(clock.now_s)
+async def test_a_connection_has_no_more_time_to_begin_than_a_request(clock: Clock) -> None:
+    stand = Stand(PATIENCE._replace(request_timeout_s=4.0))
+    stand.say(PROXY + b"P")
+    stand.opening.look(clock.now_s + 4.0)
+    assert not stand.transport.is_aborted
+    stand.opening.look(clock.now_s + 5.0)
     assert stand.transport.is_aborted
 
 
-async def test_a_client_that_says_nothing_is_idle(clock: Clock) -> None:
+@pytest.mark.parametrize("said", [b"", PROXY[:-1], PROXY])
+async def test_a_client_that_says_nothing_is_idle(clock: Clock, said: bytes) -> None:
     stand = Stand(PATIENCE._replace(idle_timeout_s=50.0))
-    clock.now_s += 5.0
-    stand.say(PROXY)
+    stand.say(said)
     for seconds, is_left in ((50.0, False), (1.0, True)):
         clock.now_s += seconds
         stand.opening.look(clock.now_s)

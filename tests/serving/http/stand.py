@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from serving.frontends.http import WholeAnswer
 from serving.http.answering import Answering, App
 from serving.http.patience import Patience
 from serving.http.service import Service, Signature
 
 PATIENCE = Patience(request_timeout_s=120.0, idle_timeout_s=900.0, max_connection_age_s=0.0)
+TEXT, GRPC = (b"content-type", b"text/plain"), (b"content-type", b"application/grpc")
 PROXY = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 8500\r\n"
 
 
@@ -100,42 +102,68 @@ class Echo:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.scopes.append(scope)
-        body, more = b"", True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                self.left += 1
-                return
-            body, more = body + message["body"], message["more_body"]
-        self.bodies.append(body)
-        self.answered.append((scope, body))
-        await self.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        for piece in self._cut(body):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+        try:
+            await self._read_and_answer(scope, receive, send)
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
 
-    def answer_whole(self, scope: Any, body: bytes) -> Any:
-        self.scopes.append(scope)
-        self.bodies.append(body)
-        self.whole.append(body)
-        self.answered.append((scope, body))
-        return self._echo(body)
+    def answer_call(self, scope: Any, body: bytes) -> Any:
+        return self._answer_whole(scope, body)
+
+    def answer_post(self, scope: Any, body: bytes) -> Any:
+        return None
 
     async def wait(self) -> None:
         """Before each answer."""
 
-    async def _echo(self, body: bytes) -> Any:
+    async def _read_and_answer(self, scope: Any, receive: Any, send: Any) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message["body"], message["more_body"]
+        self._note(scope, body)
+        await self.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [TEXT]})
+        for piece in self._cut(body):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _note(self, scope: Any, body: bytes) -> None:
+        self.bodies.append(body)
+        self.answered.append((scope, body))
+
+    def _answer_whole(self, scope: Any, body: bytes) -> Any:
+        self.scopes.append(scope)
+        self.whole.append(body)
+        self._note(scope, body)
+        return self._echo(body) if GRPC in scope["headers"] else self._repeat(body)
+
+    async def _echo(self, body: bytes) -> WholeAnswer:
+        await self._wait_for_whole()
+        return WholeAnswer((GRPC,), self._cut(body), ((b"grpc-status", b"0"),))
+
+    async def _repeat(self, body: bytes) -> WholeAnswer:
+        await self._wait_for_whole()
+        return WholeAnswer((TEXT,), self._cut(body))
+
+    async def _wait_for_whole(self) -> None:
         try:
             await self.wait()
         except asyncio.CancelledError:
             self.left += 1
             raise
-        return ((b"content-type", b"application/grpc"),), self._cut(body), ((b"grpc-status", b"0"),)
 
     def _cut(self, body: bytes) -> tuple[bytes, ...]:
         step = min(len(body), self._piece_bytes) or 1
         return tuple(body[at : at + step] for at in range(0, len(body), step))
+
+
+class Prompt(Echo):
+    """Answers every POST as a whole that is there as a whole."""
+
+    def answer_post(self, scope: Any, body: bytes) -> Any:
+        return self._answer_whole(scope, body)
 
 
 class Slow(Echo):
@@ -159,7 +187,7 @@ class Sending(Echo):
         """How many pieces the client, or the system for it, has taken."""
         self.failed = False
 
-    def answer_whole(self, scope: Any, body: bytes) -> Any:
+    def answer_call(self, scope: Any, body: bytes) -> Any:
         return None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -169,6 +197,6 @@ class Sending(Echo):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 self.sent += 1
             await send({"type": "http.response.body", "body": b""})
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             self.failed = True
             raise

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from serving.http.cors import Cors
-from tests.serving.http.stand import Echo
+from tests.serving.http.stand import Echo, Prompt
 from tests.serving.http1.stand import Answer, Client, head, post
 
 SITE = "https://example.org"
@@ -103,7 +103,16 @@ async def test_the_applications_own_headers_stay_as_they_are() -> None:
     assert sent[0]["headers"][0] == headers[0]
 
 
+async def test_a_page_is_not_answered_the_short_way_that_knows_no_pages() -> None:
+    for line, whole in ((ORIGIN, []), (b"x: y", [b"x"])):
+        app = Prompt()
+        answer = await Client(Cors(app, [SITE])).ask(post(b"x", line))
+        assert (answer.body, app.whole) == (b"x", whole)
+        assert (ALLOWED in answer.headers) is not bool(whole)
+
+
 async def test_whole_grpc_calls_are_the_applications() -> None:
     app = Echo()
-    answer = await Cors(app, ["*"]).answer_whole({"path": "/"}, b"x")
-    assert (answer[1], app.whole) == ((b"x",), [b"x"])
+    scope = {"path": "/", "headers": [(b"content-type", b"application/grpc")]}
+    answer = await Cors(app, ["*"]).answer_call(scope, b"x")
+    assert (answer.pieces, app.whole) == ((b"x",), [b"x"])

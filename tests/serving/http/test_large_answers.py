@@ -48,7 +48,7 @@ async def test_a_large_answer_is_compressed() -> None:
     compressed = second["body"]
     assert zlib.decompress(compressed, 31) == BODY
     assert first["status"] == 200
-    assert first["headers"] == [
+    assert list(first["headers"]) == [
         JSON,
         (b"x", b"y"),
         (b"content-encoding", b"gzip"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -21,9 +23,23 @@ async def test_an_application_that_waits_for_a_client_that_leaves_is_told() -> N
     assert (client.app.left, client.app.bodies) == (1, [])
 
 
+async def test_an_application_that_answers_a_client_that_leaves_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(Slow())
+    client.say(GET)
+    await client.settle()
+    client.end()
+    await client.settle()
+    assert (client.app.left, client.connection.in_flight, client.transport.written) == (1, 0, b"")
+    assert caplog.records == []
+
+
 async def test_an_application_that_sends_to_a_client_that_has_left_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    class Late(Slow):
+    class Late(Echo):
         failed = False
+
+        async def wait(self) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             try:
@@ -36,7 +52,6 @@ async def test_an_application_that_sends_to_a_client_that_has_left_is_told(caplo
     client.say(GET)
     await client.settle()
     client.end()
-    client.app.may_answer.set()
     await client.settle()
     assert (client.app.failed, client.connection.in_flight, client.transport.written) == (True, 0, b"")
     assert caplog.records == []

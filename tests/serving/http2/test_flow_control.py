@@ -255,8 +255,8 @@ async def test_header_blocks_of_answers_are_cut_to_the_size_of_frames(where: str
 
     class Wordy(Echo):
         async def _echo(self, body: bytes) -> Any:
-            head, pieces, trailers = await super()._echo(body)
-            return (*head, long) if where == "headers" else head, pieces, (*trailers, long)
+            answer = await super()._echo(body)
+            return answer._replace(headers=(*answer.headers, long), trailers=(*answer.trailers, long))
 
     client = Client(Wordy())
     client.say(request(1, b"x", GRPC))
