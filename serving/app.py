@@ -103,14 +103,14 @@ class App:
             return self._serve_other_grpc(scope, receive, send)
         return self._serve_http(scope, receive, send)
 
-    def answer_call(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
-        """The answer to a unary gRPC call that is there already; None for any other call, see `__call__`."""
+    def answer_call(self, scope: Scope, body: bytes) -> Callable[[], Awaitable[WholeAnswer]] | None:
+        """What answers a unary gRPC call that is there already; None for any other call, see `__call__`."""
         method = self._methods.get(scope["path"])
-        return None if method is None else self._unary.serve_whole(scope, body, method)
+        return None if method is None else partial(self._unary.serve_whole, scope, body, method)
 
-    def answer_post(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
-        """The answer to a POST of TensorFlow Serving's REST API, or of images, that is there already."""
-        return self._answer_rest(scope, body) if _is_rest(scope["path"]) else None
+    def answer_post(self, scope: Scope, body: bytes) -> Callable[[], Awaitable[WholeAnswer]] | None:
+        """What answers a POST of TensorFlow Serving's REST API, or of images, that is there already."""
+        return partial(self._answer_rest, scope, body) if _is_rest(scope["path"]) else None
 
     async def _serve_other_grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

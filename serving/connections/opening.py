@@ -76,9 +76,10 @@ class Opening(asyncio.Protocol):
             return
         self._came += data
         line, end, begun = self._came.partition(b"\r\n")
+        if len(line) > _LONGEST_LINE:
+            self.abort()
+            return
         if not end:
-            if len(line) > _LONGEST_LINE:
-                self.abort()
             return
         if CONNECTION_BEGINS.startswith(begun[: len(CONNECTION_BEGINS)]) and len(begun) < len(CONNECTION_BEGINS):
             self._begun_at_s = asyncio.get_running_loop().time()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from serving.frontends.http import WholeAnswer
@@ -18,17 +18,21 @@ WHOLE_BYTES = 64 * 1024
 """A body that is no longer takes less than what the connection itself may buffer."""
 
 
+Work = Callable[[], Awaitable[WholeAnswer]]
+"""Begun by who awaits what it gives: a client may leave before that."""
+
+
 class App(Protocol):
     """An ASGI application, with shorter ways for requests that are there as a whole."""
 
     def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]:
         """As ASGI has it."""
 
-    def answer_call(self, scope: Any, body: bytes, /) -> Awaitable[WholeAnswer] | None:
-        """The answer to a gRPC call; None where the application has to be called."""
+    def answer_call(self, scope: Any, body: bytes, /) -> Work | None:
+        """What answers a gRPC call; None where the application has to be called."""
 
-    def answer_post(self, scope: Any, body: bytes, /) -> Awaitable[WholeAnswer] | None:
-        """The answer to a POST that is no gRPC call; None where the application has to be called."""
+    def answer_post(self, scope: Any, body: bytes, /) -> Work | None:
+        """What answers a POST that is no gRPC call; None where the application has to be called."""
 
 
 class Answering:
@@ -43,16 +47,16 @@ class Answering:
         head = exchange.head
         if exchange.has_ended and exchange.body_bytes <= WHOLE_BYTES and (head.is_grpc or head.is_post):
             ask = self._app.answer_call if head.is_grpc else self._app.answer_post
-            answer = ask(head.scope, exchange.whole_body())
-            if answer is not None:
+            work = ask(head.scope, exchange.whole_body())
+            if work is not None:
                 exchange.drop_body()
-                exchange.task = self._loop.create_task(self._answer_whole(exchange, answer))
+                exchange.task = self._loop.create_task(self._answer_whole(exchange, work))
                 return
         exchange.task = self._loop.create_task(self._answer(exchange))
 
-    async def _answer_whole(self, exchange: Exchange, answering: Awaitable[WholeAnswer]) -> None:
+    async def _answer_whole(self, exchange: Exchange, work: Work) -> None:
         try:
-            answer = await answering
+            answer = await work()
             if exchange.head.accepts_gzip and is_large(answer):
                 answer = await compressed(answer)
             if not exchange.is_gone:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 
 from serving.admin_access import ADMIN_PREFIX
-from serving.frontends.http import Headers, Receive, Scope, Send, WholeAnswer, header_of
-from serving.http.answering import App
+from serving.frontends.http import Headers, Receive, Scope, Send, header_of
+from serving.http.answering import App, Work
 from serving.http.exchange import Message
 
 ANY = "*"
@@ -42,11 +42,11 @@ class Cors:
         exposed = (b"access-control-expose-headers", _RESPONSE_HEADERS)
         return self._app(scope, receive, _with(send, (*allowed, exposed)))
 
-    def answer_call(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+    def answer_call(self, scope: Scope, body: bytes) -> Work | None:
         """As the application does: browsers do not speak gRPC itself."""
         return self._app.answer_call(scope, body)
 
-    def answer_post(self, scope: Scope, body: bytes) -> Awaitable[WholeAnswer] | None:
+    def answer_post(self, scope: Scope, body: bytes) -> Work | None:
         """As the application does, but not for pages."""
         return None if header_of(scope, b"origin") else self._app.answer_post(scope, body)
 

@@ -104,10 +104,10 @@ class Application:
     async def _answered_whole(self, scope: dict[str, Any], body: bytes, *, is_grpc: bool) -> list[dict[str, Any]]:
         """The events of a request as serving/http/ asks for it; none where it has to be asked otherwise."""
         app = self._worker.app
-        answering = (app.answer_call if is_grpc else app.answer_post)(scope, body)
-        if answering is None:
+        work = (app.answer_call if is_grpc else app.answer_post)(scope, body)
+        if work is None:
             return []
-        answer = await answering
+        answer = await work()
         return [
             {"type": "http.response.start", "status": answer.status, "headers": answer.headers},
             *[{"type": "http.response.body", "body": piece} for piece in answer.pieces],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from socket import AF_UNIX
+from socket import socket as unbound
 from typing import Any
 
 import pytest
@@ -239,7 +240,7 @@ async def test_it_takes_the_place_of_a_worker_that_was_killed(tmp_path: Path) ->
             client = await stand.connect(BEGINNING, request(1, b"x", GRPC))
             assert await client.answer(1) == b"x"
         stand.path.unlink(missing_ok=True)
-        with socket.socket(socket.AF_UNIX) as left:
+        with unbound(AF_UNIX) as left:
             left.bind(str(stand.path))
 
 

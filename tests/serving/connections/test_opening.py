@@ -141,7 +141,6 @@ async def test_a_first_line_may_be_as_long_as_the_longest_there_is() -> None:
         assert len(stand.spoken) == int(not is_left)
 
 
-@pytest.mark.xfail(reason="serving/connections/opening.py: a long line is only noticed where its end has not come")
 async def test_a_first_line_that_is_too_long_is_left_when_it_comes_in_one_piece() -> None:
     stand = Stand()
     stand.say(b"PROXY UNKNOWN " + b"f" * 94 + b"\r\n" + GET)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -109,7 +110,7 @@ class Echo:
             raise
 
     def answer_call(self, scope: Any, body: bytes) -> Any:
-        return self._answer_whole(scope, body)
+        return partial(self._answer_whole, scope, body)
 
     def answer_post(self, scope: Any, body: bytes) -> Any:
         return None
@@ -163,7 +164,7 @@ class Prompt(Echo):
     """Answers every POST as a whole that is there as a whole."""
 
     def answer_post(self, scope: Any, body: bytes) -> Any:
-        return self._answer_whole(scope, body)
+        return partial(self._answer_whole, scope, body)
 
 
 class Slow(Echo):

@@ -114,5 +114,7 @@ async def test_a_page_is_not_answered_the_short_way_that_knows_no_pages() -> Non
 async def test_whole_grpc_calls_are_the_applications() -> None:
     app = Echo()
     scope = {"path": "/", "headers": [(b"content-type", b"application/grpc")]}
-    answer = await Cors(app, ["*"]).answer_call(scope, b"x")
+    work = Cors(app, ["*"]).answer_call(scope, b"x")
+    assert work is not None
+    answer = await work()
     assert (answer.pieces, app.whole) == ((b"x",), [b"x"])

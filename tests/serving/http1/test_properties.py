@@ -108,7 +108,7 @@ def look(seconds: float) -> Step:
     return lambda client: client.connection.look(asyncio.get_running_loop().time() + seconds)
 
 
-apps = st.sampled_from([Echo, Slow, lambda: Echo(100), lambda: Sending(b"a" * 70_000, b"b")])
+apps = st.sampled_from([Echo, Slow, Prompt, lambda: Echo(100), lambda: Sending(b"a" * 70_000, b"b")])
 turns = st.none()
 some_bytes = st.one_of(
     st.binary(max_size=60),

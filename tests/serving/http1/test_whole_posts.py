@@ -88,7 +88,6 @@ async def test_a_client_that_leaves_ends_the_work_for_it() -> None:
     assert (client.app.left, client.connection.in_flight, client.transport.written) == (1, 0, b"")
 
 
-@pytest.mark.xfail(reason="serving/http/answering.py: a task cancelled before it runs awaits nothing")
 async def test_a_client_that_leaves_at_once_leaves_nothing_behind() -> None:
     client = Client(Prompt())
     with warnings.catch_warnings(record=True) as caught:

@@ -19,7 +19,7 @@ class Process:
 
 
 class Channel:
-    """The worker gives these answers, one after the other, None where it is busy; and ends when it has no more to say."""
+    """The worker gives these answers, one after the other, None where it is busy, and ends with the last."""
 
     def __init__(self, process: Process, answers: Iterator[Traffic | None]) -> None:
         self._process = process
