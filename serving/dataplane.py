@@ -19,6 +19,7 @@ from serving.errors import (
 )
 from serving.image_decoder import ImageDecoder
 from serving.images import ImageFile, ImageSpec
+from serving.in_thread import in_thread
 from serving.observability.metrics import Metrics
 from serving.repository.derivation import Derivation
 from serving.repository.manager import Manager
@@ -203,7 +204,7 @@ class DataPlane:
         if derivation.image is None:
             examples = strings.tolist()
             if len(examples) > _MAX_EXAMPLES_AT_ONCE:
-                rows = await _in_time(asyncio.to_thread(derivation.decode_examples, examples), terms)
+                rows = await _in_time(in_thread(None, derivation.decode_examples, examples), terms)
             else:
                 rows = derivation.decode_examples(examples)
         else:

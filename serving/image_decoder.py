@@ -14,6 +14,7 @@ import numpy as np
 
 from serving.errors import InvalidInputError, OverloadedError
 from serving.images import ImageFile, ImageSpec, decode_image
+from serving.in_thread import in_thread
 from serving.plain_png import is_small_png
 
 
@@ -61,7 +62,7 @@ class ImageDecoder:
     async def _decode_one(self, file: ImageFile, spec: ImageSpec) -> np.ndarray | InvalidInputError:
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, self._decode, file.data, spec)
+            return await in_thread(self._executor, self._decode, file.data, spec)
         except InvalidInputError as error:
             return _named(error, file)
         finally:

@@ -39,6 +39,7 @@ class Rollout:
         self._stored_files = stored_files
         self._executor = executor
         self._figures = figures
+        self._running: set[asyncio.Task[Change | None]] = set()
 
     async def models(self) -> list[dict[str, Any]]:
         """Every model; see `model`."""
@@ -144,7 +145,22 @@ class Rollout:
         return await self._change(name, decide)
 
     async def _change(self, name: str, decide: Callable[[Ledger], Ledger]) -> dict[str, Any]:
-        """Answers with the change, None where nothing was to be changed, and with the model after it."""
+        """Answers with the change, None where nothing was to be changed, and with the model after it.
+
+        Once begun it is carried out, logged and followed, also when its client has left.
+        """
+        carrying_out = asyncio.get_running_loop().create_task(self._carry_out(name, decide))
+        self._running.add(carrying_out)
+        carrying_out.add_done_callback(self._take_notice)
+        done = await asyncio.shield(carrying_out)
+        return {"change": done and done.model_dump(mode="json"), "model": await self.model(name)}
+
+    def _take_notice(self, carried_out: asyncio.Task[Change | None]) -> None:
+        self._running.discard(carried_out)
+        if not carried_out.cancelled():
+            carried_out.exception()
+
+    async def _carry_out(self, name: str, decide: Callable[[Ledger], Ledger]) -> Change | None:
         befores: list[Ledger] = []
 
         def remember(before: Ledger) -> Ledger:
@@ -156,7 +172,7 @@ class Rollout:
         if done is not None:
             log.info("%s: %s; by %s", name, done, done.by)
         await self._manager.look_at_labels()
-        return {"change": done and done.model_dump(mode="json"), "model": await self.model(name)}
+        return done
 
     async def _samples(self) -> list[Sample]:
         """Without the figures of all workers, there is no comparison; labels move all the same."""

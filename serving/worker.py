@@ -51,6 +51,7 @@ from serving.frontends.tfs_grpc import TfsGrpc
 from serving.frontends.tfs_rest import TfsRest
 from serving.http.answering import Answering
 from serving.http.cors import Cors
+from serving.http.large_answers import Compression
 from serving.http.patience import Patience
 from serving.http.service import Service, Signature
 from serving.huge_pages import refuse_huge_pages
@@ -110,6 +111,7 @@ class Worker:
         self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
         self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run", initializer=spread)
         self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image", initializer=spread)
+        self._compression_executor = ThreadPoolExecutor(cores, thread_name_prefix="gzip", initializer=spread)
         cache = ModelCache.at(settings.model_cache_dir)
         configuration = Configuration.of(settings, shared, cache)
         stored_files = StoredFiles(settings.state_dir)
@@ -189,7 +191,8 @@ class Worker:
         patience = Patience(settings.request_timeout_s, settings.idle_timeout_s, settings.max_connection_age_s)
         scheme = b"http" if settings.tls is None else b"https"
         app = Cors(self.app, settings.cors_origins) if settings.cors_origins else self.app
-        self._listener = Listener(Service(Answering(app), patience, scheme, Signature()))
+        answering = Answering(app, Compression(self._compression_executor))
+        self._listener = Listener(Service(answering, patience, scheme, Signature()))
         self._connections_socket = connections_socket(shared, number)
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
@@ -225,7 +228,12 @@ class Worker:
         await self._helper.close()
         for executor in (self._load_executor, self._fetch_executor):  # whose threads may wait for this loop
             await asyncio.to_thread(executor.shutdown)
-        for executor in (self._files_executor, self._run_executor, self._image_executor):
+        for executor in (
+            self._files_executor,
+            self._run_executor,
+            self._image_executor,
+            self._compression_executor,
+        ):
             executor.shutdown(wait=True)
         self.manager.close()
 

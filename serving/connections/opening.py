@@ -63,7 +63,7 @@ class Opening(asyncio.Protocol):
         self._lost = lost
         self._patience = patience
         self._came = b""
-        self._is_over = False
+        self._is_over = self._has_begun = False
         self._begun_at_s = asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -82,7 +82,8 @@ class Opening(asyncio.Protocol):
         if not end:
             return
         if CONNECTION_BEGINS.startswith(begun[: len(CONNECTION_BEGINS)]) and len(begun) < len(CONNECTION_BEGINS):
-            self._begun_at_s = asyncio.get_running_loop().time()
+            if begun and not self._has_begun:
+                self._has_begun, self._begun_at_s = True, asyncio.get_running_loop().time()
             return
         is_http2 = begun.startswith(_HTTP2_LINE)
         if is_http2 and not begun.startswith(CONNECTION_BEGINS):
@@ -103,9 +104,8 @@ class Opening(asyncio.Protocol):
 
     def look(self, now_s: float) -> None:
         """See there."""
-        has_begun = bool(self._came.partition(b"\r\n")[2])
         headers_timeout_s = min(HEADERS_TIMEOUT_S, self._patience.request_timeout_s)
-        limit_s = headers_timeout_s if has_begun else self._patience.idle_timeout_s
+        limit_s = headers_timeout_s if self._has_begun else self._patience.idle_timeout_s
         if now_s - self._begun_at_s > limit_s:
             self.abort()
 

@@ -6,6 +6,7 @@ import asyncio
 
 from serving.errors import OverloadedError, PayloadTooLargeError
 from serving.frontends.http import ClientGoneError, Receive, Scope, encoding_of
+from serving.in_thread import in_thread
 from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE, inflate
 
 _UNCOUNTED_BYTES = 64 * 1024
@@ -113,7 +114,7 @@ class Bodies:
         if encoding not in ENCODINGS:
             return body
         if len(body) > MAX_INFLATED_AT_ONCE:
-            body = await asyncio.to_thread(inflate, body, encoding, max_bytes, what="request body")
+            body = await in_thread(None, inflate, body, encoding, max_bytes, what="request body")
         else:
             body = inflate(body, encoding, max_bytes, what="request body")
         self.count(len(body))

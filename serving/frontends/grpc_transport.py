@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -39,6 +38,7 @@ from serving.frontends.http import (
     send_whole,
 )
 from serving.frontends.request_terms import TermsReader
+from serving.in_thread import in_thread
 from serving.wire.compression import ENCODINGS, MAX_INFLATED_AT_ONCE
 from serving.wire.grpc_framing import decode_message, encode_message, encode_status_message, frame_header
 from serving.wire.status_details import encode_details
@@ -177,7 +177,7 @@ class UnaryCalls:
 async def message_of(frame: bytes, encoding: str, max_bytes: int) -> bytes:
     """See `decode_message`; what may be a bomb is inflated in a thread."""
     if encoding and len(frame) > MAX_INFLATED_AT_ONCE:
-        return await asyncio.to_thread(decode_message, frame, encoding, max_bytes)
+        return await in_thread(None, decode_message, frame, encoding, max_bytes)
     return decode_message(frame, encoding, max_bytes)
 
 

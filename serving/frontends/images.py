@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from concurrent.futures import Executor
-from functools import partial
 from urllib.parse import parse_qs
 
 from serving.batching.terms import Terms
@@ -13,6 +11,7 @@ from serving.errors import InvalidInputError
 from serving.frontends.http import Scope, WholeAnswer, header_of, whole_body
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
+from serving.in_thread import in_thread
 from serving.offload.answer_writer import AnswerWriter
 from serving.offload.json_reader import JsonReader
 from serving.wire.image_answers import ImagesAnswer, encode_answer
@@ -71,9 +70,8 @@ class Images:
         if is_single:
             files = [ImageFile(body)]
         elif is_multipart(content_type):
-            parse = partial(parse_multipart, content_type, body, self._max_images)
             # In a thread: a body of many megabytes takes longer than others should wait.
-            files = await asyncio.get_running_loop().run_in_executor(self._executor, parse)
+            files = await in_thread(self._executor, parse_multipart, content_type, body, self._max_images)
         else:
             self._reader.limits.check_size(len(body))
             if not has_images(body):

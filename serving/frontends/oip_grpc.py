@@ -5,7 +5,6 @@ Source: https://kserve.github.io/website/latest/modelserving/data_plane/v2_proto
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
@@ -19,6 +18,7 @@ from serving.frontends.grpc_streams import Stream
 from serving.frontends.grpc_transport import Handler
 from serving.frontends.oip_models import OipModels
 from serving.frontends.oip_stream import InferStream
+from serving.in_thread import in_thread
 from serving.offload.answer_writer import AnswerWriter
 from serving.offload.message_reader import MAX_READ_HERE_BYTES, MessageForm, MessageReader, check_short
 from serving.signatures import Signature, TensorSpec
@@ -92,7 +92,7 @@ class OipGrpc:
             if not is_whole:
                 return self._reader.decode(decode_message, message, signature)
             if len(message) > MAX_READ_HERE_BYTES and signature.takes_strings:
-                return asyncio.to_thread(decode_inputs, request, signature)
+                return in_thread(None, decode_inputs, request, signature)
             return decode_inputs(request, signature)
 
         class_counts = {}

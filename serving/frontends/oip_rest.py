@@ -6,7 +6,6 @@ tensor data", "model configuration", "statistics" and "model repository" (its in
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -28,6 +27,7 @@ from serving.frontends.http import (
     send_json,
 )
 from serving.frontends.oip_models import OipModels
+from serving.in_thread import in_thread
 from serving.offload.answer_writer import AnswerWriter
 from serving.offload.json_reader import MAX_READ_HERE_BYTES, JsonForm, JsonReader
 from serving.signatures import Signature, TensorSpec
@@ -152,7 +152,7 @@ class OipRest:
             check_datatypes(signature)
             wanted[:] = find_outputs(request.outputs or (), signature, name)
             if has_long_data and signature.takes_strings:
-                return asyncio.to_thread(cast("Decode", decode_body), signature)
+                return in_thread(None, cast("Decode", decode_body), signature)
             return decode_body(signature)
 
         prediction = await self._models.predict(name, version, decode, request.parameters, api=_API, terms=terms)

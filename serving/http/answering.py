@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from serving.frontends.http import WholeAnswer
 from serving.http.exchange import ClientLeftError, Exchange
 from serving.http.grpc_web import GrpcWebCall
-from serving.http.large_answers import LargeAnswers, compressed, is_large
+from serving.http.large_answers import Compression, LargeAnswer
 
 log = logging.getLogger("atelier.http")
 
@@ -38,8 +38,9 @@ class App(Protocol):
 class Answering:
     """Of all connections on an event loop."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, compression: Compression) -> None:
         self._app = app
+        self._compression = compression
         self._loop = asyncio.get_running_loop()
 
     def start(self, exchange: Exchange) -> None:
@@ -57,8 +58,8 @@ class Answering:
     async def _answer_whole(self, exchange: Exchange, work: Work) -> None:
         try:
             answer = await work()
-            if exchange.head.accepts_gzip and is_large(answer):
-                answer = await compressed(answer)
+            if exchange.head.accepts_gzip and self._is_to_be_compressed(answer):
+                answer = await self._compression.compressed(answer)
             if not exchange.is_gone:
                 await exchange.send_whole(answer)
         except ClientLeftError:
@@ -75,7 +76,7 @@ class Answering:
                 call = GrpcWebCall(head.scope, exchange.receive, exchange.send)
                 await self._app(call.scope, call.receive, call.send)
             elif head.accepts_gzip and not head.is_grpc:
-                await self._app(head.scope, exchange.receive, LargeAnswers(exchange.send).send)
+                await self._app(head.scope, exchange.receive, LargeAnswer(self._compression, exchange.send).send)
             else:
                 await self._app(head.scope, exchange.receive, exchange.send)
         except ClientLeftError:
@@ -84,6 +85,9 @@ class Answering:
             log.exception("a request of %s failed", head.scope["path"])
         finally:
             self._end(exchange)
+
+    def _is_to_be_compressed(self, answer: WholeAnswer) -> bool:
+        return len(answer.pieces) == 1 and self._compression.takes(answer.headers, answer.pieces[0])
 
     @staticmethod
     def _end(exchange: Exchange) -> None:

@@ -113,11 +113,13 @@ def too_much(fields: int, size: int) -> RefusedRequestError | None:
 
 def _accepts_gzip(accept_encoding: bytes) -> bool:
     """Source: RFC 9110, section 12.5.3."""
-    for one in accept_encoding.lower().split(b","):
-        name, _, weight = one.partition(b";")
-        if name.strip() in {b"gzip", b"*"}:
-            return weight.replace(b" ", b"") not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
-    return False
+    weights = {name.strip(): weight.replace(b" ", b"") for name, _, weight in _encodings(accept_encoding)}
+    weight = weights.get(b"gzip", weights.get(b"*", b"q=0"))
+    return weight not in {b"q=0", b"q=0.0", b"q=0.00", b"q=0.000"}
+
+
+def _encodings(accept_encoding: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    return [one.partition(b";") for one in accept_encoding.lower().split(b",")]
 
 
 def _length(headers: Headers) -> int | None:

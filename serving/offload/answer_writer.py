@@ -6,13 +6,13 @@ a gRPC message a million integers take a tenth, and as many classes with their l
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 
+from serving.in_thread import in_thread
 from serving.offload.arrays import Packed, pack, packed_bytes, unpack
 from serving.offload.helper_process import HelperProcess
 from serving.signatures import Tensors
@@ -50,7 +50,7 @@ class AnswerWriter:
         """
         if _is_short(one_by_one):
             return encode(arrays, *args, **kwargs)
-        packed = await asyncio.to_thread(pack, arrays)
+        packed = await in_thread(None, pack, arrays)
         return cast("ResultT", await self._process.call(packed_bytes(packed), _encode, encode, packed, args, kwargs))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from serving.in_thread import in_thread
 from serving.wire.turns import VALUES_AT_ONCE, give_way
 
 Inputs = dict[str, np.ndarray]
@@ -38,7 +38,7 @@ def unpack(packed: Packed) -> Inputs:
 async def unpack_aside(packed: Packed) -> Inputs:
     """The arrays again; strings are made in a thread."""
     if any(isinstance(values, _Strings) for values in packed.values()):
-        return await asyncio.to_thread(unpack, packed)
+        return await in_thread(None, unpack, packed)
     return unpack(packed)
 
 

@@ -99,6 +99,10 @@ class HelperProcess:
         done.add_done_callback(lambda _: self._after(loop, size_bytes))
         try:
             return cast("ResultT", await done)
+        except asyncio.CancelledError:
+            if work.answer.cancel():
+                work.args, work.kwargs = (), {}  # it stays in the queue
+            raise
         finally:
             del done, work  # else an error and this frame hold each other, and the arguments, until the collector looks
 

@@ -100,7 +100,7 @@ def test_a_refusal_of_what_no_application_sees_is_json_as_any_other(gateway: Run
     answer = gateway.rest.get("/healthz", headers={f"x-{number}": "1" for number in range(200)})
     assert answer.status_code == 431
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json()["error"].startswith("expected at most 100 headers and 61,440 bytes, received 20")
+    assert answer.json() == {"error": "expected at most 100 headers, received more"}
 
 
 def test_a_grpc_call_that_takes_too_long_to_arrive_is_told_so(gateway: RunningGateway) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from serving.frontends.http import WholeAnswer
 from serving.http.answering import Answering, App
+from serving.http.large_answers import Compression
 from serving.http.patience import Patience
 from serving.http.service import Service, Signature
 
@@ -20,7 +21,7 @@ PROXY = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 8500\r\n"
 
 
 def service_of(app: App, patience: Patience = PATIENCE, scheme: bytes = b"http") -> Service:
-    return Service(Answering(app), patience, scheme, Signature())
+    return Service(Answering(app, Compression(None)), patience, scheme, Signature())
 
 
 class Clock:

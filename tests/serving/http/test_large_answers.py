@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
 from typing import Any
 
 import pytest
 
+from serving.frontends.http import WholeAnswer
 from serving.http.exchange import DONE, ClientLeftError, Message
-from serving.http.large_answers import _MIN_BYTES, LargeAnswers
+from serving.http.large_answers import _MAX_WAITING_BYTES, _MIN_BYTES, Compression, LargeAnswer
 from tests.serving.http.stand import Echo
 from tests.serving.http1.stand import Client, head
 
@@ -36,7 +38,7 @@ def start(*headers: tuple[bytes, bytes]) -> Message:
 async def sent(*messages: Message) -> list[Message]:
     """What becomes of these."""
     found = Sent()
-    answers = LargeAnswers(found.send)
+    answers = LargeAnswer(Compression(None), found.send)
     for message in messages:
         await answers.send(message)
     return found.messages
@@ -103,10 +105,22 @@ async def test_who_has_left_meanwhile_is_told_of() -> None:
     def send(message: Message) -> Any:
         raise ClientLeftError
 
-    answers = LargeAnswers(send)
+    answers = LargeAnswer(Compression(None), send)
     await answers.send(start(JSON))
     with pytest.raises(ClientLeftError):
         await answers.send({"type": "http.response.body", "body": BODY})
+
+
+async def test_what_would_have_to_wait_long_goes_as_it_is() -> None:
+    compression, headers = Compression(None), [JSON]
+    half = bytes(_MAX_WAITING_BYTES // 2)
+    compressing = asyncio.create_task(compression.compressed(WholeAnswer((JSON,), (half,))))
+    assert compression.takes(headers, half)
+    await asyncio.sleep(0)
+    assert compression.takes(headers, half)
+    assert not compression.takes(headers, half + b"x")
+    assert len((await compressing).pieces[0]) < len(half)
+    assert compression.takes(headers, half + b"x")
 
 
 class Json(Echo):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -206,3 +208,29 @@ def test_its_loop_answers_until_the_other_side_has_gone() -> None:
     assert (succeeded, type(error)) == (False, RuntimeError)
     with pytest.raises(EOFError):
         helper_process._receive(answers)
+
+
+class Body:
+    """Something large."""
+
+
+async def test_what_waits_and_is_cancelled_is_let_go_at_once() -> None:
+    read, write = os.pipe()
+    async with helper() as process:
+        busy = asyncio.create_task(process.call(0, Path.read_bytes, Path(f"/proc/{os.getpid()}/fd/{read}")))
+        try:
+            await asyncio.sleep(0)
+            body = Body()
+            left = weakref.ref(body)
+            waiting = asyncio.create_task(process.call(1, repr, body))
+            await asyncio.sleep(0)
+            del body
+            waiting.cancel()
+            await asyncio.wait({waiting})
+            del waiting
+            gc.collect()
+            assert left() is None
+        finally:
+            os.close(write)
+        assert await busy == b""
+    os.close(read)
