@@ -39,11 +39,6 @@ class Stream(Exchange):
         self.window = window
         """How many bytes of its answer the client takes by now."""
 
-    def leave(self) -> None:
-        """See there."""
-        self.unsent = _NOTHING
-        super().leave()
-
     def fail(self) -> None:
         """See there."""
         self._connection.fail(self)
@@ -79,7 +74,7 @@ class Stream(Exchange):
         Raises:
             ClientLeftError: it never will.
         """
-        while self.unsent:
+        while self.unsent and not self.is_gone:
             self.waits_since_s = now_s
             self._sent = asyncio.get_running_loop().create_future()
             await self._sent
@@ -87,8 +82,9 @@ class Stream(Exchange):
             raise ClientLeftError
 
     def _head(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-        more = () if self.head.is_grpc else self._connection.signature.headers
-        return encode_answer(status, (*headers, *more))
+        if self.head.is_grpc:
+            return encode_answer(status, tuple(headers))
+        return encode_answer(status, (*headers, *self._connection.signature.headers))
 
     async def _send_blocks(self, block: bytes, pieces: tuple[bytes, ...], trailers: bytes) -> None:
         self.has_begun_answer = True
