@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, one_connection, running_gateway
-from tests.support.hostile.attacks import ATTACKS, OVER_HTTP2
+from tests.support.hostile.attacks import ATTACKS, CALM
 from tests.support.hostile.forms import FORMS
 from tests.support.hostile.http2 import PREDICT
 from tests.support.hostile.memory import memory_bytes
@@ -29,8 +29,6 @@ MUCH = 1_000_000_000
 """More memory than any of the attacks may be worth."""
 LITTLE = 150_000_000
 
-CALM = {"goaway 11"}
-"""Why the gRPC port closes a connection (ENHANCE_YOUR_CALM); Envoy's HTTP/2, on the other, does not say."""
 MAX_CONNECTIONS = 400
 SLOW_MACHINE = {"408 closed", "answered"}
 """What the gateway also says, by HTTP and by gRPC, where the attack itself takes longer than a request may."""
@@ -56,30 +54,14 @@ def address(gateway: RunningGateway) -> Address:
     return Address("127.0.0.1", gateway.process.addresses.rest_port)
 
 
-@pytest.fixture
-def grpc_address(gateway: RunningGateway) -> Address:
-    return Address("127.0.0.1", gateway.process.addresses.grpc_port)
-
-
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_attack_harms_nobody_else(name: str, gateway: RunningGateway, address: Address) -> None:
-    check_attack(name, gateway, address, steady=address)
-
-
-@pytest.mark.parametrize("name", [name for name in ATTACKS if name.startswith(OVER_HTTP2)])
-def test_an_attack_on_the_grpc_port_harms_nobody_else(
-    name: str, gateway: RunningGateway, address: Address, grpc_address: Address
-) -> None:
-    check_attack(name, gateway, grpc_address, steady=address)
-
-
-def check_attack(name: str, gateway: RunningGateway, attacked: Address, steady: Address) -> None:
-    """While one address is attacked, a client of another is answered; nothing is left of it."""
+    """Another client is answered meanwhile, and nothing is left of it."""
     attack, before = ATTACKS[name], memory_bytes(gateway)
-    with steady_client(steady) as client:
-        told = attack.run(attacked, attack.few)
+    with steady_client(address) as client:
+        told = attack.run(address, attack.few)
     assert client.latencies_ms
-    assert not attack.told or set(told) <= attack.told | SLOW_MACHINE | CALM, told
+    assert not attack.told or set(told) <= attack.told | SLOW_MACHINE | {CALM}, told
     assert memory_bytes(gateway) < before + MUCH
     assert gateway.rest.get("/healthz").json() == {"live": True}
 

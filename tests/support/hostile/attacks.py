@@ -11,8 +11,8 @@ from tests.support.hostile import bodies, connections, http2
 from tests.support.hostile.forms import FORMS
 from tests.support.hostile.raw import CLOSED, Address, ask
 
-OVER_HTTP2 = ("HTTP/2", "gRPC")
-"""What the names of attacks begin with that are for both ports alike."""
+CALM = "goaway 11"
+"""Why a connection over HTTP/2 is closed (ENHANCE_YOUR_CALM), where the client reads that."""
 
 
 class Attack(NamedTuple):
@@ -44,6 +44,7 @@ ATTACKS = {
     "slow headers, a byte a second": Attack(connections.trickle_headers, 20, 500, frozenset({f"408 {CLOSED}"})),
     "answers that nobody reads": Attack(connections.never_read, 3, 100, frozenset({"not read"})),
     "aborted uploads": Attack(connections.abort_uploads, 50, 2_000),
+    "uploads of large JSON, and gone": Attack(connections.upload_and_leave, 20, 500),
     "connections opened and dropped": Attack(connections.open_and_drop, 300, 10_000),
     "odd forms of HTTP/1.1": Attack(odd_forms, 1, 20, frozenset({"as expected"})),
     "HTTP/2: rapid reset": Attack(http2.reset_rapidly, 5_000, 100_000, frozenset({CLOSED})),

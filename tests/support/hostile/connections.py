@@ -43,6 +43,18 @@ def abort_uploads(address: Address, count: int) -> Counter[str]:
     return _by_many(one, count)
 
 
+def upload_and_leave(address: Address, count: int) -> Counter[str]:
+    """Whole uploads of two megabytes of JSON, whose client is gone before they are read."""
+    request = post(PATH, b'{"instances":[' + b"1," * 1_000_000 + b"1]}")
+
+    def one(_: int) -> str:
+        with connection(address) as opened:
+            send(opened, request)
+        return "gone"
+
+    return _by_many(one, count)
+
+
 def trickle_bodies(address: Address, count: int) -> Counter[str]:
     """A body of one byte a second on each of many connections, until the gateway has had enough."""
     return _trickle(address, count, _HEAD)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from tests.support.bundles import write_bundle
 from tests.support.gateway import RunningGateway, running_gateway
-from tests.support.hostile.attacks import ATTACKS, OVER_HTTP2
+from tests.support.hostile.attacks import ATTACKS
 from tests.support.hostile.memory import memory_bytes
 from tests.support.hostile.raw import LINK, Address
 from tests.support.hostile.steady import steady_client
@@ -39,32 +39,28 @@ _LEAST_WEIGHT = "19"
 _BYTES_OF_MBIT = 1e6 / 8
 
 
-def rows(gateway: RunningGateway, attacker: Executor, share: float, only: str, *, grpc_port: bool) -> Iterator[str]:
-    """The table's lines, as the attacks end; with `grpc_port` of those that it is for."""
-    ports = gateway.process.addresses
-    address = Address("127.0.0.1", ports.rest_port)
-    attacked = Address("127.0.0.1", ports.grpc_port) if grpc_port else address
+def rows(gateway: RunningGateway, attacker: Executor, share: float, only: str) -> Iterator[str]:
+    """The table's lines, as the attacks end. Both ports are read alike."""
+    address = Address("127.0.0.1", gateway.process.addresses.rest_port)
     yield (
         "| attack | times | what it was told | steady client's p99, ms: alone | beside as much computing "
         "| under attack | of that beside computing | memory afterwards, MB |"
     )
     yield "|---|--:|---|--:|--:|--:|--:|--:|"
     for name, attack in ATTACKS.items():
-        if only in name and (not grpc_port or name.startswith(OVER_HTTP2)):
-            yield _row(name, max(attack.few, int(attack.many * share)), attacker, gateway, address, attacked)
+        if only in name:
+            yield _row(name, max(attack.few, int(attack.many * share)), attacker, gateway, address)
 
 
-def _row(
-    name: str, times: int, attacker: Executor, gateway: RunningGateway, address: Address, attacked: Address
-) -> str:
-    attacker.submit(_attack, name, attacked, 1).result()  # makes what it sends
+def _row(name: str, times: int, attacker: Executor, gateway: RunningGateway, address: Address) -> str:
+    attacker.submit(_attack, name, address, 1).result()  # makes what it sends
     with steady_client(address) as alone:
         time.sleep(LASTS_S)  # there is nothing to wait for
     told: Counter[str] = Counter()
     begun_at, cpu_s, rounds = time.monotonic(), 0.0, 0
     with steady_client(address) as under_attack:
         while (took_s := time.monotonic() - begun_at) < LASTS_S:
-            found, attackers_cpu_s = attacker.submit(_attack, name, attacked, times).result()
+            found, attackers_cpu_s = attacker.submit(_attack, name, address, times).result()
             told += found
             cpu_s += attackers_cpu_s
             rounds += 1
@@ -128,7 +124,6 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=1.0, help="how much of each attack's long form")
     parser.add_argument("--mbit-per-s", type=_rate, default=1000.0, help="what the attacker's link carries; inf: all")
     parser.add_argument("--own-cores", action="store_true", help="as the gateway's own flag of that name")
-    parser.add_argument("--grpc-port", action="store_true", help="attack that port; the steady client asks the other")
     parser.add_argument("--only", default="", help="attacks whose name holds this")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="atelier-hostile-") as folder:
@@ -140,7 +135,7 @@ def main() -> None:
                 1, multiprocessing.get_context("spawn"), _be_elsewhere, (chosen.mbit_per_s,)
             ) as attacker,
         ):
-            for line in rows(gateway, attacker, chosen.share, chosen.only, grpc_port=chosen.grpc_port):
+            for line in rows(gateway, attacker, chosen.share, chosen.only):
                 print(line, flush=True)
 
 
