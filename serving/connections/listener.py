@@ -19,7 +19,7 @@ log = logging.getLogger("atelier.connections")
 _LOOK_EVERY_S = 1.0
 _BACKLOG = 4096
 """Envoy takes connections that come in crowds, while this event loop may do something else for a moment."""
-_ACCEPTED_PER_TURN = 16
+_ACCEPTED_PER_TURN = 32
 """Those that are open wait no longer for such a crowd."""
 
 
@@ -32,7 +32,8 @@ class Listener:
         """Of connections that are no more."""
         self._connections: set[Connection] = set()
         self._is_draining = False
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._beginning: set[asyncio.Task[object]] = set()
         self._next_look: asyncio.TimerHandle | None = None
 
     def traffic(self) -> Traffic:
@@ -45,12 +46,11 @@ class Listener:
         """Listens there, in place of a worker that was killed."""
         path.unlink(missing_ok=True)  # noqa: ASYNC240 -- on the machine's own disk, once
         loop = asyncio.get_running_loop()
-        listening = socket.socket(socket.AF_UNIX)
-        listening.setblocking(False)
-        listening.bind(str(path))
-        # asyncio takes as many connections in a turn as may wait.
-        self._server = await loop.create_unix_server(self._accept, sock=listening, backlog=_ACCEPTED_PER_TURN)
-        listening.listen(_BACKLOG)
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.setblocking(False)  # noqa: FBT003 -- that is how it is called
+        self._listening.bind(str(path))
+        self._listening.listen(_BACKLOG)
+        loop.add_reader(self._listening, self._take_some)
         self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
 
     def drain(self) -> None:
@@ -63,10 +63,26 @@ class Listener:
         """Ends all now."""
         if self._next_look is not None:
             self._next_look.cancel()
-        if self._server is not None:
-            self._server.close()
+        if self._listening is not None:
+            listening, self._listening = self._listening, None
+            asyncio.get_running_loop().remove_reader(listening)
+            listening.close()
         for connection in list(self._connections):
             connection.abort()
+
+    def _take_some(self) -> None:
+        """asyncio's own server would take one in each turn of uvloop, which those in a crowd would wait for."""
+        if self._listening is None:
+            return
+        loop = asyncio.get_running_loop()
+        for _ in range(_ACCEPTED_PER_TURN):
+            try:
+                taken, _ = self._listening.accept()
+            except OSError:  # none waits, or there are too many open files
+                return
+            begins = loop.create_task(loop.connect_accepted_socket(self._accept, taken))
+            self._beginning.add(begins)
+            begins.add_done_callback(self._beginning.discard)
 
     def _accept(self) -> Opening:
         opening = Opening(self._speak, self._forget, self._service.patience)
