@@ -47,7 +47,7 @@ class Listener:
         path.unlink(missing_ok=True)  # noqa: ASYNC240 -- on the machine's own disk, once
         loop = asyncio.get_running_loop()
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.setblocking(False)  # noqa: FBT003 -- that is how it is called
+        self._listening.setblocking(False)
         self._listening.bind(str(path))
         self._listening.listen(_BACKLOG)
         loop.add_reader(self._listening, self._take_some)
