@@ -91,5 +91,6 @@ class Answering:
 
     @staticmethod
     def _end(exchange: Exchange) -> None:
+        exchange.task = None  # else they hold each other, by an error's frames, until the collector looks
         if not exchange.is_gone:
             exchange.fail()

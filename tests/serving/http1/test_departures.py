@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -119,3 +121,29 @@ async def test_an_application_that_fails_after_its_answer_harms_nobody(caplog: p
     assert await client.bodies() == [b"a", b"b"]
     assert len(caplog.records) == 2
     assert client.state == "open"
+
+
+async def test_what_was_held_for_a_client_that_has_left_is_let_go_at_once() -> None:
+    class Held:
+        """What an application holds while it answers."""
+
+    held: list[weakref.ref[Held]] = []
+
+    class Holding(Echo):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            body = Held()
+            held.append(weakref.ref(body))
+            await asyncio.Event().wait()
+
+    client = Client(Holding())
+    gc.collect()
+    gc.disable()
+    try:
+        client.say(GET)
+        await client.settle()
+        assert held[0]() is not None
+        client.end()
+        await client.settle()
+        assert held[0]() is None
+    finally:
+        gc.enable()
