@@ -110,7 +110,8 @@ class App:
 
     def answer_post(self, scope: Scope, body: bytes) -> Callable[[], Awaitable[WholeAnswer]] | None:
         """What answers a POST of TensorFlow Serving's REST API, or of images, that is there already."""
-        return partial(self._answer_rest, scope, body) if _is_rest(scope["path"]) else None
+        path = scope["path"]
+        return partial(self._answer_rest, scope, body) if _is_rest(path) and path not in self._pages else None
 
     async def _serve_other_grpc(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]

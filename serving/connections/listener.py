@@ -50,7 +50,7 @@ class Listener:
         self._listening.setblocking(False)
         self._listening.bind(str(path))
         self._listening.listen(_BACKLOG)
-        loop.add_reader(self._listening, self._take_some)
+        self._go_on_taking()
         self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
 
     def drain(self) -> None:
@@ -70,15 +70,22 @@ class Listener:
         for connection in list(self._connections):
             connection.abort()
 
-    def _take_some(self) -> None:
+    def _go_on_taking(self) -> None:
+        if self._listening is not None:
+            asyncio.get_running_loop().add_reader(self._listening, self._take_some, self._listening)
+
+    def _take_some(self, listening: socket.socket) -> None:
         """asyncio's own server would take one in each turn of uvloop, which those in a crowd would wait for."""
-        if self._listening is None:
-            return
         loop = asyncio.get_running_loop()
         for _ in range(_ACCEPTED_PER_TURN):
             try:
-                taken, _ = self._listening.accept()
-            except OSError:  # none waits, or there are too many open files
+                taken, _ = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError:
+                log.exception("connections have to wait")  # as when too many files are open
+                loop.remove_reader(listening)
+                loop.call_later(_LOOK_EVERY_S, self._go_on_taking)
                 return
             begins = loop.create_task(loop.connect_accepted_socket(self._accept, taken))
             self._beginning.add(begins)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Generator, MutableMapping
 from typing import Any, Generic, TypeVar
 
-from serving.frontends.http import ClientGoneError, WholeAnswer
+from serving.frontends.http import ClientGoneError, Headers, WholeAnswer
 from serving.http.requests import Head
 
 Message = MutableMapping[str, Any]
@@ -47,6 +47,8 @@ class Exchange(ABC):
     has_answered = False
     is_gone = False
     """Nobody waits for the answer any more, or all of it is sent."""
+    _begin: Message | None = None
+    """What the application has begun its answer with, until there is more to send."""
     _has_told_end = False
     _waiting: asyncio.Future[Message] | None = None
     _sent: asyncio.Future[None] | None = None
@@ -125,13 +127,29 @@ class Exchange(ABC):
 
     # --- what goes ---
 
-    @abstractmethod
     def send(self, message: Message) -> Awaitable[None]:
         """ASGI's; done once the client, or the system for it, has taken what is sent.
 
         Raises:
             ClientLeftError: it never will.
         """
+        if self.is_gone:
+            raise ClientLeftError
+        kind = message["type"]
+        if kind == "http.response.start":
+            self._begin = message
+            return DONE
+        if kind == "http.response.trailers":
+            return self._send_trailers(tuple(message["headers"]))
+        return self._send_body(message.get("body", b""), more=message.get("more_body", False))
+
+    @abstractmethod
+    def _send_body(self, body: bytes, *, more: bool) -> Awaitable[None]:
+        """A piece of the answer's body, with what it has begun with; there may be trailers behind the last."""
+
+    @abstractmethod
+    def _send_trailers(self, trailers: Headers) -> Awaitable[None]:
+        """The answer's end."""
 
     @abstractmethod
     def send_whole(self, answer: WholeAnswer) -> Awaitable[None]:

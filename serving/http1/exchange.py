@@ -8,7 +8,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from serving.frontends.http import WholeAnswer
+from serving.frontends.http import Headers, WholeAnswer
 from serving.http.exchange import DONE, ClientLeftError, Exchange, Message
 from serving.http1.heads import RequestHead
 
@@ -31,8 +31,6 @@ _MAX_JOINED_BYTES = 64 * 1024
 class HttpExchange(Exchange):
     """Its answer goes as it is sent; in chunks, where its length is not known beforehand."""
 
-    _begin: Message | None = None
-    """What the application has begun its answer with, until there is more to send."""
     _is_chunked = False
 
     def __init__(self, connection: Connection, request: RequestHead, now_s: float) -> None:
@@ -60,19 +58,14 @@ class HttpExchange(Exchange):
 
     # --- what goes ---
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """See there. HTTP/1.1 carries no trailers."""
-        if self.is_gone:
-            raise ClientLeftError
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._begin = message
-            return DONE
-        if kind == "http.response.trailers":
-            return self._send(b"", ends=True)
-        begin = self._begin
-        ends = not (message.get("more_body", False) or (begin is not None and begin.get("trailers", False)))
-        return self._send(message.get("body", b""), ends=ends)
+    def _send_body(self, body: bytes, *, more: bool) -> Awaitable[None]:
+        has_trailers = self._begin is not None and self._begin.get("trailers", False)
+        return self._send(body, ends=not (more or has_trailers))
+
+    def _send_trailers(self, trailers: Headers) -> Awaitable[None]:
+        """HTTP/1.1 carries none."""
+        del trailers
+        return self._send(b"", ends=True)
 
     def send_whole(self, answer: WholeAnswer) -> Awaitable[None]:
         """See there."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
 from serving.frontends.http import Headers, WholeAnswer
-from serving.http.exchange import DONE, ClientLeftError, Exchange, Message
+from serving.http.exchange import DONE, ClientLeftError, Exchange
 from serving.http.requests import Head
 from serving.wire.http2 import DEFAULT_FRAME_BYTES, encode_fields
 
@@ -25,8 +25,6 @@ class Stream(Exchange):
     """Of the body, padding too, for which the client has not been given credit again."""
     unsent = _NOTHING
     """What of an answer waits for the client to take more; see serving/http2/outbox.py."""
-    _begin: Message | None = None
-    """What the application has begun its answer with, until there is more to send."""
     _has_trailers = False
     _body = b""
     """That of an answer which goes as a whole, with its trailers."""
@@ -46,18 +44,10 @@ class Stream(Exchange):
     def _was_read(self) -> None:
         self._connection.give_credit(self)
 
-    def send(self, message: Message) -> Awaitable[None]:
-        """See there."""
-        if self.is_gone:
-            raise ClientLeftError
-        kind = message["type"]
-        if kind == "http.response.start":
-            self._begin = message
-            return DONE
-        if kind == "http.response.trailers":
-            return self._end(tuple(message["headers"]))
-        body = message.get("body", b"") if self.head.has_body_in_answer else b""
-        begin, more = self._begin, message.get("more_body", False)
+    def _send_body(self, body: bytes, *, more: bool) -> Awaitable[None]:
+        if not self.head.has_body_in_answer:
+            body = b""
+        begin = self._begin
         if begin is not None and not more and begin.get("trailers", False):
             self._body = body
             return DONE
@@ -99,7 +89,7 @@ class Stream(Exchange):
                 self._outbox.send_fields(self.number, trailers, ends=True)
         self._connection.answered(self)
 
-    def _end(self, trailers: Headers) -> Awaitable[None]:
+    def _send_trailers(self, trailers: Headers) -> Awaitable[None]:
         begin, block = self._begin, encode_answer(0, trailers)
         if begin is None:
             self._outbox.send_fields(self.number, block, ends=True)

@@ -78,6 +78,7 @@ REFUSALS = {
         "/monitoring/prometheus/metrics, /v1/models, /v1/models/NAME, /v2",
     ),
     "a wrong method": Case("DELETE", "/metrics", None, 405, "/metrics: expected GET, received DELETE"),
+    "a POST of a page": Case("POST", "/v1/models", {}, 405, "/v1/models: expected GET, received POST"),
     "JSON sent to a gRPC method": Case(
         "POST",
         "/tensorflow.serving.PredictionService/Predict",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from socket import AF_UNIX
@@ -195,6 +196,27 @@ async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
         with pytest.raises(ConnectionError):
             await stand.connect()
     assert app.left == 1
+
+
+async def test_where_too_many_files_are_open_connections_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full:
+        """A socket that listens, in a process that may open no more files."""
+
+        def __init__(self, socket: Any) -> None:
+            self.fileno = socket.fileno
+
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("serving.connections.listener._LOOK_EVERY_S", 0.0)
+    async with listening(Echo(), tmp_path) as stand:
+        stand.listener._take_some(Full(stand.listener._listening))  # type: ignore[arg-type]
+        assert not asyncio.get_running_loop().remove_reader(stand.listener._listening)  # type: ignore[arg-type]
+        socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
+        assert await socket.answer(1)
+    assert "connections have to wait" in caplog.text
 
 
 async def test_the_last_answer_is_not_cut_off_where_the_client_reads_slowly(tmp_path: Path) -> None:
