@@ -29,7 +29,6 @@ WORKDIR /src
 COPY requirements/uv.txt requirements/
 RUN python -m venv --without-pip /opt/uv \
     && python -m pip --python /opt/uv/bin/python install --quiet --require-hashes -r requirements/uv.txt
-# --copies would cut the interpreter off its libpython, which the gateway loads: the environment points at this Python.
 RUN python -m venv --without-pip /opt/atelier
 # Each package's requirements come first and the code last, so that a change of code downloads nothing.
 RUN printf '%s\n' '#!/bin/sh' 'set -eu' \
@@ -47,14 +46,14 @@ RUN uv-pip install --require-hashes -r requirements/serving.txt -r requirements/
     && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name 'sso*' -exec rm -rf {} +
 COPY --from=source / .
 # Bytecode of what the gateway imports, and of little more: its root is read-only, and compiling takes longer than starting. Whole, what
-# is imported late or by Envoy. -P: the copy here is not what is installed.
+# is imported late. -P: the copy here is not what is installed.
 RUN uv-pip install --no-deps --no-build-isolation . && uv-pip uninstall setuptools \
     && cd /opt/atelier/lib/python3.11/site-packages \
     && /opt/atelier/bin/python -PBc "import atelier.cli, serving.healthcheck, serving.server, serving.worker, serving.repository.upstream_source, s3fs, sys; \
          print(*filter(None, (getattr(module, '__file__', '') for module in [*sys.modules.values()])), sep='\n')" \
        | grep '^/opt/atelier/.*\.py$' \
        | /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash -i - \
-    && /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash atelier serving onnxruntime PIL pyqwest pyvoy typer uvloop
+    && /opt/atelier/bin/python -m compileall -q --invalidation-mode unchecked-hash atelier serving onnxruntime PIL typer uvloop
 
 FROM build AS build-training
 COPY requirements/training.txt requirements/export.txt requirements/s3.txt requirements/

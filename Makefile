@@ -37,8 +37,6 @@ help: ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' Makefile | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 18
 
 demo: $(VENV)/.demo ## train, export, serve and ask a real classifier
-	@$(PY) -c 'import find_libpython as f, sys; sys.exit(f.find_libpython() is None)' || { \
-	  echo "The gateway needs Python's shared library, which this Python lacks; on Debian: apt-get install libpython3.11" >&2; exit 1; }
 	@$(VENV)/bin/atelier demo $(ARGS)
 
 setup: $(VENV)/.dev ## install all that `atelier` and the tests need, into .venv

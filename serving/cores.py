@@ -6,7 +6,6 @@ import math
 import os
 from pathlib import Path
 
-_FEW_CORES = 2
 _CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -31,13 +30,3 @@ def cpu_limit(cpu_max: Path = _CPU_MAX) -> float:
 def threads_for_each(workers: int, cores: int) -> int:
     """Threads that each of `workers` processes runs a model with, so that all together keep the cores busy once."""
     return max(1, cores // workers)
-
-
-def connection_threads(cores: int) -> int:
-    """Threads of a worker's that read and write connections; Envoy's own choice is one for each core.
-
-    One Python thread answers what they read, and two of them keep it busy: at 64 in flight a request takes them some
-    30 µs, and it some 40. Of two cores one is left to that thread: with two busy connection threads, a client of one is
-    kept waiting by what a hostile client sends to the other, a turn of the scheduler at a time.
-    """
-    return 1 if cores <= _FEW_CORES else 2

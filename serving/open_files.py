@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import resource
 
-_OF_CONNECTION = 3
-"""The client's, and both ends of the way on to serving/connections/."""
 _OTHERS = 1000
 
 
 def connections_that_fit(wanted: int) -> int:
     """How many of so many connections a worker can have; the limit is raised for them as far as it may be."""
-    needed = wanted * _OF_CONNECTION + _OTHERS
+    needed = wanted + _OTHERS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
@@ -21,4 +19,4 @@ def connections_that_fit(wanted: int) -> int:
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return wanted
-    return max(1, (soft - _OTHERS) // _OF_CONNECTION)
+    return max(1, soft - _OTHERS)

@@ -1,7 +1,7 @@
 """Starts the gateway, keeps it, and stops it without cutting a request off.
 
-The gateway itself is one or more child processes, the workers: Envoy, with Python and serving/worker.py inside. This
-process holds their ports, watches them (serving/supervision/, on an event loop in a thread) and waits for a signal.
+The gateway itself is one or more child processes, the workers (serving/worker_main.py). This process holds their
+ports, watches them (serving/supervision/, on an event loop in a thread) and waits for a signal.
 """
 
 from __future__ import annotations
@@ -10,24 +10,19 @@ import asyncio
 import contextlib
 import signal
 import socket
+import tempfile
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
 
-import find_libpython
-
 from serving.admin_access import AdminTokenError, read_admin_token
-from serving.control.handover import connections_socket
-from serving.envoy.tls import write_secrets
 from serving.errors import InvalidInputError
-from serving.own_cores import CoreSplit, OwnCoresError, split_own_cores
 from serving.repository.configuration import Configuration
 from serving.repository.model_cache import ModelCache
 from serving.settings import ServingSettings
 from serving.supervision.ports import hold, number_of
-from serving.supervision.shared_folder import shared_folder
 from serving.supervision.supervisor import Supervisor
 from serving.supervision.worker_process import WorkerEndedError
 from serving.tls_files import TlsFilesError
@@ -93,19 +88,17 @@ def start(settings: ServingSettings) -> Iterator[Gateway]:
 
     Raises:
         ConfigurationError: what names the models is missing or broken, or a setting asks for what is not there.
-        StartError: a port or a library is missing, or a worker ended.
+        StartError: a port may not be had, or a worker ended.
     """
     with contextlib.ExitStack() as stack:
-        folder = _share(stack, settings.workers)
+        folder = _share(stack)
         _check(settings, folder)
-        cores = _cores(settings)
-        if settings.tls is not None:
-            write_secrets(settings.tls, folder)
         host = _resolve(settings.host)
         holders = [stack.enter_context(_hold(host, port)) for port in (settings.grpc_port, settings.rest_port)]
         grpc_port, rest_port = map(number_of, holders)
         loop = stack.enter_context(_LoopThread())
-        supervisor = Supervisor(settings, cores, host, grpc_port, rest_port, folder)
+        held = {"host": host, "grpc_port": grpc_port, "rest_port": rest_port}
+        supervisor = Supervisor(settings.model_copy(update=held), folder)
         scheme: Literal["http", "https"] = "http" if settings.tls is None else "https"
         gateway = Gateway(supervisor, loop, Addresses(settings.host, grpc_port, rest_port, scheme))
         try:
@@ -184,33 +177,19 @@ def _check(settings: ServingSettings, shared: Path) -> None:
         raise ModelsFolderError(f"models folder: expected an existing folder, received {settings.models}") from error
     try:
         if settings.tls is not None:
-            settings.tls.check()
+            settings.tls.load()
     except TlsFilesError as error:
         raise ConfigurationError(str(error)) from error
     try:
         read_admin_token(settings)
     except AdminTokenError as error:
         raise StartError(str(error)) from error
-    if not find_libpython.find_libpython():
-        raise StartError(
-            "this Python has no shared library (libpython3.x.so), which Envoy needs to run it: "
-            "on Debian and Ubuntu install the package libpython3.11 (or that of your version)"
-        )
 
 
-def _cores(settings: ServingSettings) -> Sequence[CoreSplit | None]:
-    """For each worker."""
-    if not settings.own_cores:
-        return [None] * settings.workers
+def _share(stack: contextlib.ExitStack) -> Path:
+    """A folder for all workers, gone with the gateway."""
     try:
-        return split_own_cores(settings.workers)
-    except OwnCoresError as error:
-        raise ConfigurationError(f"own_cores: {error}") from error
-
-
-def _share(stack: contextlib.ExitStack, workers: int) -> Path:
-    try:
-        return stack.enter_context(shared_folder(len(connections_socket(Path(), workers).name)))
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="atelier-")))
     except OSError as error:
         raise StartError(
             f"temporary files: expected a folder that can be written to, named by TMPDIR or /tmp: {error.strerror}"
@@ -218,7 +197,7 @@ def _share(stack: contextlib.ExitStack, workers: int) -> Path:
 
 
 def _resolve(host: str) -> str:
-    """Envoy takes addresses, not names."""
+    """A name may have several addresses; all workers take the first."""
     try:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
     except OSError as error:

@@ -82,8 +82,6 @@ class ServingSettings(BaseSettings):
     """Certificates (PEM) of the CA that has to have signed what clients show; without it they need show nothing."""
     workers: int = Field(1, ge=1, le=256)
     """Processes that answer on the same two ports."""
-    own_cores: bool = False
-    """Whether the cores are the gateway's alone: connections and the event loop keep to different ones then."""
     hang_timeout_s: float = Field(30.0, ge=0)
     """How long a worker may show no sign of life before it is killed and started again; 0 never does that."""
     poll_interval_s: float = Field(1.0, ge=0)

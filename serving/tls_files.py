@@ -19,9 +19,11 @@ class TlsFiles:
     key: Path
     client_ca: Path | None = None
 
-    def check(self) -> None:
-        """Raises:
-        TlsFilesError: Envoy could not use them, and would not say so before a client comes.
+    def load(self) -> ssl.SSLContext:
+        """For a server with these files.
+
+        Raises:
+            TlsFilesError: they cannot be used.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         both = f"{self.certificate} and {self.key}"
@@ -36,6 +38,19 @@ class TlsFiles:
                 raise TlsFilesError(
                     f"TLS: expected a CA's certificate (PEM) in {self.client_ca}: {_why(error)}"
                 ) from error
+        return context
+
+    def stamps(self) -> list[tuple[int, ...]]:
+        """What tells one content of the files from another without reading them; one that is missing has none."""
+        return [_stamp(path) for path in (self.certificate, self.key, self.client_ca) if path is not None]
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _no_password() -> str:

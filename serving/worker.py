@@ -1,4 +1,4 @@
-"""The composition root inside Envoy: builds the gateway, when the event loop of serving/application.py starts.
+"""The composition root of a worker: builds the gateway, on the event loop of serving/worker_main.py.
 
 The supervisor (serving/supervision/) hands over the settings in an environment variable and holds the other end of a
 socket (serving/control/).
@@ -20,15 +20,14 @@ from serving.admin_access import read_admin_token
 from serving.app import App
 from serving.batching.parameters_file import gateway_batching
 from serving.connections.listener import Listener
+from serving.connections.ports import listen
+from serving.connections.tls import TlsContext
 from serving.control.channel import Channel
 from serving.control.handover import (
     CONTROL_VARIABLE,
-    CORES_VARIABLE,
-    FOLDER_VARIABLE,
     NUMBER_VARIABLE,
     SETTINGS_VARIABLE,
     SHARED_FOLDER_VARIABLE,
-    connections_socket,
 )
 from serving.control.model_states import ModelStates
 from serving.control.peers import Peers
@@ -54,7 +53,6 @@ from serving.http.cors import Cors
 from serving.http.large_answers import Compression
 from serving.http.patience import Patience
 from serving.http.service import Service, Signature
-from serving.huge_pages import refuse_huge_pages
 from serving.image_decoder import ImageDecoder
 from serving.images import load_decoders
 from serving.lifeline import end_with_parent
@@ -66,7 +64,6 @@ from serving.offload.answer_writer import AnswerWriter
 from serving.offload.helper_process import HelperProcess
 from serving.offload.json_reader import JsonReader
 from serving.offload.message_reader import MessageReader
-from serving.own_cores import CoreSplit
 from serving.repository.configuration import Configuration
 from serving.repository.loader import Loaded, LoadOptions, load_origin
 from serving.repository.manager import Manager
@@ -88,30 +85,20 @@ log = logging.getLogger("atelier.worker")
 class Worker:
     """One process of the gateway: the application and what lives as long as it."""
 
-    def __init__(
-        self, settings: ServingSettings, number: int, channel: Channel, shared: Path, own_cores: CoreSplit | None
-    ) -> None:
+    def __init__(self, settings: ServingSettings, number: int, channel: Channel, shared: Path) -> None:
         self._settings = settings
         self._batching = gateway_batching(settings)
         self._metrics = Metrics()
         cores = threads_for_each(settings.workers, usable_cores())
-        spread = None if own_cores is None else own_cores.spread
-        asyncio.get_running_loop().set_default_executor(
-            ThreadPoolExecutor(thread_name_prefix="asyncio", initializer=spread)
-        )
         # Loads get threads of their own, so that no request waits for a model that is being opened.
-        self._load_executor = ThreadPoolExecutor(
-            settings.max_parallel_loads, thread_name_prefix="load", initializer=spread
-        )
+        self._load_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="load")
         self._files_executor = ThreadPoolExecutor(1, thread_name_prefix="files")
         # What waits for a network, which may be gone: versions that come over it, and looks at what there is.
-        self._fetch_executor = ThreadPoolExecutor(
-            settings.max_parallel_loads, thread_name_prefix="fetch", initializer=spread
-        )
+        self._fetch_executor = ThreadPoolExecutor(settings.max_parallel_loads, thread_name_prefix="fetch")
         self._slow_executor = ThreadPoolExecutor(8, thread_name_prefix="stores")
-        self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run", initializer=spread)
-        self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image", initializer=spread)
-        self._compression_executor = ThreadPoolExecutor(cores, thread_name_prefix="gzip", initializer=spread)
+        self._run_executor = ThreadPoolExecutor(cores, thread_name_prefix="run")
+        self._image_executor = ThreadPoolExecutor(cores, thread_name_prefix="image")
+        self._compression_executor = ThreadPoolExecutor(cores, thread_name_prefix="gzip")
         cache = ModelCache.at(settings.model_cache_dir)
         configuration = Configuration.of(settings, shared, cache)
         stored_files = StoredFiles(settings.state_dir)
@@ -146,7 +133,7 @@ class Worker:
         inflight = InflightBytes(max(settings.max_inflight_bytes // settings.workers, limit))
         bodies = Bodies(inflight)
         json_limits = JsonLimits(settings.max_json_bytes, settings.max_json_lists, settings.max_json_objects)
-        self._helper = HelperProcess(None if own_cores is None else own_cores.join_connections)
+        self._helper = HelperProcess()
         reader = JsonReader(json_limits, self._helper)
         writer = AnswerWriter(self._helper)
         messages = MessageReader(self._helper)
@@ -192,16 +179,22 @@ class Worker:
         scheme = b"http" if settings.tls is None else b"https"
         app = Cors(self.app, settings.cors_origins) if settings.cors_origins else self.app
         answering = Answering(app, Compression(self._compression_executor))
-        self._listener = Listener(Service(answering, patience, scheme, Signature()))
-        self._connections_socket = connections_socket(shared, number)
+        tls = None if settings.tls is None else TlsContext(settings.tls)
+        self._listener = Listener(Service(answering, patience, scheme, Signature()), settings.max_connections, tls)
         self._health = health
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Loads what is there, then goes on watching; the ports open after this."""
-        told = (self._drain, self._metrics.figures, self.manager.look_soon, self._listener.traffic)
-        self._go_on(self._peers.listen(*told))
-        await self._listener.start(self._connections_socket)
+        """Loads what is there, opens the ports, and goes on watching."""
+        self._go_on(
+            self._peers.listen(
+                self._drain,
+                self._listener.stop_taking,
+                self._metrics.figures,
+                self.manager.look_soon,
+                self._listener.traffic,
+            )
+        )
         self._image_executor.submit(load_decoders)
         await self.manager.step()
         await self.manager.settle()
@@ -211,6 +204,8 @@ class Worker:
             self._go_on(self.manager.watch(self._settings.poll_interval_s))
         if self._settings.label_poll_interval_s:
             self._go_on(self.manager.follow_labels(self._settings.label_poll_interval_s))
+        host = self._settings.host
+        self._listener.open(listen(host, port) for port in (self._settings.grpc_port, self._settings.rest_port))
         self._go_on(self._peers.report(self._health.report))
         if self._settings.hang_timeout_s:
             self._go_on(self._peers.beat(self._settings.hang_timeout_s / LOOKS))
@@ -274,18 +269,12 @@ class Worker:
 async def begin() -> Worker:
     """The worker that the supervisor asks for in this process' environment, once its models are loaded."""
     end_with_parent()
-    refuse_huge_pages()
     take_short_turns()
-    os.fchdir(folder := int(os.environ[FOLDER_VARIABLE]))
-    os.close(folder)
     settings = ServingSettings.model_validate_json(os.environ[SETTINGS_VARIABLE])
     number = int(os.environ[NUMBER_VARIABLE])
     _begin_logging(number if settings.workers > 1 else None)
     channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
-    own_cores = CoreSplit.of_text(text) if (text := os.environ[CORES_VARIABLE]) else None
-    worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]), own_cores)
-    if own_cores is not None:
-        own_cores.keep_others()
+    worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
     await worker.start()
     return worker
 

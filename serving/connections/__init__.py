@@ -1,1 +1,1 @@
-"""Clients' connections, whose bytes Envoy passes on: taken, told apart, watched and ended."""
+"""Where clients come in: taken at the ports, spoken TLS to, and told apart by what they speak."""

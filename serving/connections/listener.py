@@ -1,13 +1,15 @@
-"""Where Envoy passes clients' connections on: a Unix socket of the worker."""
+"""Takes the connections of a worker's clients, at both of its ports."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
-from pathlib import Path
+from collections.abc import Iterable
 
 from serving.connections.opening import Connection, Opening, Spoken
+from serving.connections.tls import TlsContext
 from serving.control.messages import Traffic
 from serving.http.requests import Client
 from serving.http.service import Service
@@ -17,23 +19,26 @@ from serving.http2.connection import Connection as Http2Connection
 log = logging.getLogger("atelier.connections")
 
 _LOOK_EVERY_S = 1.0
-_BACKLOG = 4096
-"""Envoy takes connections that come in crowds, while this event loop may do something else for a moment."""
 _ACCEPTED_PER_TURN = 32
-"""Those that are open wait no longer for such a crowd."""
+"""Of those that come in a crowd; those that are open wait no longer for it."""
+_HANDSHAKE_TIMEOUT_S = 10.0
 
 
 class Listener:
     """All connections of a worker, on its event loop."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, max_connections: int, tls: TlsContext | None = None) -> None:
+        """Of `max_connections` that are open any more are closed at once; without `tls` they speak plain text."""
         self._service = service
+        self._max_connections = max_connections
+        self._tls = tls
+        self._handshake_timeout_s = min(_HANDSHAKE_TIMEOUT_S, service.patience.request_timeout_s)
         self._ended_requests = 0
         """Of connections that are no more."""
         self._connections: set[Connection] = set()
         self._is_draining = False
-        self._listening: socket.socket | None = None
-        self._beginning: set[asyncio.Task[object]] = set()
+        self._listening: list[socket.socket] = []
+        self._beginning: set[asyncio.Task[None]] = set()
         self._next_look: asyncio.TimerHandle | None = None
 
     def traffic(self) -> Traffic:
@@ -42,16 +47,11 @@ class Listener:
         requests = self._ended_requests + sum(connection.requests for connection in self._connections)
         return Traffic(len(self._connections), in_flight, requests)
 
-    async def start(self, path: Path) -> None:
-        """Listens there, in place of a worker that was killed."""
-        path.unlink(missing_ok=True)  # noqa: ASYNC240 -- on the machine's own disk, once
-        loop = asyncio.get_running_loop()
-        self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.setblocking(False)
-        self._listening.bind(str(path))
-        self._listening.listen(_BACKLOG)
+    def open(self, listening: Iterable[socket.socket]) -> None:
+        """Takes connections at these sockets, which are its own from now on."""
+        self._listening = list(listening)
         self._go_on_taking()
-        self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
+        self._look()
 
     def drain(self) -> None:
         """Has all clients use other connections from now on; new ones are still answered, and told so too."""
@@ -59,42 +59,78 @@ class Listener:
         for connection in list(self._connections):
             connection.leave()
 
+    def stop_taking(self) -> None:
+        """Closes the ports; whoever was connected before that is still answered."""
+        for listening in self._listening:
+            asyncio.get_running_loop().remove_reader(listening)
+            with contextlib.suppress(OSError):
+                while self._take_one(listening):
+                    pass
+            listening.close()
+        self._listening.clear()
+
     async def close(self) -> None:
         """Ends all now."""
         if self._next_look is not None:
             self._next_look.cancel()
-        if self._listening is not None:
-            listening, self._listening = self._listening, None
-            asyncio.get_running_loop().remove_reader(listening)
-            listening.close()
+        self.stop_taking()
+        for task in self._beginning:
+            task.cancel()
         for connection in list(self._connections):
             connection.abort()
 
     def _go_on_taking(self) -> None:
-        if self._listening is not None:
-            asyncio.get_running_loop().add_reader(self._listening, self._take_some, self._listening)
+        for listening in self._listening:
+            asyncio.get_running_loop().add_reader(listening, self._take_some, listening)
 
     def _take_some(self, listening: socket.socket) -> None:
         """asyncio's own server would take one in each turn of uvloop, which those in a crowd would wait for."""
-        loop = asyncio.get_running_loop()
-        for _ in range(_ACCEPTED_PER_TURN):
-            try:
-                taken, _ = listening.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError:
-                log.exception("connections have to wait")  # as when too many files are open
-                loop.remove_reader(listening)
-                loop.call_later(_LOOK_EVERY_S, self._go_on_taking)
-                return
-            begins = loop.create_task(loop.connect_accepted_socket(self._accept, taken))
-            self._beginning.add(begins)
-            begins.add_done_callback(self._beginning.discard)
+        try:
+            for _ in range(_ACCEPTED_PER_TURN):
+                if not self._take_one(listening):
+                    return
+        except OSError:
+            log.exception("connections have to wait")  # as when too many files are open
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listening)
+            loop.call_later(_LOOK_EVERY_S, self._go_on_taking)
 
-    def _accept(self) -> Opening:
+    def _take_one(self, listening: socket.socket) -> bool:
+        """Whether there was one; raises OSError."""
+        try:
+            taken, _ = listening.accept()
+        except ConnectionAbortedError:
+            return True
+        except BlockingIOError:
+            return False
+        if len(self._connections) >= self._max_connections:
+            taken.close()
+            return True
         opening = Opening(self._speak, self._forget, self._service.patience)
         self._connections.add(opening)
-        return opening
+        begins = asyncio.get_running_loop().create_task(self._begin(opening, taken))
+        self._beginning.add(begins)
+        begins.add_done_callback(self._beginning.discard)
+        return True
+
+    async def _begin(self, opening: Opening, taken: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            if self._tls is None:
+                await loop.connect_accepted_socket(lambda: opening, taken)
+            else:
+                await loop.connect_accepted_socket(
+                    lambda: opening,
+                    taken,
+                    ssl=self._tls.context,
+                    ssl_handshake_timeout=self._handshake_timeout_s,
+                )
+        except OSError as error:  # a client that has left, or speaks no TLS
+            log.debug("a connection could not be begun: %s", error)
+            self._forget(opening)
+        except BaseException:
+            self._forget(opening)
+            raise
 
     def _speak(self, opening: Opening, client: Client | None, is_http2: bool) -> Spoken:
         kind = Http2Connection if is_http2 else Http1Connection
@@ -111,6 +147,8 @@ class Listener:
         loop = asyncio.get_running_loop()
         self._next_look = loop.call_later(_LOOK_EVERY_S, self._look)
         self._service.signature.renew()
+        if self._tls is not None:
+            self._tls.renew()
         now_s = loop.time()
         for connection in list(self._connections):
             try:

@@ -1,4 +1,4 @@
-"""What a connection begins with: who the client is, as Envoy says, and what tells HTTP/2 from HTTP/1.1."""
+"""What a connection begins with tells HTTP/2 from HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from serving.http.patience import Patience
 from serving.http.requests import Client
 from serving.wire.http2 import CONNECTION_BEGINS
 
-_LONGEST_LINE = 107
-"""PROXY protocol, version 1: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt"""
 _HTTP2_LINE = CONNECTION_BEGINS[: CONNECTION_BEGINS.index(b"\r\n")]
+_IPV4_IN_IPV6 = "::ffff:"
 
 
 class Connection(Protocol):
@@ -62,8 +61,10 @@ class Opening(asyncio.Protocol):
         self._speak = speak
         self._lost = lost
         self._patience = patience
+        self._transport: asyncio.Transport | None = None
+        """None before TLS is agreed on, for which whoever has accepted the connection has a limit."""
         self._came = b""
-        self._is_over = self._has_begun = False
+        self._is_over = False
         self._begun_at_s = asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -74,25 +75,20 @@ class Opening(asyncio.Protocol):
         """Takes what comes until it is enough."""
         if self._is_over:
             return
-        self._came += data
-        line, end, begun = self._came.partition(b"\r\n")
-        if len(line) > _LONGEST_LINE:
-            self.abort()
-            return
-        if not end:
-            return
-        if CONNECTION_BEGINS.startswith(begun[: len(CONNECTION_BEGINS)]) and len(begun) < len(CONNECTION_BEGINS):
-            if begun and not self._has_begun:
-                self._has_begun, self._begun_at_s = True, asyncio.get_running_loop().time()
+        if not self._came:
+            self._begun_at_s = asyncio.get_running_loop().time()
+        begun = self._came = self._came + data
+        if len(begun) < len(CONNECTION_BEGINS) and CONNECTION_BEGINS.startswith(begun):
             return
         is_http2 = begun.startswith(_HTTP2_LINE)
         if is_http2 and not begun.startswith(CONNECTION_BEGINS):
             self.abort()
             return
         self._is_over = True
-        spoken = self._speak(self, _client_of(line), is_http2)
-        self._transport.set_protocol(cast("asyncio.BaseProtocol", spoken))
-        spoken.connection_made(self._transport)
+        transport = cast("asyncio.Transport", self._transport)
+        spoken = self._speak(self, _client_of(transport.get_extra_info("peername")), is_http2)
+        transport.set_protocol(cast("asyncio.BaseProtocol", spoken))
+        spoken.connection_made(transport)
         if rest := begun[len(CONNECTION_BEGINS) :] if is_http2 else begun:
             spoken.data_received(rest)
 
@@ -105,7 +101,7 @@ class Opening(asyncio.Protocol):
     def look(self, now_s: float) -> None:
         """See there."""
         headers_timeout_s = min(HEADERS_TIMEOUT_S, self._patience.request_timeout_s)
-        limit_s = headers_timeout_s if self._has_begun else self._patience.idle_timeout_s
+        limit_s = headers_timeout_s if self._came else self._patience.idle_timeout_s
         if now_s - self._begun_at_s > limit_s:
             self.abort()
 
@@ -115,11 +111,13 @@ class Opening(asyncio.Protocol):
     def abort(self) -> None:
         """Ends it now."""
         self._is_over = True
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
 
-def _client_of(line: bytes) -> Client | None:
-    match line.split():
-        case [b"PROXY", b"TCP4" | b"TCP6", host, _, port, _] if port.isdigit():
-            return host.decode("latin-1"), int(port)
-    return None
+def _client_of(peername: tuple[str, int, *tuple[int, ...]] | None) -> Client | None:
+    """An IPv4 client of a socket for both kinds is shown as what it is."""
+    if peername is None:
+        return None
+    host, port, *_ = peername
+    return host.removeprefix(_IPV4_IN_IPV6), port

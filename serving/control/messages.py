@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 DRAIN = "drain"
 """To a worker: say from now on that you are not ready."""
+STOP_TAKING = "stop taking"
+"""To a worker: close the ports."""
 PEERS = "peers"
 """To a worker: the last report of every other worker, by number; see serving/control/readiness.py."""
 REPORT = "report"

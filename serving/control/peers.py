@@ -76,6 +76,7 @@ class Peers:
     async def listen(
         self,
         drain: Callable[[], None],
+        stop_taking: Callable[[], None],
         figures: Callable[[], Figures],
         look: Callable[[], object],
         traffic: Callable[[], Traffic],
@@ -85,6 +86,8 @@ class Peers:
             match message.kind, message.content:
                 case messages.DRAIN, _:
                     drain()
+                case messages.STOP_TAKING, _:
+                    stop_taking()
                 case messages.PEERS, reports:
                     self.reports = {int(number): report and Report.read(report) for number, report in reports.items()}
                     self._changes.announce()

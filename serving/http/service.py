@@ -31,5 +31,5 @@ class Service(NamedTuple):
     answering: Answering
     patience: Patience
     scheme: bytes
-    """`https` where Envoy speaks TLS, which HTTP/1.1 does not tell."""
+    """`https` over TLS, which HTTP/1.1 does not tell."""
     signature: Signature

@@ -9,6 +9,7 @@ from typing import cast
 
 from serving.client_limits import HEADERS_TIMEOUT_S, WINDOW_BYTES
 from serving.http.answering import WHOLE_BYTES
+from serving.http.reading import LONG_READ_BYTES, Reading
 from serving.http.refusals import INTERNAL_ERROR, TIMED_OUT, refuse
 from serving.http.requests import Client, RefusedRequestError
 from serving.http.service import Service
@@ -52,7 +53,6 @@ class Connection(asyncio.Protocol):
         """What came behind the request that is being answered."""
         self.requests = 0
         """All so far."""
-        self._is_reading_paused = False
         self.is_writing_paused = False
         self._unsent_bytes = 0
         """When it was last looked at."""
@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Nothing is said before the client asks."""
         self._transport = cast("asyncio.Transport", transport)
+        self._reading = Reading(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client says."""
@@ -78,9 +79,11 @@ class Connection(asyncio.Protocol):
             self._heard_at_s = self._now_s
         elif self._waiting or (exchange is not None and exchange.has_ended):
             self._waiting += data
-            self._pause_or_resume_reading()
+            self._hold_or_go_on()
         else:
             self._take(data)
+        if len(data) >= LONG_READ_BYTES:
+            self._reading.end_turn()
 
     def pause_writing(self) -> None:
         """The system takes no more for now."""
@@ -151,8 +154,9 @@ class Connection(asyncio.Protocol):
         self._ends_since_s = self._heard_at_s = self._now_s
         self._forget()
         if lingers:
-            self._transport.write_eof()
-            self._pause_or_resume_reading()
+            if self._transport.can_write_eof():  # not over TLS
+                self._transport.write_eof()
+            self._hold_or_go_on()
         else:
             self._transport.close()
 
@@ -224,18 +228,15 @@ class Connection(asyncio.Protocol):
         exchange.take(piece)
         if exchange.has_ended:
             exchange.end()
-        self._pause_or_resume_reading()
+        self._hold_or_go_on()
 
     def read_on(self) -> None:
         """The application has read what came of the body."""
         self._held_bytes = 0
-        self._pause_or_resume_reading()
+        self._hold_or_go_on()
 
-    def _pause_or_resume_reading(self) -> None:
-        pauses = self._held_bytes > WINDOW_BYTES or len(self._waiting) > _MOST_WAITING_BYTES
-        if pauses != self._is_reading_paused:
-            self._is_reading_paused = pauses
-            (self._transport.pause_reading if pauses else self._transport.resume_reading)()
+    def _hold_or_go_on(self) -> None:
+        self._reading.hold(holds=self._held_bytes > WINDOW_BYTES or len(self._waiting) > _MOST_WAITING_BYTES)
 
     # --- what goes ---
 
@@ -253,7 +254,7 @@ class Connection(asyncio.Protocol):
         self._exchange = self._chunks = None
         self._held_bytes = 0
         exchange.leave()
-        self._pause_or_resume_reading()
+        self._hold_or_go_on()
         if self._waiting:
             self._loop.call_soon(self._take_waiting)
 
@@ -270,7 +271,7 @@ class Connection(asyncio.Protocol):
         data, self._waiting = self._waiting, b""
         try:
             self._take(data)
-            self._pause_or_resume_reading()
+            self._hold_or_go_on()
         except Exception:
             log.exception("a request could not be read")
             self.abort()

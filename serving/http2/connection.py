@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 from serving.client_limits import MAX_CONCURRENT_STREAMS, WINDOW_BYTES
+from serving.http.reading import LONG_READ_BYTES, Reading
 from serving.http.refusals import TIMED_OUT, refuse
 from serving.http.requests import Client, Head, MalformedRequestError, RefusedRequestError
 from serving.http.service import Service
@@ -50,7 +51,6 @@ class Connection(asyncio.Protocol):
         self._reader = FrameReader()
         self._frames: deque[Frame] = deque()
         """Those that have come, and wait for the connection's turn; nothing more is read until they have had it."""
-        self._is_reading_paused = False
         self._cost = 0
         """Of this turn so far, in frames."""
         self._heads = HeadReader(client)
@@ -78,9 +78,10 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Says what a server says first."""
-        self._transport: Any = transport
-        self.outbox.open(transport)
-        transport.write(BEGINNING)  # type: ignore[attr-defined]
+        self._transport = cast("asyncio.Transport", transport)
+        self._reading = Reading(self._transport)
+        self.outbox.open(self._transport)
+        self._transport.write(BEGINNING)
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client says; who says what is not HTTP/2 is told so, and left."""
@@ -94,6 +95,8 @@ class Connection(asyncio.Protocol):
             self._fail(error)
         else:
             self._take_turn()
+        if len(data) >= LONG_READ_BYTES:
+            self._reading.end_turn()
 
     def pause_writing(self) -> None:
         """The system takes no more for now."""
@@ -192,9 +195,7 @@ class Connection(asyncio.Protocol):
             return
         if frames:
             self._loop.call_soon(self._take_turn)
-        if bool(frames) != self._is_reading_paused:
-            self._is_reading_paused = bool(frames)
-            (self._transport.pause_reading if frames else self._transport.resume_reading)()
+        self._reading.hold(holds=bool(frames))
 
     def _take(self, frame: Frame) -> None:
         kind = frame.kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from serving.http2.allowance import Allowance
 from serving.wire import http2
@@ -46,9 +46,9 @@ class Outbox:
         self._blocked: dict[int, Stream] = {}
         """Whose answers wait for the client to take more; whoever has waited longest is first."""
 
-    def open(self, transport: asyncio.BaseTransport) -> None:
+    def open(self, transport: asyncio.Transport) -> None:
         """From now on things can be sent."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = transport
 
     def close(self) -> None:
         """What is written is still sent, nothing more."""

@@ -23,8 +23,6 @@ from serving.errors import OverloadedError, ServingError, UnavailableError
 from serving.lifeline import end_with_parent
 from serving.short_turns import take_usual_turns
 
-PYTHON_VARIABLE = "ATELIER_WORKER_PYTHON"
-"""The interpreter to start it with: inside Envoy, `sys.executable` is none."""
 _NICENESS = 5
 """The event loop goes first where cores are few."""
 _LENGTH = struct.Struct("<Q")
@@ -49,24 +47,15 @@ class _Work:
 
 
 class HelperProcess:
-    """Runs functions in one other process; of what waits for it, `max_waiting_bytes` at most.
+    """Runs functions in one other process; of what waits for it, `max_waiting_bytes` at most."""
 
-    `initializer` is called in the thread that starts it.
-    """
-
-    def __init__(
-        self,
-        initializer: Callable[[], None] | None = None,
-        *,
-        max_waiting_bytes: int = 128 * 1024 * 1024,
-        idle_s: float = 600.0,
-    ) -> None:
+    def __init__(self, *, max_waiting_bytes: int = 128 * 1024 * 1024, idle_s: float = 600.0) -> None:
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting_bytes = 0
         self._idle_s = idle_s
         self._ends_when_idle: asyncio.TimerHandle | None = None
         # The only thread that touches the process, so that nothing here is locked.
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="helper", initializer=initializer)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="helper")
         self._process: subprocess.Popen[bytes] | None = None
         self._queue: PriorityQueue[tuple[int, int, _Work]] = PriorityQueue()
         self._numbers = itertools.count()
@@ -164,9 +153,9 @@ class HelperProcess:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    command = [os.environ.get(PYTHON_VARIABLE, sys.executable), "-P", "-m", "serving.offload.helper_process"]
+    command = [sys.executable, "-P", "-m", "serving.offload.helper_process"]
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path), **kept}  # it needs no token, nor Envoy's own variables
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), **kept}  # it needs no token
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 -- a module of ours
 
 

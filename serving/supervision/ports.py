@@ -1,7 +1,7 @@
 """The gateway's ports: chosen, and held for all workers together, before any of them starts.
 
-Envoy listens with SO_REUSEPORT, which lets any number of this user's processes share a port: wanted for the workers of
-one gateway, never for two gateways.
+Workers listen with SO_REUSEPORT, which lets any number of this user's processes share a port: wanted for those of one
+gateway, never for two gateways.
 """
 
 from __future__ import annotations

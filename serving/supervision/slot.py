@@ -10,7 +10,6 @@ from serving.control.messages import COLLECT
 from serving.control.pulse import Pulse
 from serving.control.readiness import Report
 from serving.observability.figures import Family, Figures, added_up, surviving
-from serving.own_cores import CoreSplit
 from serving.supervision.worker_process import WorkerProcess
 
 _COLLECT_TIMEOUT_S = 5.0
@@ -19,10 +18,8 @@ _COLLECT_TIMEOUT_S = 5.0
 class Slot:
     """One worker, over all its processes."""
 
-    def __init__(self, number: int, cores: CoreSplit | None) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.cores = cores
-        """What its processes keep to; None where they run on any."""
         self.process: WorkerProcess | None = None
         self.report: Report | None = None
         self.heard = asyncio.Event()

@@ -6,19 +6,14 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 from serving.control import messages
-from serving.control.handover import connections_socket
 from serving.control.messages import Message, Traffic
 from serving.control.pulse import LOOKS
 from serving.control.readiness import Report
-from serving.envoy.config import Ports, Sockets, build_config
-from serving.envoy.tls import transport_socket
 from serving.observability.figures import Family
 from serving.open_files import connections_that_fit
-from serving.own_cores import CoreSplit
 from serving.repository.trials import fatal_trials
 from serving.settings import ServingSettings
 from serving.supervision.documents import Documents
@@ -32,29 +27,19 @@ log = logging.getLogger("atelier.supervisor")
 
 
 class Supervisor:
-    """Keeps one worker for each of `cores` on the same two ports, None for any core; used on one event loop."""
+    """Keeps the workers, which all take connections at the same two ports; used on one event loop."""
 
-    def __init__(
-        self,
-        settings: ServingSettings,
-        cores: Sequence[CoreSplit | None],
-        host: str,
-        grpc_port: int,
-        rest_port: int,
-        folder: Path,
-    ) -> None:
-        self._settings = settings
-        self._host = host
-        self._grpc_port = grpc_port
-        self._rest_port = rest_port
-        self._folder = folder
-        self._max_connections = connections_that_fit(settings.max_connections)
-        if self._max_connections < settings.max_connections and "max_connections" in settings.model_fields_set:
+    def __init__(self, settings: ServingSettings, folder: Path) -> None:
+        """The settings say an address and ports that are held; `folder` is there for all workers."""
+        max_connections = connections_that_fit(settings.max_connections)
+        if max_connections < settings.max_connections and "max_connections" in settings.model_fields_set:
             log.warning(
                 "max_connections: this system's limit for open files (ulimit -Hn) is enough for %d, not for %d",
-                *(self._max_connections, settings.max_connections),
+                *(max_connections, settings.max_connections),
             )
-        self._slots = [Slot(number, own) for number, own in enumerate(cores, 1)]
+        self._settings = settings.model_copy(update={"max_connections": max_connections})
+        self._folder = folder
+        self._slots = [Slot(number) for number in range(1, settings.workers + 1)]
         self._documents = Documents(self._slots, os.getpid())
         self._keepers: list[asyncio.Task[None]] = []
         self._answers: set[asyncio.Task[None]] = set()
@@ -86,7 +71,8 @@ class Supervisor:
         for process in serving:
             process.channel.send(messages.DRAIN)
         await asyncio.sleep(self._settings.drain_grace_s)
-        await asyncio.gather(*(process.stop_listening() for process in serving))
+        for process in serving:
+            process.stop_taking()
         timeout_s, quiet_s = self._settings.drain_timeout_s, min(_QUIET_S, self._settings.drain_grace_s)
         try:
             async with asyncio.timeout(timeout_s):
@@ -105,18 +91,12 @@ class Supervisor:
 
     async def _bring_up(self, slot: Slot) -> None:
         """Starts a worker's process and returns once it takes connections; raises WorkerEndedError."""
-        settings = self._settings
-        sockets = _sockets(self._folder, slot.number)
-        patience_s = max(settings.idle_timeout_s, settings.request_timeout_s)
-        config = build_config(
-            Ports(self._host, self._grpc_port, self._rest_port, self._max_connections, patience_s),
-            sockets,
-            None if settings.tls is None else transport_socket(settings.tls, self._folder),
-        )
-        process = await WorkerProcess.start(slot.number, settings, config, Path(sockets.admin), slot.cores)
+        process = await WorkerProcess.start(slot.number, self._settings, self._folder)
         slot.take_start(process, asyncio.get_running_loop().create_task(self._listen_to(slot, process)))
-        await process.listening()
         await slot.heard.wait()
+        if slot.report is None:
+            raise WorkerEndedError(f"worker {slot.number} {await process.ended()} before it took connections")
+        process.take_first_report()
         slot.has_served = True
         log.info("worker %d (process %d) takes connections", slot.number, process.pid)
         self._tell_workers()
@@ -212,9 +192,3 @@ class Supervisor:
         """Ends all watching: from now on, a worker that ends has ended."""
         for task in self._keepers:
             task.cancel()
-
-
-def _sockets(folder: Path, number: int) -> Sockets:
-    """Those of a worker, in the folder that the workers share."""
-    admin, python = (str(folder / f"{name}-{number}.sock") for name in ("admin", "python"))
-    return Sockets(admin, python, str(connections_socket(folder, number)))

@@ -75,7 +75,7 @@ def test_bombs_over_rest_are_refused_before_they_take_memory(gateway: RunningGat
 def test_large_bodies_that_are_refused_leave_no_memory_behind(gateway: RunningGateway, address: Address) -> None:
     attack, before = ATTACKS["REST: 16 MiB of empty objects"], memory_bytes(gateway)
     assert set(attack.run(address, 16)) <= attack.told | SLOW_MACHINE
-    wait_until(lambda: memory_bytes(gateway) < before + LITTLE, 120.0)  # Envoy's allocator gives back piece by piece
+    wait_until(lambda: memory_bytes(gateway) < before + LITTLE, 120.0)
 
 
 def test_a_refusal_of_what_no_application_sees_is_json_as_any_other(gateway: RunningGateway) -> None:

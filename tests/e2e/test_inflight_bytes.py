@@ -21,7 +21,7 @@ BODY_BYTES = 96 * MEBIBYTE
 REQUEST = post("/v1/models/brightness:classify", bytes(BODY_BYTES), "content-type: image/png")
 ALLOWED_BYTES = 128 * MEBIBYTE
 MUCH = 400 * MEBIBYTE
-"""Half of what they send; Envoy has some megabytes of each, and gives back piece by piece what was let go."""
+"""Half of what they send."""
 PATIENCE_S = 300.0
 """A client that fails keeps nobody waiting for ever."""
 ONE_OF_THEM, COME_BACK = "400", "429"

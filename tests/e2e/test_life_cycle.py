@@ -117,13 +117,6 @@ def test_while_it_drains_it_is_not_ready_but_answers_until_a_second_signal_ends_
     assert list(scratch.iterdir()) == []
 
 
-def test_each_gateway_leaves_shared_memory_as_it_was(models: Path) -> None:
-    before = set(Path("/dev/shm").glob("envoy*"))
-    with atelier_serve(models):
-        pass
-    assert set(Path("/dev/shm").glob("envoy*")) <= before
-
-
 def test_onnx_runtime_leaves_no_device_id_in_the_home(models: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

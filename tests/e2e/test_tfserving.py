@@ -160,7 +160,7 @@ def test_a_bundle_that_lies_here_too_lends_its_labels_and_its_image_size(tmp_pat
 
 
 def test_a_gateway_may_stand_before_another_one(models: Path, tmp_path: Path) -> None:
-    """Whose HTTP/2 is Envoy's, with windows and frames of its own."""
+    """Whose HTTP/2 has windows and frames of its own."""
     write_row_maximum_model(models / "largest" / "1")
     numbers = np.zeros((4, 1_000_000), np.float32)
     numbers[:, 77] = np.arange(4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 from pathlib import Path
@@ -11,14 +10,11 @@ from pathlib import Path
 import grpc
 import httpx
 import numpy as np
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
-from serving.cores import connection_threads, cpu_limit, usable_cores
-from serving.own_cores import split_own_cores
-from serving.server import ConfigurationError, StartError
+from serving.server import StartError
 from tests.support.bundles import write_bundle
 from tests.support.cli import atelier_serve
 from tests.support.gateway import RunningGateway, running_gateway
@@ -30,7 +26,6 @@ REQUEST = predict_request("brightness", pixels=np.zeros((1, 2, 2), np.uint8))
 PREDICT = "/v1/models/brightness:predict"
 ROWS = {"instances": [[[0, 0], [0, 0]]]}
 IN_FLIGHT = 16
-HAS_CORES_OF_ITS_OWN = cpu_limit() >= len(os.sched_getaffinity(0)) > 1
 
 
 @pytest.fixture
@@ -75,52 +70,6 @@ def test_any_worker_tells_of_all_of_them(models: Path) -> None:
             (1, "serving", 0),
             (2, "serving", 0),
         ]
-
-
-def test_envoy_starts_no_thread_for_each_core_of_a_large_machine(models: Path) -> None:
-    with running_gateway(models) as gateway:
-        (pid,) = gateway.process.worker_pids
-        names = [(thread / "comm").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
-    assert sum(name.startswith("wrk:worker_") for name in names) == connection_threads(usable_cores())
-
-
-@pytest.mark.skipif(not HAS_CORES_OF_ITS_OWN, reason="needs two cores, whole")
-def test_with_cores_of_its_own_connections_keep_some_for_themselves(models: Path) -> None:
-    row = json.dumps(ROWS["instances"][0])
-    long_json = '{"instances": [' + ",".join([row.ljust(300)] * 1000) + "]}"  # which a process beside the worker reads
-    with running_gateway(models, own_cores=True) as gateway:
-        (first,) = gateway.process.worker_pids
-        assert gateway.rest.post(PREDICT, json=ROWS).status_code == 200
-        assert gateway.rest.post(PREDICT, content=long_json).status_code == 200
-        assert_kept_apart(first)
-        (helper,) = psutil.Process(first).children()
-        assert os.sched_getaffinity(helper.pid) == split_own_cores(1)[0].connections
-        os.kill(first, signal.SIGKILL)
-        wait_until(lambda: gateway.process.worker_pids not in ([], [first]))
-        assert_kept_apart(*gateway.process.worker_pids)
-
-
-def assert_kept_apart(pid: int) -> None:
-    """Of a lone worker's threads, those that read connections share no core with those that everybody waits for."""
-    (split,) = split_own_cores(1)
-    cores: dict[str, list[set[int]]] = {}
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        name = (thread / "comm").read_text().strip()
-        cores.setdefault(name.partition("_")[0], []).append(os.sched_getaffinity(int(thread.name)))
-    assert cores.pop("wrk:worker") == [split.connections] * len(split.connections)
-    # Without names of their own: the process' first, the event loop's, that of files, pyvoy's that hands requests over.
-    # And there are those that load models and decode images, which may run anywhere.
-    assert sum(own == split.others for own in cores["envoy"]) == 4
-    assert sum(own == split.others | split.connections for own in cores["envoy"]) >= 2
-
-
-def test_more_workers_than_cores_can_have_none_of_their_own(models: Path) -> None:
-    workers = len(os.sched_getaffinity(0))
-    with (
-        pytest.raises(ConfigurationError, match=r"^own_cores: expected .* cores"),
-        running_gateway(models, workers=workers, own_cores=True),
-    ):
-        pass
 
 
 async def test_when_a_worker_is_killed_only_its_requests_fail_and_it_comes_back(models: Path) -> None:
@@ -212,16 +161,13 @@ def test_a_reload_is_answered_when_every_worker_answers_for_the_new_models(
             assert [httpx.post(path, json=ROWS, timeout=60.0).status_code for _ in range(6)] == [200] * 6
 
 
-def test_a_worker_that_never_comes_up_is_a_start_error(
-    models: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.supervision.worker_process.SETTINGS_VARIABLE", "ATELIER_NOBODY_READS_THIS")
     with (
         pytest.raises(StartError, match=r"worker [12] .* before it took connections"),
         running_gateway(models, workers=2),
     ):
         pass
-    assert "static_resources" not in capfd.readouterr().err, "Envoy's configuration hides why it did not start"
 
 
 async def test_a_stop_under_load_with_long_connections_fails_no_request(models: Path) -> None:

@@ -1,4 +1,4 @@
-"""The gateway's application in this process, without Envoy: a request in, the verdict on its answer out."""
+"""The gateway's application in this process, without a connection: a request in, the verdict on its answer out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Application:
         ours, theirs = socket.socketpair()
         self._supervisor = ours  # hears the worker's reports and tells it nothing
         self._channel = await Channel.open(theirs)
-        worker = Worker(settings, 0, self._channel, shared, None)
+        worker = Worker(settings, 0, self._channel, shared)
         await worker.start()
         return worker
 

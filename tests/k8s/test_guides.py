@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
-import yaml
 
-from serving.own_cores import split_cores
-from tests.support.manifests import COMPONENTS, K8S, OVERLAYS, ROOT, named, overlay, render
+from tests.support.manifests import COMPONENTS, OVERLAYS, ROOT, named, overlay
 
 GUIDE = (ROOT / "docs" / "deploy-kubernetes.md").read_text()
 GUIDES = [GUIDE, *((ROOT / "docs" / name).read_text() for name in ("deploy-docker.md", "runbook.md"))]
@@ -59,21 +55,6 @@ def test_the_drains_numbers_are_the_manifests() -> None:
     assert sum(map(int, rows.values())) == deployment["terminationGracePeriodSeconds"]
     assert f"takes at most {deployment['terminationGracePeriodSeconds']} s" in GUIDE
     assert f"`ATELIER_MAX_CONNECTION_AGE_S` ({_settings()['ATELIER_MAX_CONNECTION_AGE_S']})" in GUIDE
-
-
-def test_the_patch_for_cores_of_its_own_is_a_guaranteed_pods(tmp_path: Path) -> None:
-    """With whole cores and half as many workers, as the gateway asks for."""
-    (block,) = [block for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "OWN_CORES" in block]
-    kustomization = {"resources": [os.path.relpath(K8S / "base", tmp_path)], **yaml.safe_load(block)}
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    (container,) = named(render(tmp_path), "Deployment", "gateway")["spec"]["template"]["spec"]["containers"]
-    assert container["resources"]["requests"] == container["resources"]["limits"]
-    environment = {each["name"]: each for each in container["env"]}
-    assert environment["ATELIER_OWN_CORES"]["value"] == "true"
-    workers = environment["ATELIER_WORKERS"]
-    assert workers == {"name": "ATELIER_WORKERS", "value": workers["value"]}
-    cores = int(container["resources"]["limits"]["cpu"])
-    assert len(split_cores(range(cores), int(workers["value"]))) == int(workers["value"])
 
 
 def _settings() -> dict[str, str]:

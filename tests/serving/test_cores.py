@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.cores import connection_threads, cpu_limit, threads_for_each, usable_cores
+from serving.cores import cpu_limit, threads_for_each, usable_cores
 
 ALL = len(os.sched_getaffinity(0))
 
@@ -39,8 +39,3 @@ def test_without_a_container_all_cores_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("workers", "cores", "threads"), [(1, 8, 8), (2, 8, 4), (3, 8, 2), (16, 8, 1)])
 def test_workers_share_the_cores(workers: int, cores: int, threads: int) -> None:
     assert threads_for_each(workers, cores) == threads
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (3, 2), (96, 2)])
-def test_connections_have_two_threads_at_most_and_leave_a_core_to_python(cores: int, threads: int) -> None:
-    assert connection_threads(cores) == threads

@@ -19,9 +19,9 @@ print(connections_that_fit(wanted), resource.getrlimit(resource.RLIMIT_NOFILE)[0
 @pytest.mark.parametrize(
     ("soft", "hard", "wanted", "fit", "soft_then"),
     [
-        pytest.param(4000, 4000, 1000, 1000, 4000, id="just enough"),
-        pytest.param(3000, 4500, 1000, 1000, 4000, id="raised"),
-        pytest.param(1500, 4000, 2000, 1000, 4000, id="raised as far as it may be"),
+        pytest.param(2000, 2000, 1000, 1000, 2000, id="just enough"),
+        pytest.param(1500, 4500, 1000, 1000, 2000, id="raised"),
+        pytest.param(1500, 2000, 3000, 1000, 2000, id="raised as far as it may be"),
         pytest.param(600, 600, 1000, 1, 600, id="hardly any"),
     ],
 )

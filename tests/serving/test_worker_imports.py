@@ -33,10 +33,7 @@ NEEDED_TO_WATCH = {
         "annotated_doc",
         "atelier",
         "dotenv",
-        "envoy",
-        "find_libpython",
         "orjson",
-        "pyvoy",
         "serving",
         "shellingham",
     ),
@@ -89,8 +86,8 @@ def test_a_worker_imports_what_it_needs_and_no_more() -> None:
     assert loaded_with("serving.worker") <= NEEDED
 
 
-def test_what_envoy_loads_imports_the_worker_only_when_its_event_loop_starts() -> None:
-    assert loaded_with("serving.application") == {"serving"}
+def test_a_workers_process_imports_the_worker_only_when_its_event_loop_runs() -> None:
+    assert loaded_with("serving.worker_main") == {"serving", "uvloop", "cython_runtime"}
 
 
 def test_what_starts_and_watches_the_workers_imports_less() -> None:

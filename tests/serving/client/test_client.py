@@ -306,7 +306,7 @@ def test_where_no_time_is_left_for_another_try_the_gateways_own_cause_is_said() 
 
 
 def test_the_client_needs_no_more_than_its_extra() -> None:
-    heavy = ["tensorflow", "onnxruntime", "pyvoy", "google.protobuf", "orjson", "grpc", "prometheus_client"]
+    heavy = ["tensorflow", "onnxruntime", "uvloop", "google.protobuf", "orjson", "grpc", "prometheus_client"]
     script = f"import sys, serving.client; print([name for name in {heavy} if name in sys.modules])"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -1,13 +1,12 @@
-"""Clients of HTTP/1.1 on a real Unix socket, beside those of HTTP/2."""
+"""Clients of HTTP/1.1 at a real port, beside those of HTTP/2."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
-from tests.serving.connections.test_listener import LONG_S, listening, until
-from tests.serving.http.stand import PROXY, Echo, Sending, Slow
+from tests.serving.connections.test_listener import HOST, LONG_S, listening, until
+from tests.serving.http.stand import Echo, Sending, Slow
 from tests.serving.http1.stand import CHUNKED, GET, Answer, chunked, head, post, read_answers
 from tests.serving.http2.stand import GRPC, request
 
@@ -46,16 +45,16 @@ class Socket:
         self._writer.close()
 
 
-async def connect(path: Path, *said: bytes) -> Socket:
-    socket = Socket(*await asyncio.open_unix_connection(path))
-    socket.say(PROXY, *said)
+async def connect(port: int, *said: bytes) -> Socket:
+    socket = Socket(*await asyncio.open_connection(HOST, port))
+    socket.say(*said)
     return socket
 
 
-async def test_clients_of_both_versions_are_answered(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
-        others = await stand.connect(PROXY, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", request(1, b"other", GRPC))
-        sockets = [await connect(stand.path, post(b"first %d" % number)) for number in range(20)]
+async def test_clients_of_both_versions_are_answered() -> None:
+    async with listening(Echo()) as stand:
+        others = await stand.connect(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", request(1, b"other", GRPC))
+        sockets = [await connect(stand.port, post(b"first %d" % number)) for number in range(20)]
         for number, socket in enumerate(sockets):
             assert [answer.body for answer in await socket.answers(1)] == [b"first %d" % number]
             socket.say(post(b"second"), CHUNKED, chunked(b"third"))
@@ -70,10 +69,10 @@ async def test_clients_of_both_versions_are_answered(tmp_path: Path) -> None:
         assert stand.listener.traffic().requests == 61
 
 
-async def test_large_bodies_go_both_ways(tmp_path: Path) -> None:
+async def test_large_bodies_go_both_ways() -> None:
     sent = bytes(range(256)) * (8 * MIB // 256)
-    async with listening(Echo(), tmp_path) as stand:
-        socket = await connect(stand.path, post(sent), post(b"small"))
+    async with listening(Echo()) as stand:
+        socket = await connect(stand.port, post(sent), post(b"small"))
         assert [answer.body for answer in await socket.answers(2)] == [sent, b"small"]
         socket.say(post(sent, CLOSE))
         (last,) = await socket.until_closed()
@@ -81,15 +80,15 @@ async def test_large_bodies_go_both_ways(tmp_path: Path) -> None:
         socket.end()
 
 
-async def test_a_client_is_read_no_faster_than_the_application_reads(tmp_path: Path) -> None:
+async def test_a_client_is_read_no_faster_than_the_application_reads() -> None:
     class Held(Slow):
         async def __call__(self, *arguments: object) -> None:
             await self.wait()
             await super().__call__(*arguments)
 
     app, sent = Held(), bytes(8 * MIB)
-    async with listening(app, tmp_path) as stand:
-        socket = await connect(stand.path, post(sent))
+    async with listening(app) as stand:
+        socket = await connect(stand.port, post(sent))
         await until(lambda: stand.listener.traffic().in_flight)
         connection = await stand.taken()
         await until(lambda: not connection._transport.is_reading())
@@ -99,10 +98,10 @@ async def test_a_client_is_read_no_faster_than_the_application_reads(tmp_path: P
         socket.end()
 
 
-async def test_a_client_that_reads_nothing_holds_up_only_itself(tmp_path: Path) -> None:
+async def test_a_client_that_reads_nothing_holds_up_only_itself() -> None:
     app = Sending(*8 * [bytes(MIB)])
-    async with listening(app, tmp_path) as stand:
-        slow, other = await connect(stand.path, GET), await connect(stand.path, head(CLOSE))
+    async with listening(app) as stand:
+        slow, other = await connect(stand.port, GET), await connect(stand.port, head(CLOSE))
         (answer,) = await other.until_closed()
         assert (len(answer.body), answer.is_whole) == (8 * MIB, True)
         assert stand.listener.traffic().in_flight == 1
@@ -111,10 +110,10 @@ async def test_a_client_that_reads_nothing_holds_up_only_itself(tmp_path: Path) 
         other.end()
 
 
-async def test_a_client_that_goes_is_forgotten(tmp_path: Path) -> None:
+async def test_a_client_that_goes_is_forgotten() -> None:
     app = Slow()
-    async with listening(app, tmp_path) as stand:
-        socket = await connect(stand.path, CHUNKED)
+    async with listening(app) as stand:
+        socket = await connect(stand.port, CHUNKED)
         await until(lambda: app.scopes)
         socket.end()
         await until(lambda: not stand.listener._connections)
@@ -122,9 +121,9 @@ async def test_a_client_that_goes_is_forgotten(tmp_path: Path) -> None:
         assert stand.listener.traffic().in_flight == 0
 
 
-async def test_a_refusal_is_read_by_who_still_sends(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
-        socket = await connect(stand.path, b"POST /%FF HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n")
+async def test_a_refusal_is_read_by_who_still_sends() -> None:
+    async with listening(Echo()) as stand:
+        socket = await connect(stand.port, b"POST /%FF HTTP/1.1\r\nhost: a\r\ncontent-length: 9000000\r\n\r\n")
         socket.say(bytes(MIB))
         (answer,) = await socket.until_closed()
         assert (answer.status, answer.is_whole) == (400, True)
@@ -132,14 +131,14 @@ async def test_a_refusal_is_read_by_who_still_sends(tmp_path: Path) -> None:
         await until(lambda: not stand.listener._connections)
 
 
-async def test_a_drain_ends_connections_with_their_next_answers(tmp_path: Path) -> None:
+async def test_a_drain_ends_connections_with_their_next_answers() -> None:
     app = Slow()
-    async with listening(app, tmp_path) as stand:
-        busy, new = await connect(stand.path, GET), await connect(stand.path)
+    async with listening(app) as stand:
+        busy, new = await connect(stand.port, GET), await connect(stand.port)
         await until(lambda: app.scopes)
         stand.listener.drain()
         new.say(GET)
-        late = await connect(stand.path, GET)
+        late = await connect(stand.port, GET)
         app.may_answer.set()
         for socket in (busy, new, late):
             (answer,) = await socket.until_closed()
@@ -147,10 +146,10 @@ async def test_a_drain_ends_connections_with_their_next_answers(tmp_path: Path) 
             socket.end()
 
 
-async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
+async def test_all_connections_end_with_the_listener() -> None:
     app = Slow()
-    async with listening(app, tmp_path) as stand:
-        sockets = [await connect(stand.path, said) for said in (CHUNKED, GET[:10], b"", GET)]
+    async with listening(app) as stand:
+        sockets = [await connect(stand.port, said) for said in (CHUNKED, GET[:10], b"", GET)]
         await until(lambda: len(app.scopes) == 2 and len(stand.listener._connections) == 4)
         await stand.listener.close()
         for socket in sockets:
@@ -161,16 +160,16 @@ async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
     assert app.left == 2
 
 
-async def test_what_goes_wrong_as_one_is_looked_at_ends_only_that(tmp_path: Path) -> None:
+async def test_what_goes_wrong_as_one_is_looked_at_ends_only_that() -> None:
     def fail(now_s: float) -> None:
         raise ValueError("a fault of the gateway")
 
-    async with listening(Echo(), tmp_path) as stand:
-        first = await connect(stand.path, GET)
+    async with listening(Echo()) as stand:
+        first = await connect(stand.port, GET)
         await first.answers(1)
         connection = await stand.taken()
         connection.look = fail
-        second = await connect(stand.path, GET)
+        second = await connect(stand.port, GET)
         await second.answers(1)
         stand.listener._look()
         assert await first.until_closed() == []

@@ -1,26 +1,28 @@
-"""Connections on a real Unix socket: taken, drained and closed together."""
+"""Connections at a real port: taken, drained and closed together."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import struct
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from socket import AF_UNIX
-from socket import socket as unbound
+from socket import SO_LINGER, SOL_SOCKET, create_connection
+from socket import socket as plain_socket
 from typing import Any
 
 import pytest
 
 from serving.connections.listener import Listener
+from serving.connections.ports import listen
 from serving.http2.connection import Connection
 from serving.wire import http2 as frames
 from serving.wire.http2 import ACK, DATA, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, Frame, FrameReader
-from tests.serving.http.stand import PROXY, Echo, Slow, service_of
+from tests.serving.http.stand import Echo, Slow, service_of
 from tests.serving.http2.stand import GRPC, data, frame, headers, request
 
-BEGINNING = PROXY + frames.CONNECTION_BEGINS
+BEGINNING = frames.CONNECTION_BEGINS
+HOST = "127.0.0.1"
 HAVE_YOU_HEARD = b"go away?"
 MIB = 2**20
 LONG_S = 60.0
@@ -82,13 +84,13 @@ class Socket:
 class Stand:
     """A listener and those who connect to it."""
 
-    def __init__(self, listener: Listener, path: Path) -> None:
+    def __init__(self, listener: Listener, port: int) -> None:
         self.listener = listener
-        self.path = path
+        self.port = port
         self._sockets: list[Socket] = []
 
     async def connect(self, *said: bytes) -> Socket:
-        socket = Socket(*await asyncio.open_unix_connection(self.path))
+        socket = Socket(*await asyncio.open_connection(HOST, self.port))
         self._sockets.append(socket)
         socket.say(*said)
         return socket
@@ -105,11 +107,11 @@ class Stand:
 
 
 @contextlib.asynccontextmanager
-async def listening(app: Echo, tmp_path: Path) -> AsyncIterator[Stand]:
-    path = tmp_path / "clients"
-    listener = Listener(service_of(app))
-    await listener.start(path)
-    stand = Stand(listener, path)
+async def listening(app: Echo, max_connections: int = 1000) -> AsyncIterator[Stand]:
+    listener = Listener(service_of(app), max_connections)
+    socket = listen(HOST, 0)
+    stand = Stand(listener, socket.getsockname()[1])
+    listener.open([socket])
     try:
         yield stand
     finally:
@@ -117,8 +119,8 @@ async def listening(app: Echo, tmp_path: Path) -> AsyncIterator[Stand]:
         stand.end()
 
 
-async def test_calls_of_many_clients_are_answered(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
+async def test_calls_of_many_clients_are_answered() -> None:
+    async with listening(Echo()) as stand:
         sockets = [await stand.connect(BEGINNING) for _ in range(20)]
         for stream in (1, 3):
             for number, socket in enumerate(sockets):
@@ -127,18 +129,18 @@ async def test_calls_of_many_clients_are_answered(tmp_path: Path) -> None:
             assert [await socket.answer(stream) for stream in (1, 3)] == [b"%d of %d" % (s, number) for s in (1, 3)]
 
 
-async def test_large_bodies_go_both_ways(tmp_path: Path) -> None:
+async def test_large_bodies_go_both_ways() -> None:
     sent = bytes(range(256)) * 4096
-    async with listening(Echo(), tmp_path) as stand:
-        socket = await stand.connect(PROXY + frames.PREFACE)
+    async with listening(Echo()) as stand:
+        socket = await stand.connect(frames.PREFACE)
         socket.say(headers(1, GRPC))
         socket.say(*(data(1, sent[at : at + 16_384], ends=at + 16_384 == MIB) for at in range(0, MIB, 16_384)))
         assert await socket.answer(1) == sent
 
 
-async def test_a_client_that_goes_is_forgotten(tmp_path: Path) -> None:
+async def test_a_client_that_goes_is_forgotten() -> None:
     app = Slow()
-    async with listening(app, tmp_path) as stand:
+    async with listening(app) as stand:
         socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
         await until(lambda: app.scopes)
         connection = await stand.taken()
@@ -148,9 +150,9 @@ async def test_a_client_that_goes_is_forgotten(tmp_path: Path) -> None:
         assert not connection._streams
 
 
-async def test_all_are_told_to_go_when_the_listener_drains(tmp_path: Path) -> None:
+async def test_all_are_told_to_go_when_the_listener_drains() -> None:
     app = Slow()
-    async with listening(app, tmp_path) as stand:
+    async with listening(app) as stand:
         busy, idle = await stand.connect(BEGINNING, request(1, b"x", GRPC)), await stand.connect(BEGINNING)
         for socket in (busy, idle):
             socket.say(frame(PING, 0, 0, b"12345678"))
@@ -167,16 +169,16 @@ async def test_all_are_told_to_go_when_the_listener_drains(tmp_path: Path) -> No
         assert {one.kind for one in await busy.until_closed()} == {GOAWAY}
 
 
-async def test_who_comes_while_the_listener_drains_is_answered_and_told_to_go(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
+async def test_who_comes_while_the_listener_drains_is_answered_and_told_to_go() -> None:
+    async with listening(Echo()) as stand:
         stand.listener.drain()
         socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
         assert await socket.answer(1) == b"x"
         assert frames.decode_number((await socket.frame(GOAWAY)).payload) == frames.LAST_STREAM
 
 
-async def test_who_had_connected_but_said_nothing_when_the_listener_drained_is_told_too(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
+async def test_who_had_connected_but_said_nothing_when_the_listener_drained_is_told_too() -> None:
+    async with listening(Echo()) as stand:
         socket = await stand.connect()
         await stand.taken()
         stand.listener.drain()
@@ -185,12 +187,13 @@ async def test_who_had_connected_but_said_nothing_when_the_listener_drained_is_t
         assert frames.decode_number((await socket.frame(GOAWAY)).payload) == frames.LAST_STREAM
 
 
-async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
+async def test_all_connections_end_with_the_listener() -> None:
     app = Slow()
-    async with listening(app, tmp_path) as stand:
-        socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
-        await until(lambda: app.scopes)
+    async with listening(app) as stand:
+        socket, silent = await stand.connect(BEGINNING, request(1, b"x", GRPC)), await stand.connect()
+        await until(lambda: app.scopes and len(stand.listener._connections) == 2)
         await stand.listener.close()
+        await silent.until_closed()
         await socket.until_closed()
         assert stand.listener._connections == set()
         with pytest.raises(ConnectionError):
@@ -199,7 +202,7 @@ async def test_all_connections_end_with_the_listener(tmp_path: Path) -> None:
 
 
 async def test_where_too_many_files_are_open_connections_wait(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Full:
         """A socket that listens, in a process that may open no more files."""
@@ -211,18 +214,19 @@ async def test_where_too_many_files_are_open_connections_wait(
             raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr("serving.connections.listener._LOOK_EVERY_S", 0.0)
-    async with listening(Echo(), tmp_path) as stand:
-        stand.listener._take_some(Full(stand.listener._listening))  # type: ignore[arg-type]
-        assert not asyncio.get_running_loop().remove_reader(stand.listener._listening)  # type: ignore[arg-type]
+    async with listening(Echo()) as stand:
+        (listening_socket,) = stand.listener._listening
+        stand.listener._take_some(Full(listening_socket))  # type: ignore[arg-type]
+        assert not asyncio.get_running_loop().remove_reader(listening_socket)
         socket = await stand.connect(BEGINNING, request(1, b"x", GRPC))
         assert await socket.answer(1)
     assert "connections have to wait" in caplog.text
 
 
-async def test_the_last_answer_is_not_cut_off_where_the_client_reads_slowly(tmp_path: Path) -> None:
+async def test_the_last_answer_is_not_cut_off_where_the_client_reads_slowly() -> None:
     """It still lies in the transport when the connection, which has nothing else to do, is looked at."""
     app, sent = Slow(), bytes(500_000)
-    async with listening(app, tmp_path) as stand:
+    async with listening(app) as stand:
         socket = await stand.connect(BEGINNING, frames.PREFACE.removeprefix(frames.CONNECTION_BEGINS), headers(1))
         socket.say(*(data(1, sent[at : at + 16_000]) for at in range(0, len(sent), 16_000)), data(1, b"", ends=True))
         await until(lambda: app.bodies)
@@ -238,17 +242,17 @@ async def test_the_last_answer_is_not_cut_off_where_the_client_reads_slowly(tmp_
         assert {one.kind for one in await socket.until_closed()} == {GOAWAY}
 
 
-async def test_it_looks_at_its_connections_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_looks_at_its_connections_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serving.connections.listener._LOOK_EVERY_S", 0.0)
     looks: asyncio.Queue[float] = asyncio.Queue()
     monkeypatch.setattr(Connection, "look", lambda connection, now_s: looks.put_nowait(now_s))
-    async with listening(Echo(), tmp_path) as stand:
+    async with listening(Echo()) as stand:
         await stand.connect(BEGINNING)
         assert await looks.get() <= await looks.get() <= asyncio.get_running_loop().time()
 
 
-async def test_the_date_is_renewed_as_it_looks(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
+async def test_the_date_is_renewed_as_it_looks() -> None:
+    async with listening(Echo()) as stand:
         signature = stand.listener._service.signature
         before = signature.headers, signature.lines
         stand.listener._look()
@@ -256,19 +260,47 @@ async def test_the_date_is_renewed_as_it_looks(tmp_path: Path) -> None:
         assert signature.lines is not before[1]
 
 
-async def test_it_takes_the_place_of_a_worker_that_was_killed(tmp_path: Path) -> None:
-    for _ in range(2):
-        async with listening(Echo(), tmp_path) as stand:
-            client = await stand.connect(BEGINNING, request(1, b"x", GRPC))
-            assert await client.answer(1) == b"x"
-        stand.path.unlink(missing_ok=True)
-        with unbound(AF_UNIX) as left:
-            left.bind(str(stand.path))
-
-
-async def test_a_goodbye_is_heard_before_the_end(tmp_path: Path) -> None:
-    async with listening(Echo(), tmp_path) as stand:
+async def test_a_goodbye_is_heard_before_the_end() -> None:
+    async with listening(Echo()) as stand:
         socket = await stand.connect(BEGINNING, frame(frames.PUSH_PROMISE, 0, 1))
         goaway = (await socket.until_closed())[-1]
         assert goaway.kind == GOAWAY
         assert frames.decode_number(goaway.payload, 4) == frames.PROTOCOL_ERROR != NO_ERROR
+
+
+async def test_who_was_connected_when_the_ports_are_closed_is_answered() -> None:
+    """Even one that the system has taken and nobody has seen yet."""
+    async with listening(Echo()) as stand:
+        sockets = [await stand.connect() for _ in range(3)]
+        stand.listener.stop_taking()
+        with pytest.raises(ConnectionError):
+            await stand.connect()
+        assert stand.listener.traffic().connections == 3
+        for socket in sockets:
+            socket.say(BEGINNING, request(1, b"x", GRPC))
+            assert await socket.answer(1) == b"x"
+
+
+async def test_one_connection_too_many_is_closed_at_once() -> None:
+    async with listening(Echo(), max_connections=2) as stand:
+        first, second = [await stand.connect(BEGINNING, request(1, b"x", GRPC)) for _ in range(2)]
+        assert [await socket.answer(1) for socket in (first, second)] == [b"x", b"x"]
+        assert await (await stand.connect(BEGINNING)).until_closed() == []
+        first.end()
+        await until(lambda: stand.listener.traffic().connections == 1)
+        third = await stand.connect(BEGINNING, request(1, b"y", GRPC))
+        assert await third.answer(1) == b"y"
+
+
+async def test_a_client_that_is_gone_before_it_is_seen_is_forgotten() -> None:
+    async with listening(Echo()) as stand:
+        for _ in range(3):
+            with socket_of(stand) as client:
+                client.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))  # it ends with RST
+        other = await stand.connect(BEGINNING, request(1, b"x", GRPC))
+        assert await other.answer(1) == b"x"
+        await until(lambda: stand.listener.traffic().connections == 1)
+
+
+def socket_of(stand: Stand) -> plain_socket:
+    return create_connection((HOST, stand.port))

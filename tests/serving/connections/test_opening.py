@@ -1,4 +1,4 @@
-"""What a connection begins with: the line that says who the client is, and the words that tell HTTP/2 from HTTP/1.1."""
+"""What a connection begins with: words that tell HTTP/2 from HTTP/1.1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serving.http.requests import Client
 from serving.http1.connection import Connection as Http1Connection
 from serving.http2.connection import Connection as Http2Connection
 from serving.wire.http2 import CONNECTION_BEGINS, PREFACE
-from tests.serving.http.stand import PATIENCE, PROXY, Clock, Echo, Transport, service_of
+from tests.serving.http.stand import PATIENCE, Clock, Echo, Transport, service_of
 from tests.serving.http1.stand import GET, post
 from tests.serving.http2.stand import GRPC, request
 
@@ -82,9 +82,9 @@ FIRST_WORDS = {
 @pytest.mark.parametrize("name", FIRST_WORDS)
 async def test_a_connection_may_be_cut_anywhere(name: str) -> None:
     said, kind, rest = FIRST_WORDS[name]
-    for cut in range(len(PROXY + said)):
+    for cut in range(1, len(said)):
         stand = Stand()
-        stand.say((PROXY + said)[:cut], (PROXY + said)[cut:])
+        stand.say(said[:cut], said[cut:])
         assert stand.found() == (kind, WHO, rest)
 
 
@@ -92,14 +92,14 @@ async def test_a_connection_may_be_cut_anywhere(name: str) -> None:
 async def test_a_connection_may_begin_byte_by_byte(name: str) -> None:
     said, kind, rest = FIRST_WORDS[name]
     stand = Stand()
-    stand.say(*(bytes([byte]) for byte in PROXY + said))
+    stand.say(*(bytes([byte]) for byte in said))
     assert stand.found() == (kind, WHO, rest)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 17, 23])
 async def test_nothing_is_decided_while_it_may_be_http_2(cut: int) -> None:
     stand = Stand()
-    stand.say(PROXY + CONNECTION_BEGINS[:cut])
+    stand.say(CONNECTION_BEGINS[:cut])
     assert stand.spoken == []
     stand.say(b"X")
     if cut < len(b"PRI * HTTP/2.0"):
@@ -110,52 +110,32 @@ async def test_nothing_is_decided_while_it_may_be_http_2(cut: int) -> None:
 
 async def test_what_begins_as_http_2_and_is_none_is_left_in_silence() -> None:
     stand = Stand()
-    stand.say(PROXY + b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", GET)
+    stand.say(b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n", GET)
     assert (stand.spoken, stand.transport.is_aborted, stand.transport.written) == ([], True, b"")
-    stand.opening.data_received(PROXY + GET)
+    stand.opening.data_received(GET)
     assert stand.spoken == []
 
 
 @pytest.mark.parametrize(
-    ("line", "client"),
+    ("peername", "client"),
     [
-        (b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 8500", WHO),
-        (b"PROXY TCP6 2001:db8::7 ::1 5 6", ("2001:db8::7", 5)),
-        (b"PROXY UNKNOWN", None),
-        (b"PROXY UNKNOWN 1 2 3 4", None),
+        (WHO, WHO),
+        (("2001:db8::7", 5, 0, 0), ("2001:db8::7", 5)),
+        (("::ffff:192.0.2.7", 54321, 0, 0), WHO),
+        (None, None),
     ],
 )
-async def test_the_first_line_says_who_the_client_is(line: bytes, client: Client | None) -> None:
+async def test_the_system_says_who_the_client_is(peername: Any, client: Client | None) -> None:
     stand = Stand()
-    stand.say(line + b"\r\n" + GET)
+    stand.transport.peername = peername
+    stand.say(GET)
     assert stand.found() == (HTTP_1, client, GET)
-
-
-async def test_a_first_line_may_be_as_long_as_the_longest_there_is() -> None:
-    longest = b"PROXY UNKNOWN " + b"f" * 93
-    for line, is_left in ((longest, False), (longest + b"f", True)):
-        stand = Stand()
-        stand.say(line)
-        assert stand.transport.is_aborted is is_left
-        stand.opening.data_received(b"\r\n" + GET)
-        assert len(stand.spoken) == int(not is_left)
-
-
-async def test_a_first_line_that_is_too_long_is_left_when_it_comes_in_one_piece() -> None:
-    stand = Stand()
-    stand.say(b"PROXY UNKNOWN " + b"f" * 94 + b"\r\n" + GET)
-    assert (stand.spoken, stand.transport.is_aborted) == ([], True)
-
-
-@pytest.mark.parametrize("line", [b"PROXY TCP4 a b x y\r\n", b"PROXY TCP4 \xff b 1 2\r\n"])
-async def test_a_first_line_that_is_none_raises_nothing(line: bytes) -> None:
-    Stand().say(line + GET)
 
 
 @pytest.mark.parametrize("begun", [b"P", CONNECTION_BEGINS[:16], CONNECTION_BEGINS[:-2], CONNECTION_BEGINS[:-1]])
 async def test_a_connection_that_has_begun_and_does_not_go_on_is_closed(clock: Clock, begun: bytes) -> None:
     stand = Stand()
-    stand.say(PROXY, begun)
+    stand.say(begun)
     for seconds, is_left in ((10.0, False), (1.0, True)):
         clock.now_s += seconds
         stand.opening.look(clock.now_s)
@@ -164,36 +144,43 @@ async def test_a_connection_that_has_begun_and_does_not_go_on_is_closed(clock: C
 
 async def test_a_connection_has_no_more_time_to_begin_than_a_request(clock: Clock) -> None:
     stand = Stand(PATIENCE._replace(request_timeout_s=4.0))
-    stand.say(PROXY + b"P")
+    stand.say(b"P")
     stand.opening.look(clock.now_s + 4.0)
     assert not stand.transport.is_aborted
     stand.opening.look(clock.now_s + 5.0)
     assert stand.transport.is_aborted
 
 
-@pytest.mark.parametrize("said", [b"", PROXY[:-1], PROXY])
-async def test_a_client_that_says_nothing_is_idle(clock: Clock, said: bytes) -> None:
+async def test_a_client_that_says_nothing_is_idle(clock: Clock) -> None:
     stand = Stand(PATIENCE._replace(idle_timeout_s=50.0))
-    stand.say(said)
     for seconds, is_left in ((50.0, False), (1.0, True)):
         clock.now_s += seconds
         stand.opening.look(clock.now_s)
         assert stand.transport.is_aborted is is_left
 
 
-async def test_a_client_has_its_time_from_when_envoy_has_spoken(clock: Clock) -> None:
+async def test_a_client_has_its_time_from_its_first_byte(clock: Clock) -> None:
     stand = Stand()
-    for said in (PROXY, b"P"):
-        clock.now_s += 9.0
-        stand.say(said)
+    clock.now_s += 9.0
+    stand.say(b"P")
     clock.now_s += 10.0
     stand.opening.look(clock.now_s)
     assert not stand.transport.is_aborted
+    stand.say(b"R")
+    stand.opening.look(clock.now_s + 1.0)
+    assert stand.transport.is_aborted
+
+
+async def test_one_without_tls_yet_is_looked_at_and_ended_in_silence(clock: Clock) -> None:
+    lost: list[Opening] = []
+    opening = Opening(lambda *_: Spoken(HTTP_1, None), lost.append, PATIENCE)
+    opening.look(clock.now_s + 1000.0)
+    opening.abort()
+    assert lost == []
 
 
 async def test_a_client_that_goes_before_it_has_spoken_is_forgotten() -> None:
     stand = Stand()
-    stand.say(PROXY)
     stand.opening.leave()
     assert not stand.transport.is_closed
     stand.opening.connection_lost(None)
@@ -212,7 +199,7 @@ async def test_what_takes_its_place_answers(kind: Any) -> None:
     opening = Opening(speak, lost.append, PATIENCE)
     opening.connection_made(transport)  # type: ignore[arg-type]
     said = CONNECTION_BEGINS + request(1, b"x", GRPC) if kind is Http2Connection else post(b"x")
-    opening.data_received(PROXY + said)
+    opening.data_received(said)
     connection = transport.protocol
     for _ in range(10):
         await asyncio.sleep(0)

@@ -17,7 +17,6 @@ from serving.http.service import Service, Signature
 
 PATIENCE = Patience(request_timeout_s=120.0, idle_timeout_s=900.0, max_connection_age_s=0.0)
 TEXT, GRPC = (b"content-type", b"text/plain"), (b"content-type", b"application/grpc")
-PROXY = b"PROXY TCP4 192.0.2.7 198.51.100.1 54321 8500\r\n"
 
 
 def service_of(app: App, patience: Patience = PATIENCE, scheme: bytes = b"http") -> Service:
@@ -50,12 +49,18 @@ class Transport:
         self.written = bytearray()
         self.is_closed = self.is_aborted = self.has_ended = False
         """By `write_eof` the last."""
+        self.can_end = True
+        """Not over TLS."""
         self.is_reading = True
         self.unread_bytes = 0
         """What the system has not taken of what was written."""
         self.largest_write = 0
         self.after_write: Callable[[], None] = lambda: None
         self.protocol: Any = None
+        self.peername: Any = ("192.0.2.7", 54321)
+
+    def get_extra_info(self, name: str) -> Any:
+        return {"peername": self.peername}[name]
 
     def write(self, piece: bytes) -> None:
         if self.is_aborted:
@@ -65,6 +70,9 @@ class Transport:
         self.written += piece
         self.largest_write = max(self.largest_write, len(piece))
         self.after_write()
+
+    def can_write_eof(self) -> bool:
+        return self.can_end
 
     def write_eof(self) -> None:
         self.has_ended = True
@@ -80,6 +88,9 @@ class Transport:
 
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
+
+    def is_closing(self) -> bool:
+        return self.is_closed
 
     def close(self) -> None:
         self.is_closed = True

@@ -157,6 +157,7 @@ async def test_an_answer_before_the_body_has_ended_is_the_last_and_its_end_is_se
     answer = await client.ask(begun)
     assert (answer.body, answer.is_whole, answer.closes, client.state) == (b"later", True, True, "ended")
     client.say(bytes(10_000_000))
+    await client.settle()
     assert client.transport.is_reading
     assert len(await client.answers()) == 1
 
@@ -198,7 +199,7 @@ async def test_a_client_is_read_no_faster_than_the_application_reads(form: str) 
     for _ in range(4):
         assert client.transport.is_reading
         client.say(piece if form == "by length" else chunked(piece)[:-5])
-    await client.settle()
+        await client.settle()
     assert client.transport.is_reading
     client.say(b"\0" if form == "by length" else b"1\r\n\0\r\n")
     assert not client.transport.is_reading

@@ -52,7 +52,7 @@ def test_an_empty_host_is_a_host() -> None:
     assert read(head(host=b"host:")).scope["headers"] == [(b"host", b"")]
 
 
-def test_the_scheme_is_what_envoy_speaks() -> None:
+def test_the_scheme_is_what_the_ports_speak() -> None:
     assert read(head(), b"https").scope["scheme"] == "https"
 
 

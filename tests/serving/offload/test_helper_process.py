@@ -19,7 +19,7 @@ import pytest
 
 from serving.errors import InvalidInputError, OverloadedError, UnavailableError
 from serving.offload import helper_process
-from serving.offload.helper_process import PYTHON_VARIABLE, HelperProcess
+from serving.offload.helper_process import HelperProcess
 from tests.support.processes import is_alive
 from tests.support.waiting import wait_until
 
@@ -176,7 +176,6 @@ async def test_it_can_be_closed_in_the_middle_of_a_call() -> None:
 
 async def test_it_sees_nothing_of_the_gateways_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_ADMIN_TOKEN", "secret")
-    monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
     async with helper() as process:
         pid = await process.call(0, os.getpid)
         environment = await asyncio.to_thread(Path(f"/proc/{pid}/environ").read_bytes)

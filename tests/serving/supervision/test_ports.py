@@ -7,16 +7,14 @@ import socket
 
 import pytest
 
+from serving.connections.ports import listen
 from serving.supervision.ports import hold, number_of
 
 
 def listening(port: int) -> socket.socket:
-    """As Envoy listens."""
-    worker = socket.socket()
-    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-        worker.setsockopt(socket.SOL_SOCKET, option, 1)
-    worker.bind(("127.0.0.1", port))
-    worker.listen()
+    """As a worker listens, but for waiting."""
+    worker = listen("127.0.0.1", port)
+    worker.setblocking(True)
     return worker
 
 

@@ -30,7 +30,7 @@ def counted(requests: float) -> list[Family]:
 
 
 async def test_who_asks_while_another_waits_gets_what_was_counted_after_that() -> None:
-    slot, worker, heard = Slot(1, None), Worker(), asyncio.get_running_loop().create_future()
+    slot, worker, heard = Slot(1), Worker(), asyncio.get_running_loop().create_future()
     slot.take_start(cast("WorkerProcess", worker), heard)  # type: ignore[arg-type]
     first, second = (asyncio.create_task(slot.collect()) for _ in range(2))
     await turn()
@@ -45,7 +45,7 @@ async def test_who_asks_while_another_waits_gets_what_was_counted_after_that() -
 
 
 async def test_nobody_waits_for_a_process_that_has_ended() -> None:
-    slot, worker, heard = Slot(1, None), Worker(), asyncio.get_running_loop().create_future()
+    slot, worker, heard = Slot(1), Worker(), asyncio.get_running_loop().create_future()
     slot.take_start(cast("WorkerProcess", worker), heard)  # type: ignore[arg-type]
     waiting = [asyncio.create_task(slot.collect()) for _ in range(2)]
     await turn()

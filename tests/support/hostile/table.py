@@ -123,14 +123,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=float, default=1.0, help="how much of each attack's long form")
     parser.add_argument("--mbit-per-s", type=_rate, default=1000.0, help="what the attacker's link carries; inf: all")
-    parser.add_argument("--own-cores", action="store_true", help="as the gateway's own flag of that name")
     parser.add_argument("--only", default="", help="attacks whose name holds this")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="atelier-hostile-") as folder:
         write_bundle(Path(folder) / "brightness" / "1")
         write_identity_model(Path(folder) / "text" / "1", 8, ["N"])
         with (
-            running_gateway(Path(folder), request_timeout_s=20.0, own_cores=chosen.own_cores) as gateway,
+            running_gateway(Path(folder), request_timeout_s=20.0) as gateway,
             ProcessPoolExecutor(
                 1, multiprocessing.get_context("spawn"), _be_elsewhere, (chosen.mbit_per_s,)
             ) as attacker,

@@ -1,1 +1,0 @@
-"""Envoy, in which a worker runs: its configuration, and its admin interface."""
