@@ -111,6 +111,7 @@ class Connection(asyncio.Protocol):
         del error
         self._is_closing = True
         self._frames.clear()
+        self.outbox.abandon()
         for stream in list(self._streams.values()):
             stream.leave()
             self.outbox.forget(stream)

@@ -55,6 +55,11 @@ class Outbox:
         self.flush()
         self._is_closed = True
 
+    def abandon(self) -> None:
+        """Nobody is there any more."""
+        self._is_closed = True
+        self._pieces.clear()
+
     def write(self, *pieces: bytes | memoryview) -> None:
         """Frames that no window bounds."""
         self._pieces += pieces

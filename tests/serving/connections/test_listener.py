@@ -302,5 +302,18 @@ async def test_a_client_that_is_gone_before_it_is_seen_is_forgotten() -> None:
         await until(lambda: stand.listener.traffic().connections == 1)
 
 
+async def test_what_is_still_to_be_said_to_a_client_that_has_left_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    app = Slow()
+    async with listening(app) as stand:
+        await stand.connect(BEGINNING, request(1, b"x", GRPC))
+        await until(lambda: app.scopes)
+        connection = await stand.taken()
+        connection._transport.abort()
+        connection.outbox.write(frame(PING, 0, 0, b"12345678"))
+        await until(lambda: app.left)
+        await asyncio.sleep(0)
+    assert caplog.records == []
+
+
 def socket_of(stand: Stand) -> plain_socket:
     return create_connection((HOST, stand.port))
