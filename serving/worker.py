@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -76,6 +77,7 @@ from serving.repository.trials import Trials
 from serving.rollout import Rollout
 from serving.settings import ServingSettings
 from serving.short_turns import take_short_turns
+from serving.tls_files import TlsFilesError
 from serving.wire.json_limits import JsonLimits
 from serving.wire.services import Descriptions
 
@@ -274,7 +276,11 @@ async def begin() -> Worker:
     number = int(os.environ[NUMBER_VARIABLE])
     _begin_logging(number if settings.workers > 1 else None)
     channel = await Channel.open(socket.socket(fileno=int(os.environ[CONTROL_VARIABLE])))
-    worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
+    try:
+        worker = Worker(settings, number, channel, Path(os.environ[SHARED_FOLDER_VARIABLE]))
+    except TlsFilesError as error:  # they were right when the gateway was started
+        log.critical("the worker cannot start: %s", error)
+        sys.exit(1)
     await worker.start()
     return worker
 

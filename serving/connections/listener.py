@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 from collections.abc import Iterable
 
 from serving.connections.opening import Connection, Opening, Spoken
-from serving.connections.tls import TlsContext
+from serving.connections.tls import TlsContext, TlsTransport
 from serving.control.messages import Traffic
 from serving.http.requests import Client
 from serving.http.service import Service
@@ -22,6 +23,8 @@ _LOOK_EVERY_S = 1.0
 _ACCEPTED_PER_TURN = 32
 """Of those that come in a crowd; those that are open wait no longer for it."""
 _HANDSHAKE_TIMEOUT_S = 10.0
+_TOO_MUCH_IS_OPEN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Other errors of accept(2) are those of a connection that is no more: https://man7.org/linux/man-pages/man2/accept.2.html"""
 
 
 class Listener:
@@ -40,16 +43,20 @@ class Listener:
         self._listening: list[socket.socket] = []
         self._beginning: set[asyncio.Task[None]] = set()
         self._next_look: asyncio.TimerHandle | None = None
+        self._takes_again: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def traffic(self) -> Traffic:
         """What goes on now."""
-        in_flight = sum(connection.in_flight for connection in self._connections)
+        in_flight = sum(one.in_flight or int(not one.is_heard_out) for one in self._connections)
         requests = self._ended_requests + sum(connection.requests for connection in self._connections)
         return Traffic(len(self._connections), in_flight, requests)
 
     def open(self, listening: Iterable[socket.socket]) -> None:
-        """Takes connections at these sockets, which are its own from now on."""
+        """Takes connections at these sockets, which are its own from now on; closes them where it was told to stop."""
         self._listening = list(listening)
+        if self._is_closed:
+            self.stop_taking()
         self._go_on_taking()
         self._look()
 
@@ -61,6 +68,9 @@ class Listener:
 
     def stop_taking(self) -> None:
         """Closes the ports; whoever was connected before that is still answered."""
+        self._is_closed = True
+        if self._takes_again is not None:
+            self._takes_again.cancel()
         for listening in self._listening:
             asyncio.get_running_loop().remove_reader(listening)
             with contextlib.suppress(OSError):
@@ -80,6 +90,7 @@ class Listener:
             connection.abort()
 
     def _go_on_taking(self) -> None:
+        self._takes_again = None
         for listening in self._listening:
             asyncio.get_running_loop().add_reader(listening, self._take_some, listening)
 
@@ -89,20 +100,23 @@ class Listener:
             for _ in range(_ACCEPTED_PER_TURN):
                 if not self._take_one(listening):
                     return
-        except OSError:
-            log.exception("connections have to wait")  # as when too many files are open
+        except OSError as error:
+            log.warning("connections have to wait: %s", error.strerror)
             loop = asyncio.get_running_loop()
             loop.remove_reader(listening)
-            loop.call_later(_LOOK_EVERY_S, self._go_on_taking)
+            if self._takes_again is None:
+                self._takes_again = loop.call_later(_LOOK_EVERY_S, self._go_on_taking)
 
     def _take_one(self, listening: socket.socket) -> bool:
-        """Whether there was one; raises OSError."""
+        """Whether there was one; raises OSError where there may be more that cannot be taken."""
         try:
             taken, _ = listening.accept()
-        except ConnectionAbortedError:
-            return True
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno in _TOO_MUCH_IS_OPEN:
+                raise
+            return True
         if len(self._connections) >= self._max_connections:
             taken.close()
             return True
@@ -114,18 +128,12 @@ class Listener:
         return True
 
     async def _begin(self, opening: Opening, taken: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+        protocol: asyncio.Protocol = opening
+        if self._tls is not None:
+            protocol = TlsTransport(self._tls.context, opening, self._handshake_timeout_s)
         try:
-            if self._tls is None:
-                await loop.connect_accepted_socket(lambda: opening, taken)
-            else:
-                await loop.connect_accepted_socket(
-                    lambda: opening,
-                    taken,
-                    ssl=self._tls.context,
-                    ssl_handshake_timeout=self._handshake_timeout_s,
-                )
-        except OSError as error:  # a client that has left, or speaks no TLS
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, taken)
+        except OSError as error:  # the client has left
             log.debug("a connection could not be begun: %s", error)
             self._forget(opening)
         except BaseException:

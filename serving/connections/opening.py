@@ -23,6 +23,10 @@ class Connection(Protocol):
         """Requests that are begun and not yet fully answered."""
 
     @property
+    def is_heard_out(self) -> bool:
+        """Whether the client may have all that was said to it; what the system has taken reaches it after our end."""
+
+    @property
     def requests(self) -> int:
         """All so far."""
 
@@ -50,6 +54,7 @@ class Opening(asyncio.Protocol):
     """A connection until it is known what it speaks."""
 
     in_flight = requests = 0
+    is_heard_out = True
 
     def __init__(
         self,
@@ -62,7 +67,6 @@ class Opening(asyncio.Protocol):
         self._lost = lost
         self._patience = patience
         self._transport: asyncio.Transport | None = None
-        """None before TLS is agreed on, for which whoever has accepted the connection has a limit."""
         self._came = b""
         self._is_over = False
         self._begun_at_s = asyncio.get_running_loop().time()

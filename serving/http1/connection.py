@@ -64,6 +64,11 @@ class Connection(asyncio.Protocol):
         """Requests that are begun and not yet fully answered."""
         return int(self._exchange is not None)
 
+    @property
+    def is_heard_out(self) -> bool:
+        """Whether the client may have all that was said to it."""
+        return not self._lingers and not self._transport.get_write_buffer_size()
+
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -154,8 +159,7 @@ class Connection(asyncio.Protocol):
         self._ends_since_s = self._heard_at_s = self._now_s
         self._forget()
         if lingers:
-            if self._transport.can_write_eof():  # not over TLS
-                self._transport.write_eof()
+            self._transport.write_eof()
             self._hold_or_go_on()
         else:
             self._transport.close()

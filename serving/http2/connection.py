@@ -74,6 +74,11 @@ class Connection(asyncio.Protocol):
         """Requests that are begun and not yet fully answered."""
         return len(self._streams)
 
+    @property
+    def is_heard_out(self) -> bool:
+        """Whether the client may have all that was said to it."""
+        return not self._is_closing and not self._transport.get_write_buffer_size()
+
     # --- what asyncio calls ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -85,10 +90,10 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client says; who says what is not HTTP/2 is told so, and left."""
-        if self._is_closing:
-            return
         self._now_s = self._loop.time()
         self._farewell.heard(self._now_s)
+        if self._is_closing:
+            return
         try:
             self._frames += self._reader.feed(data)
         except ProtocolError as error:
@@ -124,7 +129,8 @@ class Connection(asyncio.Protocol):
         """Once a second: ends what has taken too long."""
         self._now_s = now_s
         if self._is_closing:
-            if self._farewell.is_overdue(now_s, self._patience.request_timeout_s):
+            has_unsent = self._transport.get_write_buffer_size() > 0
+            if self._farewell.is_overdue(now_s, self._patience.request_timeout_s, has_unsent=has_unsent):
                 self._transport.abort()
             return
         self._allowance.grant_second()
@@ -161,8 +167,9 @@ class Connection(asyncio.Protocol):
         self.outbox.close()
         self._is_closing = True
         self._frames.clear()
-        self._farewell.begin_end(self._loop.time())
-        self._transport.close()
+        self._farewell.begin_end(self._loop.time(), by_fault=code != http2.NO_ERROR)
+        self._transport.write_eof()
+        self._reading.hold(holds=False)
 
     def _look_at(self, stream: Stream, now_s: float) -> None:
         limit_s = self._patience.request_timeout_s

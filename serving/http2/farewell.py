@@ -12,6 +12,8 @@ from serving.wire.http2 import LAST_STREAM, NO_ERROR, PING, frame_head, goaway_f
 _HEARD_TIMEOUT_S = 5.0
 """For a client without requests to say that it has heard the first GOAWAY; some read only while they wait."""
 _LEAVES_AFTER_S = 1.0
+_LINGER_S = 1.0
+"""A client that still talks is heard for so long after its last word; one that was told of its fault, no longer."""
 _ARE_YOU_THERE = b"are you?"
 _HAVE_YOU_HEARD = b"go away?"
 
@@ -33,6 +35,7 @@ class Farewell:
         self._asked_at_s: float | None = None
         self._said_at_s: float | None = None
         self._ends_since_s = now_s
+        self._ends_by_fault = False
 
     def say(self, now_s: float) -> None:
         """Tells the client to use another connection."""
@@ -75,13 +78,20 @@ class Farewell:
         if waited_s > min(HEADERS_TIMEOUT_S, request_timeout_s):
             self.fault = "headers that did not come to an end"
 
-    def begin_end(self, now_s: float) -> None:
+    def begin_end(self, now_s: float, *, by_fault: bool) -> None:
         """Nothing more is taken; what is on its way still goes."""
-        self._ends_since_s = now_s
+        self._ends_since_s = self._heard_at_s = now_s
+        self._ends_by_fault = by_fault
 
-    def is_overdue(self, now_s: float, request_timeout_s: float) -> bool:
-        """Whether the client has had its time to take that."""
-        return now_s - self._ends_since_s > request_timeout_s
+    def is_overdue(self, now_s: float, request_timeout_s: float, *, has_unsent: bool) -> bool:
+        """Whether the client has had its time to take that, and to close its own end.
+
+        What it still says is dropped: the system would cut off who says something then, with what lies there for it.
+        """
+        waits_s = now_s - self._ends_since_s
+        if has_unsent or waits_s > request_timeout_s:
+            return waits_s > request_timeout_s
+        return (waits_s if self._ends_by_fault else now_s - self._heard_at_s) > _LINGER_S
 
     def _look_whether_it_lives(self, now_s: float) -> None:
         if self._asked_at_s is not None:

@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import PriorityQueue
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
+from serving.child_python import command, environment
 from serving.errors import OverloadedError, ServingError, UnavailableError
 from serving.lifeline import end_with_parent
 from serving.short_turns import take_usual_turns
@@ -153,10 +154,13 @@ class HelperProcess:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-P", "-m", "serving.offload.helper_process"]
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path), **kept}  # it needs no token
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)  # noqa: S603 -- a module of ours
+    return subprocess.Popen(  # noqa: S603 -- a module of ours
+        command("serving.offload.helper_process"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**kept, **environment()},  # it needs no token
+    )
 
 
 def _send(pipe: IO[bytes], value: Any) -> None:

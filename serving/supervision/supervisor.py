@@ -68,6 +68,8 @@ class Supervisor:
         self._let_go()
         self._documents.draining = True
         serving = self._serving()
+        starting = [slot.process for slot in self._slots if slot.process is not None and slot.serving is None]
+        await asyncio.gather(*(process.kill() for process in starting))  # which would open the ports again
         for process in serving:
             process.channel.send(messages.DRAIN)
         await asyncio.sleep(self._settings.drain_grace_s)

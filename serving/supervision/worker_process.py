@@ -7,11 +7,11 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Self
 
+from serving.child_python import command, environment
 from serving.control import messages
 from serving.control.channel import Channel
 from serving.control.handover import (
@@ -49,15 +49,16 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             channel = await Channel.open(ours)
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",  # no module of the current folder is meant
-                "-m",
-                "serving.worker_main",
-                env={**os.environ, **_environment(number, settings, theirs, shared)},
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which drains
-            )
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command("serving.worker_main"),
+                    env={**os.environ, **environment(), **_handed_over(number, settings, theirs, shared)},
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which drains
+                )
+            except OSError:
+                channel.close()
+                raise
         return cls(number, process, channel)
 
     @property
@@ -145,9 +146,8 @@ class WorkerProcess:
                     return
 
 
-def _environment(number: int, settings: ServingSettings, control: socket.socket, shared: Path) -> dict[str, str]:
+def _handed_over(number: int, settings: ServingSettings, control: socket.socket, shared: Path) -> dict[str, str]:
     return {
-        "PYTHONPATH": os.pathsep.join(sys.path),
         SHARED_FOLDER_VARIABLE: str(shared),
         SETTINGS_VARIABLE: settings.model_dump_json(),
         CONTROL_VARIABLE: str(control.fileno()),

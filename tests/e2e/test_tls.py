@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 from serving.client import Client, UnreachableError
 from tests.support.bundles import write_bundle
 from tests.support.cli import Serving, atelier, atelier_serve
-from tests.support.gateway import one_connection
+from tests.support.gateway import one_connection, running_gateway
 from tests.support.waiting import wait_until
 
 PREDICT = "/v1/models/brightness:predict"
@@ -145,6 +146,30 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_connections_go_on(
         assert renewed != before
         wait_until(lambda: all(shown_by(serving) == renewed for _ in range(10)))
         assert old_connection.post(PREDICT, json=ROWS).json() == PREDICTED
+
+
+def test_a_worker_that_starts_anew_while_the_files_do_not_fit_comes_back_when_they_do(
+    models: Path, authority: Authority, capfd: pytest.CaptureFixture[str]
+) -> None:
+    certificate, key = authority.issue("localhost")
+    with running_gateway(models, tls_certificate_file=certificate, tls_key_file=key) as gateway:
+        good = key.read_bytes()
+        key.write_text("no key")
+        (killed,) = gateway.process.worker_pids
+        os.kill(killed, signal.SIGKILL)
+        said = ""
+
+        def has_said_why() -> bool:
+            nonlocal said
+            said += capfd.readouterr().err
+            return "the worker cannot start: TLS: expected a certificate and its key (PEM)" in said
+
+        wait_until(has_said_why)
+        key.write_bytes(good)
+        wait_until(lambda: gateway.process.worker_pids not in ([], [killed]))
+        url = f"https://localhost:{gateway.process.addresses.rest_port}{PREDICT}"
+        assert httpx.post(url, json=ROWS, verify=authority.trusting(), timeout=60.0).json() == PREDICTED
+    assert "Traceback" not in said
 
 
 def shown_by(serving: Serving) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -168,6 +170,29 @@ def test_a_worker_that_never_comes_up_is_a_start_error(models: Path, monkeypatch
         running_gateway(models, workers=2),
     ):
         pass
+
+
+def test_a_worker_that_is_starting_when_the_gateway_stops_opens_no_port_again(models: Path) -> None:
+    with running_gateway(models, workers=2, drain_timeout_s=3.0) as gateway:
+        killed, stays = gateway.process.worker_pids
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: gateway.process.worker_pids == [stays])
+        address = ("127.0.0.1", gateway.process.addresses.rest_port)
+        with socket.create_connection(address) as unfinished, ThreadPoolExecutor(1) as executor:
+            unfinished.sendall(f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{{".encode())
+            stopping = executor.submit(gateway.process.drain_and_stop)
+            wait_until(lambda: not takes(address))
+            while not stopping.done():
+                assert not takes(address)
+
+
+def takes(address: tuple[str, int]) -> bool:
+    """Whether anybody listens there."""
+    try:
+        socket.create_connection(address).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 async def test_a_stop_under_load_with_long_connections_fails_no_request(models: Path) -> None:

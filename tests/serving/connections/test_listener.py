@@ -281,6 +281,37 @@ async def test_who_was_connected_when_the_ports_are_closed_is_answered() -> None
             assert await socket.answer(1) == b"x"
 
 
+async def test_ports_that_open_after_they_were_to_be_closed_stay_closed() -> None:
+    async with listening(Echo()) as stand:
+        stand.listener.stop_taking()
+        late = listen(HOST, 0)
+        port = late.getsockname()[1]
+        stand.listener.open([late])
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection(HOST, port)
+
+
+@pytest.mark.parametrize("number", [errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN])
+async def test_a_connection_that_is_no_more_keeps_no_other_waiting(number: int) -> None:
+    class Broken:
+        """Says so of its first connection."""
+
+        def __init__(self, socket: Any) -> None:
+            self._accepts = iter([self._fail, socket.accept])
+
+        def accept(self) -> Any:
+            return next(self._accepts)()
+
+        def _fail(self) -> None:
+            raise OSError(number, "no more")
+
+    async with listening(Echo()) as stand:
+        (listening_socket,) = stand.listener._listening
+        broken: Any = Broken(listening_socket)
+        assert stand.listener._take_one(broken)
+        assert not stand.listener._take_one(broken)
+
+
 async def test_one_connection_too_many_is_closed_at_once() -> None:
     async with listening(Echo(), max_connections=2) as stand:
         first, second = [await stand.connect(BEGINNING, request(1, b"x", GRPC)) for _ in range(2)]
@@ -313,6 +344,16 @@ async def test_what_is_still_to_be_said_to_a_client_that_has_left_is_dropped(cap
         await until(lambda: app.left)
         await asyncio.sleep(0)
     assert caplog.records == []
+
+
+async def test_a_client_that_is_left_while_it_sends_hears_why() -> None:
+    """It is not cut off by the system for what was not read."""
+    async with listening(Echo()) as stand:
+        socket = await stand.connect(BEGINNING, frame(frames.PUSH_PROMISE, 0, 1), bytes(16 * MIB))
+        assert [one.kind for one in await socket.until_closed()][-1] == GOAWAY
+        assert stand.listener.traffic().connections == 1
+        socket.end()
+        await until(lambda: not stand.listener.traffic().connections)
 
 
 def socket_of(stand: Stand) -> plain_socket:

@@ -49,8 +49,6 @@ class Transport:
         self.written = bytearray()
         self.is_closed = self.is_aborted = self.has_ended = False
         """By `write_eof` the last."""
-        self.can_end = True
-        """Not over TLS."""
         self.is_reading = True
         self.unread_bytes = 0
         """What the system has not taken of what was written."""
@@ -71,9 +69,6 @@ class Transport:
         self.largest_write = max(self.largest_write, len(piece))
         self.after_write()
 
-    def can_write_eof(self) -> bool:
-        return self.can_end
-
     def write_eof(self) -> None:
         self.has_ended = True
 
@@ -88,6 +83,11 @@ class Transport:
 
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more is said to the client."""
+        return self.is_closed or self.has_ended
 
     def is_closing(self) -> bool:
         return self.is_closed

@@ -89,10 +89,10 @@ async def test_a_flood_of_frames_ends_the_connection(name: str) -> None:
     client.say(request(3, b"x", GRPC), cancelled(3), headers(7))
     client.say(flood * ((FRAMES - 10) // counts_as))
     await client.heard()
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     client.say(flood * 20)
     assert (await client.goaway())[1] == frames.ENHANCE_YOUR_CALM
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 async def test_a_flood_of_continuations_ends_the_connection() -> None:
@@ -105,7 +105,7 @@ async def test_a_flood_of_malformed_requests_ends_the_connection() -> None:
     client = Client(Slow())
     client.say(*(frame(HEADERS, END_HEADERS, 2 * number + 1, b"") for number in range(20)))
     await client.heard()
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     client.say(frame(HEADERS, END_HEADERS, 41, b""))
     assert (await client.goaway())[1] == frames.ENHANCE_YOUR_CALM
 
@@ -123,7 +123,7 @@ async def test_who_makes_calls_only_to_cancel_them_is_left() -> None:
     for number in range(600):
         stream = 2 * number + 1
         client.say(request(stream, b"x", GRPC), cancelled(stream))
-        if client.transport.is_closed:
+        if client.transport.is_over:
             break
     assert (number, await client.goaway()) == (499, (999, frames.ENHANCE_YOUR_CALM))
     assert app.scopes == []
@@ -149,4 +149,4 @@ async def test_a_client_that_reads_a_large_answer_may_say_so_frame_by_frame() ->
                 client.credit(1, len(one.payload))
         came = await client.heard(DATA)
     assert client.answers[1].is_whole
-    assert not client.transport.is_closed
+    assert not client.transport.is_over

@@ -138,7 +138,7 @@ async def test_frames_of_kinds_and_flags_that_nobody_knows_mean_nothing() -> Non
     client = Client(Echo())
     client.say(frame(0xEE, 0xFF, 5, b"what"), frame(HEADERS, 0xC0 | END_HEADERS | END_STREAM, 1, block(USUAL)))
     assert (await client.answer(1)).status == b"200"
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
 
 
 async def test_pings_and_settings_are_answered() -> None:
@@ -279,7 +279,7 @@ async def test_who_breaks_the_protocol_is_told_and_left(said: bytes, code: int) 
     client = Client(Slow())
     client.say(said)
     assert (await client.goaway())[1] == code
-    assert client.transport.is_closed
+    assert client.transport.is_over
     client.say(whole_request(9, b"x", GRPC))
     assert await client.heard() == []
 

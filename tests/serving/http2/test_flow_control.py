@@ -128,7 +128,7 @@ async def test_who_reads_nothing_of_what_it_asks_for_is_left() -> None:
     client.transport.unread_bytes = 3 * MIB
     client.say(frame(PING, 0, 0, b"12345678"))
     await client.heard()
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     client.transport.unread_bytes = 5 * MIB
     client.say(frame(PING, 0, 0, b"12345678"))
     await client.heard()
@@ -200,7 +200,7 @@ async def test_the_connections_credit_comes_back_whatever_becomes_of_the_streams
             credit += 0 if one.stream else decode_number(one.payload)
         assert sent <= credit, "a client that keeps to its window would wait for ever"
     assert sent > 16 * MIB
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
 
 
 async def test_more_than_the_connections_window_ends_it() -> None:
@@ -212,7 +212,7 @@ async def test_more_than_the_connections_window_ends_it() -> None:
     for number in range(16):
         stream = 2 * number + 1
         client.say(headers(stream), *(data(stream, bytes(16_384)) for _ in range(64)))
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     client.say(headers(33), data(33, b"x", ends=True))
     assert (await client.goaway())[1] == frames.FLOW_CONTROL_ERROR
     client.end()
@@ -238,7 +238,7 @@ async def test_a_streams_window_that_cannot_be_resets_it(credit: int, code: int)
     client = Client(Slow())
     client.say(request(1, b"x", GRPC), frames.number_frame(WINDOW_UPDATE, 1, credit))
     assert (await client.answer(1)).reset == code
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
 
 
 async def test_a_first_window_that_makes_a_streams_too_large_ends_the_connection() -> None:
@@ -272,4 +272,4 @@ async def test_what_comes_of_a_stream_that_has_ended_is_given_back() -> None:
     for _ in range(40):
         client.say(late)
         await client.heard()
-    assert not client.transport.is_closed
+    assert not client.transport.is_over

@@ -30,7 +30,7 @@ ARE_YOU_THERE, HAVE_YOU_HEARD = b"are you?", b"go away?"
 def let(client: Client, clock: Clock, seconds: float) -> None:
     """So much time passes, seen by the connection every second."""
     until_s = clock.now_s + seconds
-    while clock.now_s < until_s and not client.transport.is_closed:
+    while clock.now_s < until_s and not client.transport.is_over:
         clock.now_s = min(clock.now_s + 1.0, until_s)
         client.connection.look(clock.now_s)
 
@@ -47,7 +47,7 @@ async def test_a_connection_without_requests_is_closed(clock: Clock) -> None:
     assert await client.goaway() == (LAST_STREAM, NO_ERROR)
     let(client, clock, 5.0)
     assert await client.goaway() == (0, NO_ERROR)
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 async def test_a_request_that_crosses_the_goodbye_of_an_idle_connection_is_answered(clock: Clock) -> None:
@@ -57,7 +57,7 @@ async def test_a_request_that_crosses_the_goodbye_of_an_idle_connection_is_answe
     let(client, clock, 4.0)
     assert (await client.answer(1)).is_whole
     let(client, clock, 5.0)
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 async def test_a_connection_is_idle_from_when_its_last_request_was_answered(clock: Clock) -> None:
@@ -83,10 +83,10 @@ async def test_headers_that_do_not_end_close_the_connection(
     client.say(frame(HEADERS, 0, 1))
     let(client, clock, limit_s)
     client.say(frame(CONTINUATION, 0, 1, b"\x82"))
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     let(client, clock, 1.0)
     assert (await client.goaway())[1] == frames.PROTOCOL_ERROR
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 @pytest.mark.parametrize("fields", [USUAL, GRPC], ids=["HTTP", "gRPC"])
@@ -184,7 +184,7 @@ async def test_a_silent_client_is_asked_whether_it_is_there(clock: Clock) -> Non
     let(client, clock, 1.0)
     assert len(await client.heard(PING)) == 1
     let(client, clock, 20.0)
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     let(client, clock, 1.0)
     assert client.transport.is_aborted
     client.end()
@@ -198,7 +198,7 @@ async def test_another_connection_is_wanted_when_this_one_is_old(clock: Clock) -
     assert await client.goaway() == (LAST_STREAM, NO_ERROR)
     let(client, clock, 3.0)
     assert await client.heard(GOAWAY) == []
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
 
 
 async def test_a_connection_may_become_as_old_as_it_likes_where_there_is_no_limit(clock: Clock) -> None:
@@ -224,11 +224,11 @@ async def test_who_is_left_is_answered_and_what_was_on_its_way_too() -> None:
     assert (ping.kind, ping.flags, ping.payload) == (PING, 0, HAVE_YOU_HEARD)
     client.say(request(3, b"y", GRPC), pong(HAVE_YOU_HEARD))
     await client.heard()
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     app.may_answer.set()
     assert await client.goaway() == (3, NO_ERROR)
     assert (client.answers[1].is_whole, client.answers[3].is_whole) == (True, True)
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 async def test_who_is_left_without_requests_ends_when_it_has_heard_that() -> None:
@@ -236,9 +236,9 @@ async def test_who_is_left_without_requests_ends_when_it_has_heard_that() -> Non
     client.connection.leave()
     client.say(request(1, b"x", GRPC))
     assert (await client.answer(1)).is_whole
-    assert not client.transport.is_closed
+    assert not client.transport.is_over
     client.say(pong(HAVE_YOU_HEARD))
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 async def test_nothing_is_asked_of_the_application_after_the_last_goodbye() -> None:
@@ -268,7 +268,7 @@ async def test_a_connection_that_leaves_answers_its_first_request(clock: Clock) 
     came = await client.heard(HEADERS, DATA, GOAWAY)
     assert [one.kind for one in came] == [HEADERS, DATA, HEADERS, GOAWAY]
     client.say(pong(HAVE_YOU_HEARD))
-    assert client.transport.is_closed
+    assert client.transport.is_over
 
 
 async def test_a_connection_that_leaves_does_not_wait_long_for_a_first_request(clock: Clock) -> None:
@@ -278,13 +278,40 @@ async def test_a_connection_that_leaves_does_not_wait_long_for_a_first_request(c
     assert await client.goaway() == (LAST_STREAM, NO_ERROR)
 
 
-async def test_who_does_not_close_its_own_end_is_cut_off(clock: Clock) -> None:
+async def test_who_is_left_for_a_fault_has_a_second_to_hear_why(clock: Clock) -> None:
     client = Client(Slow())
     client.say(frame(CONTINUATION, 0, 1))
-    assert (client.transport.is_closed, client.transport.is_aborted) == (True, False)
-    clock.now_s += 600.0
-    client.connection.look(clock.now_s)
-    client.connection.look(clock.now_s)
+    assert (client.transport.has_ended, client.transport.is_closed) == (True, False)
+    client.say(bytes(100_000))
+    for seconds, is_cut_off in ((1.0, False), (0.5, True)):
+        clock.now_s += seconds
+        client.connection.look(clock.now_s)
+        assert client.transport.is_aborted is is_cut_off
+
+
+async def test_who_does_not_read_why_it_is_left_has_its_time_for_that(clock: Clock) -> None:
+    client = Client(Slow(), PATIENCE)
+    client.transport.unread_bytes = 1
+    client.say(frame(CONTINUATION, 0, 1))
+    for seconds, is_cut_off in ((PATIENCE.request_timeout_s, False), (1.0, True)):
+        clock.now_s += seconds
+        client.connection.look(clock.now_s)
+        assert client.transport.is_aborted is is_cut_off
+
+
+async def test_who_still_talks_when_all_is_said_is_heard_until_it_is_silent(clock: Clock) -> None:
+    """Whoever reads the last answer slowly says again and again how much more it takes."""
+    client = Client(Echo(), leaves=True)
+    client.say(request(1, b"x", GRPC))
+    await client.heard(HEADERS, DATA, GOAWAY)
+    client.say(pong(HAVE_YOU_HEARD))
+    assert (client.transport.has_ended, client.connection.is_heard_out) == (True, False)
+    for _ in range(20):
+        clock.now_s += 0.9
+        client.say(bytes(13))
+        client.connection.look(clock.now_s)
+        assert not client.transport.is_aborted
+    client.connection.look(clock.now_s + 1.1)
     assert client.transport.is_aborted
 
 

@@ -28,7 +28,7 @@ async def left_behind(app: Echo, steps: Iterable[Step | None]) -> None:
     """Plays these steps, None for a turn of the event loop, and expects that nothing is left of the connection then."""
     client = Client(app)
     for step in [*steps, None]:
-        if client.transport.is_closed:
+        if client.transport.is_over:
             break
         if step is None:
             await asyncio.sleep(0)
@@ -158,7 +158,7 @@ def test_requests_reach_the_application_and_their_answers_the_client_exactly(
         answers = [client.answers.setdefault(2 * number + 1, Answer()) for number in range(len(asked))]
         turn = 0
         while not all(answer.is_whole for answer in answers):
-            assert not client.transport.is_closed
+            assert not client.transport.is_over
             assert turn < 200
             of_connection, of_stream = [*given_credit, (5000, 5000)][turn % (len(given_credit) + 1)]
             client.credit(0, of_connection)
