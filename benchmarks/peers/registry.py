@@ -10,6 +10,9 @@ from functools import partial
 from benchmarks.calls import json_http, oip_grpc, raw_http
 from benchmarks.servers import CallFor
 
+Setting = tuple[str, ...]
+"""Flags of a server."""
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -22,11 +25,11 @@ class Peer:
     title: str
     package: str
     call_for: CallFor
-    settings: Sequence[tuple[str, ...]] = ((),)
+    settings: Sequence[Setting] = ((),)
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def _batching(*sizes_and_waits_ms: tuple[int, int]) -> Sequence[tuple[str, ...]]:
+def _batching(*sizes_and_waits_ms: tuple[int, int]) -> Sequence[Setting]:
     """No batching, and each of these largest batches with the longest wait for them."""
     return ((), *(("--batch", str(size), "--wait-ms", str(wait)) for size, wait in sizes_and_waits_ms))
 

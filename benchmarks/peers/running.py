@@ -7,16 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.load import LoadError
 from benchmarks.measure import say
 from benchmarks.model import Model
-from benchmarks.peers.registry import Peer
+from benchmarks.peers.registry import Peer, Setting
 from benchmarks.processes import StartError, free_port, started
-from benchmarks.servers import Entrant, ready
+from benchmarks.servers import Entrant, Opening, ready
 
 ENVIRONMENTS = Path(sys.prefix) / "peers"
 REQUIREMENTS = Path(__file__).parent / "requirements"
@@ -47,30 +47,30 @@ def version(peer: Peer) -> str:
     return subprocess.run([_python(peer), "-c", show], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def fastest(peer: Peer, model: Model, in_flight: int) -> tuple[str, ...]:
-    """Those of the peer's settings that answered most requests well in a second, asked so many at a time.
+def fastest(title: str, openings: Mapping[Setting, Opening], model: Model, in_flight: int) -> Setting:
+    """The one of a server's settings that answered most requests well in a second, asked so many at a time.
 
     Raises:
         StartError: none started.
     """
-    speeds: dict[tuple[str, ...], float] = {}
+    speeds: dict[Setting, float] = {}
     trouble: Exception | None = None
-    for setting in peer.settings:
+    for setting, opening in openings.items():
         try:
-            with opened(peer, setting, model) as entrant:
+            with opening(model) as entrant:
                 load = entrant.load(in_flight, 1)
             speeds[setting] = load.per_second * (1 - load.failed / load.requests)
         except (StartError, LoadError) as error:
             trouble = error
             continue
-        say(f"{peer.title} {' '.join(setting)}, {in_flight} in flight: {speeds[setting]:,.0f} requests/s in a trial")
+        say(f"{title} {' '.join(setting)}, {in_flight} in flight: {speeds[setting]:,.0f} requests/s in a trial")
     if not speeds:
         raise StartError(str(trouble)) from trouble
     return max(speeds, key=lambda setting: speeds[setting])
 
 
 @contextlib.contextmanager
-def opened(peer: Peer, setting: tuple[str, ...], model: Model) -> Iterator[Entrant]:
+def opened(peer: Peer, setting: Setting, model: Model) -> Iterator[Entrant]:
     """The peer with a setting, once it answers right; raises as `benchmarks.servers.serving`."""
     port = free_port()
     command = [str(_python(peer)), "-m", f"benchmarks.peers.servers.{peer.name}", "--name", model.name]
@@ -79,12 +79,12 @@ def opened(peer: Peer, setting: tuple[str, ...], model: Model) -> Iterator[Entra
     with started([*command, *flags], {"PATH": path, **peer.environment}) as process:
         process.discard_output()
         entrant = ready(process, peer.call_for(f"{_HOST}:{port}", model))
-        yield replace(entrant, by=", ".join([entrant.by, *_words(setting)]))
+        yield replace(entrant, by=told(entrant.by, setting))
 
 
-def _words(setting: tuple[str, ...]) -> list[str]:
-    """`--batch 16 --wait-ms 1` as `batch 16`, `wait-ms 1`."""
-    return [word.strip() for word in " ".join(setting).split("--")[1:]]
+def told(by: str, setting: Setting) -> str:
+    """How a table names a protocol with `--batch 16 --wait-ms 1`: as `by, batch 16, wait-ms 1`."""
+    return ", ".join([by, *(word.strip() for word in " ".join(setting).split("--")[1:])])
 
 
 def _python(peer: Peer) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,12 +17,12 @@ from benchmarks.measure import Plan
 from benchmarks.model import Model
 from benchmarks.peers import comparison, running
 from benchmarks.peers.comparison import measure_peer
-from benchmarks.peers.registry import PEERS, Peer
+from benchmarks.peers.registry import PEERS, Peer, Setting
 from benchmarks.peers.running import REQUIREMENTS, fastest
 from benchmarks.processes import StartError
 from benchmarks.random_models import write_random_mlp
 from benchmarks.report import Report
-from benchmarks.servers import Entrant
+from benchmarks.servers import Entrant, Opening
 
 ROOT = Path(__file__).parents[2]
 PLAN = Plan(in_flight=[4], rounds=1, seconds=1, warm_up_seconds=0, cold_starts=1)
@@ -42,31 +44,45 @@ def test_every_peer_has_a_server_and_locked_requirements_with_the_gateways_onnx_
         assert runtime_version(locked) == runtime_version(ROOT / "requirements" / "dev.txt")
 
 
-def trials(monkeypatch: pytest.MonkeyPatch, speeds: dict[tuple[str, ...], Load]) -> None:
+def openings(speeds: dict[Setting, Load]) -> dict[Setting, Opening]:
+    """Of all settings; those without a load do not start."""
+
     @contextlib.contextmanager
-    def opened(_peer: Peer, setting: tuple[str, ...], _model: Model) -> Iterator[Entrant]:
+    def opened(setting: Setting, _model: Model) -> Iterator[Entrant]:
         if setting not in speeds:
             raise StartError("no such setting")
         yield Entrant("gRPC", lambda: None, lambda *_: speeds[setting])
 
-    monkeypatch.setattr(running, "opened", opened)
+    return {setting: partial(opened, setting) for setting in SETTINGS}
 
 
 def a_load(per_second: float, failed: int = 0) -> Load:
     return Load("h2load", 100, failed, per_second, 1.0, 1.0, 1.0)
 
 
-def test_the_setting_that_answers_most_well_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    trials(monkeypatch, {(): a_load(100), SETTINGS[1]: a_load(200), SETTINGS[2]: a_load(1000, failed=90)})
-    assert fastest(Peer("peer", "Peer", "peer", oip_grpc, SETTINGS), Model(Path(), "m", 1), 16) == SETTINGS[1]
+def test_the_setting_that_answers_most_well_is_taken() -> None:
+    speeds = {(): a_load(100), SETTINGS[1]: a_load(200), SETTINGS[2]: a_load(1000, failed=90)}
+    assert fastest("Peer", openings(speeds), Model(Path(), "m", 1), 16) == SETTINGS[1]
 
 
-def test_a_setting_that_does_not_start_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    trials(monkeypatch, {SETTINGS[2]: a_load(10)})
-    assert fastest(Peer("peer", "Peer", "peer", oip_grpc, SETTINGS), Model(Path(), "m", 1), 16) == SETTINGS[2]
-    trials(monkeypatch, {})
+def test_a_setting_that_does_not_start_is_left_out() -> None:
+    assert fastest("Peer", openings({SETTINGS[2]: a_load(10)}), Model(Path(), "m", 1), 16) == SETTINGS[2]
     with pytest.raises(StartError, match="no such setting"):
-        fastest(Peer("peer", "Peer", "peer", oip_grpc, SETTINGS), Model(Path(), "m", 1), 16)
+        fastest("Peer", openings({}), Model(Path(), "m", 1), 16)
+
+
+@pytest.mark.skipif(shutil.which("h2load") is None, reason="needs h2load (Debian: nghttp2-client)")
+def test_the_gateway_is_tried_with_two_workers_over_several_connections_where_several_are_in_flight(
+    tmp_path: Path,
+) -> None:
+    model = write_random_mlp(tmp_path)
+    assert list(comparison._gateways(1)) == [()]
+    one, two = comparison._gateways(16).values()
+    with one(model) as alone, two(model) as together:
+        assert (alone.by, together.by) == ("gRPC", "gRPC, workers 2")
+        for entrant in (alone, together):
+            load = entrant.load(16, 1)
+            assert load.failed == 0
 
 
 def test_a_peer_that_cannot_be_installed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
