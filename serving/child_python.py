@@ -8,7 +8,7 @@ import sys
 _MEBIBYTE = 1024 * 1024
 _ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(4 * _MEBIBYTE),
-    "MALLOC_TRIM_THRESHOLD_": str(32 * _MEBIBYTE),
+    "MALLOC_TRIM_THRESHOLD_": str(128 * _MEBIBYTE),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 """glibc's malloc else moves the first up to 32 MiB as large blocks are freed, and then gives next to nothing back after
