@@ -22,7 +22,7 @@ from serving.app import App
 from serving.batching.parameters_file import gateway_batching
 from serving.connections.listener import Listener
 from serving.connections.ports import listen
-from serving.connections.tls import TlsContext
+from serving.connections.tls_context import TlsContext
 from serving.control.channel import Channel
 from serving.control.handover import (
     CONTROL_VARIABLE,

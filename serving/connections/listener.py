@@ -10,7 +10,8 @@ import socket
 from collections.abc import Iterable
 
 from serving.connections.opening import Connection, Opening, Spoken
-from serving.connections.tls import TlsContext, TlsTransport
+from serving.connections.tls_context import TlsContext
+from serving.connections.tls_transport import TlsTransport
 from serving.control.messages import Traffic
 from serving.http.requests import Client
 from serving.http.service import Service

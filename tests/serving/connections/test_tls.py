@@ -16,7 +16,7 @@ import trustme
 
 from serving.connections.listener import Listener
 from serving.connections.ports import listen
-from serving.connections.tls import TlsContext
+from serving.connections.tls_context import TlsContext
 from serving.tls_files import TlsFiles, TlsFilesError
 from serving.wire import http2 as frames
 from tests.serving.connections.test_listener import HOST, LONG_S, Socket, until
@@ -195,6 +195,34 @@ async def test_who_speaks_no_tls_is_closed_and_forgotten(files: TlsFiles, author
         writer.close()
         await until(lambda: not stand.listener.traffic().connections)
         assert await stand.shown()
+
+
+async def test_what_cannot_be_deciphered_ends_the_connection_and_what_came_with_it_is_not_looked_at(
+    files: TlsFiles, authority: trustme.CA, caplog: pytest.LogCaptureFixture
+) -> None:
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    async with listening(files, authority) as stand:
+        tls = stand.trusting.wrap_bio(came, goes, server_hostname=HOST)
+        reader, writer = await asyncio.open_connection(HOST, stand.port)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(goes.read())
+                came.write(await reader.read(MIB))
+        tls.write(post(b"one"))
+        good = goes.read()
+        tls.write(GET)
+        writer.write(good + goes.read()[:-1] + b"\0")
+        while heard := await asyncio.wait_for(reader.read(MIB), LONG_S):
+            came.write(heard)
+        with pytest.raises(ssl.SSLError, match="ALERT"):
+            tls.read(MIB)
+        writer.close()
+        await until(lambda: not stand.listener.traffic().connections)
+        assert stand.listener.traffic().requests == 0
+    assert caplog.records == []
 
 
 async def test_who_does_not_finish_the_handshake_is_counted_and_closed(files: TlsFiles, authority: trustme.CA) -> None:

@@ -1,4 +1,4 @@
-"""TLS over a connection's transport, by Python's `ssl`, and the files it is spoken with, read again when they change.
+"""TLS over a connection's transport, by Python's `ssl`.
 
 uvloop has TLS as well, but tells neither what a client has not taken yet nor when to wait with more, and a connection
 that it closes has to be taken to its end within a time that begins at once: a slow client would be cut off.
@@ -13,50 +13,13 @@ import ssl
 from typing import Any, cast
 
 from serving.http.reading import LONG_READ_BYTES, Reading
-from serving.tls_files import TlsFiles, TlsFilesError
 
-_PROTOCOLS = ("h2", "http/1.1")
 _RECORD_BYTES = 16 * 1024
 """The most that one holds (RFC 8446, section 5.1)."""
 _ENCIPHERED_AT_ONCE_BYTES = 1024 * 1024
 """Of a large answer, which lies in memory twice while it is."""
 
 log = logging.getLogger("atelier.tls")
-
-
-class TlsContext:
-    """What connections that come now are spoken to with."""
-
-    def __init__(self, files: TlsFiles) -> None:
-        """Raises:
-        TlsFilesError: they cannot be used.
-        """
-        self._files = files
-        self._seen = files.stamps()
-        self.context = _context(files)
-
-    def renew(self) -> None:
-        """To be called once a second; files that cannot be used change nothing, and are told of once."""
-        seen = self._files.stamps()
-        if seen == self._seen:
-            return
-        self._seen = seen
-        try:
-            self.context = _context(self._files)
-        except TlsFilesError as error:
-            log.error("%s; connections are taken with what was there before", error)  # noqa: TRY400 -- it is in the text
-        else:
-            log.info("TLS: the files have changed and are used from now on")
-
-
-def _context(files: TlsFiles) -> ssl.SSLContext:
-    context = files.load()
-    context.set_alpn_protocols(_PROTOCOLS)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    if files.client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
@@ -109,6 +72,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError as error:
             log.debug("a connection is ended: %s", error)
             is_over = True
+            pieces.clear()  # no answer could be enciphered any more
         self._send()  # what TLS itself answers
         if pieces:
             self._protocol.data_received(b"".join(pieces))
