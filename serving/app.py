@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from serving.admin_access import ADMIN_PREFIX
 from serving.batching.terms import Terms
@@ -187,7 +187,8 @@ class App:
             await send_json(send, 404, {"error": f"Not found: {method} {path}; known: {known}"})
 
 
-class _Work(NamedTuple):
+@dataclass(slots=True)
+class _Work:
     """What is to be done for a request once its body is there."""
 
     max_bytes: int

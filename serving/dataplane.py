@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -39,7 +40,8 @@ Decode = Callable[[Signature], Inputs]
 LateDecode = Callable[[Signature], Inputs | Awaitable[Inputs]]
 
 
-class Target(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Target:
     """Which function of which model a request means; without version and label, what its traffic says."""
 
     name: str
@@ -48,7 +50,8 @@ class Target(NamedTuple):
     signature_name: str = DEFAULT_SIGNATURE
 
 
-class Prediction(NamedTuple):
+@dataclass(slots=True)
+class Prediction:
     """What a model answered, and which version it was."""
 
     name: str

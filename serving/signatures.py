@@ -124,7 +124,7 @@ TENSORFLOW_DTYPES: Mapping[str, DType] = MappingProxyType(
 """Those that a SavedModel's tensors may have, and TensorFlow Serving's Predict over gRPC."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TensorSpec:
     """A named tensor. `shape` has `None` where the size is free; `None` first is the batch dimension.
 
@@ -138,21 +138,16 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | None, ...]
     any_rank: bool = False
+    element: DType = field(init=False, repr=False, compare=False)
+    _row_shape: tuple[int | None, ...] | None = field(init=False, repr=False, compare=False)
+    """The shape of one row, where only the batch dimension is free."""
 
     def __post_init__(self) -> None:
         if self.dtype not in TENSORFLOW_DTYPES:
             raise ValueError(f"unknown dtype {self.dtype!r}; known: {', '.join(TENSORFLOW_DTYPES)}")
-
-    @cached_property
-    def element(self) -> DType:
-        """The element type."""
-        return TENSORFLOW_DTYPES[self.dtype]
-
-    @cached_property
-    def _row_shape(self) -> tuple[int | None, ...] | None:
-        """The shape of one row, where only the batch dimension is free."""
         batched = self.shape[:1] == (None,) and None not in self.shape[1:]
-        return self.shape[1:] if batched else None
+        object.__setattr__(self, "element", TENSORFLOW_DTYPES[self.dtype])
+        object.__setattr__(self, "_row_shape", self.shape[1:] if batched else None)
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape fits, rank and every fixed size."""

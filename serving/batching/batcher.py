@@ -65,9 +65,11 @@ class Batcher:
 
     def reconfigure(self, settings: BatchSettings) -> None:
         """Goes by other settings from now on; requests that wait already keep their places and parts."""
-        self._settings = settings
-        self._door.settings = settings
+        self._door.reconfigure(settings)
         self._queue.share(settings.low_priority_share)
+        self._instances = settings.instances
+        self._allowed_sizes = settings.allowed_batch_sizes
+        self._inline_limit_us = settings.inline_limit_us
         self._batch_timeout_s = settings.batch_timeout_ms / 1e3
         budget_s = None if settings.slo_ms is None else settings.slo_ms / 1e3 * _SHARE_OF_SLO
         self._size_limit = SizeLimit(settings.max_batch_size, budget_s)
@@ -97,7 +99,7 @@ class Batcher:
         if self._may_run_where_it_stands(rows, terms):
             return await self._run_where_it_stands(inputs, rows, terms.deadline)
         # Counting the bytes of millions of strings takes its time: rows that are refused anyway are not counted.
-        size_bytes = bytes_of(inputs) if rows <= self._settings.max_queue_rows else 0
+        size_bytes = bytes_of(inputs) if rows <= self._door.max_rows else 0
         if terms.deadline is not None or not self._door.admits_at_once(rows, size_bytes, size_limit):
             for leaving in self._door.make_room(self._moment(), terms, rows, size_bytes):
                 leaving.refuse(OverloadedError("gave way to clients that ask for less", self._retry_after_s()))
@@ -139,7 +141,7 @@ class Batcher:
             return False
         if self._runner.is_awaited:
             return True
-        return self._runner.is_short(padded(rows, self._settings.allowed_batch_sizes), self._settings.inline_limit_us)
+        return self._runner.is_short(padded(rows, self._allowed_sizes), self._inline_limit_us)
 
     async def _run_where_it_stands(self, inputs: Arrays, rows: int, deadline: float | None) -> dict[str, np.ndarray]:
         """A batch of one, in the request's own task: no queue, no future, no other turn of the loop.
@@ -148,7 +150,7 @@ class Batcher:
         """
         self._is_quiet = False
         self._loop.call_soon(self._turn_ended)
-        run_rows = padded(rows, self._settings.allowed_batch_sizes)
+        run_rows = padded(rows, self._allowed_sizes)
         started_at = self._clock()
         if self._runner.is_awaited:
             ends_at = started_at + self._pace.run_s(rows)
@@ -182,7 +184,7 @@ class Batcher:
 
     def _moment(self) -> Moment:
         now = self._loop.time()
-        is_free = len(self._running) < self._settings.instances
+        is_free = len(self._running) < self._instances
         free_in_s = 0.0 if is_free else max(0.0, min(self._running) - self._clock())
         return Moment(now, self._size_limit.rows, free_in_s, not self._running and not self._queue.rows)
 
@@ -213,7 +215,7 @@ class Batcher:
 
     def _schedule(self) -> None:
         """Sees to it that `_start_batch` runs soon: at once when a batch is full or nobody waits for more."""
-        if not self._queue.rows or len(self._running) >= self._settings.instances:
+        if not self._queue.rows or len(self._running) >= self._instances:
             return
         at_once = self._batch_timeout_s == 0.0 or self._queue.rows >= self._size_limit.rows
         if self._wake is not None:
@@ -234,12 +236,12 @@ class Batcher:
         if not batch:
             return
         rows = sum([entry.rows for entry in batch])
-        run_rows = padded(rows, self._settings.allowed_batch_sizes)
+        run_rows = padded(rows, self._allowed_sizes)
         self._is_quiet = len(batch) == 1
         waited_s = self._loop.time() - batch[0].queued_at
         started_at = self._clock()
         inputs = [entry.inputs for entry in batch]
-        if self._runner.is_short(run_rows, self._settings.inline_limit_us):
+        if self._runner.is_short(run_rows, self._inline_limit_us):
             self._finish(batch, rows, waited_s, started_at, self._runner.run_here(inputs, run_rows, run_rows - rows))
             return
         ends_at = started_at + self._pace.run_s(rows)

@@ -29,15 +29,22 @@ class Door:
     def __init__(self, queue: FairQueue, pace: Pace, settings: BatchSettings) -> None:
         self._queue = queue
         self._pace = pace
-        self.settings = settings
+        self.reconfigure(settings)
+
+    def reconfigure(self, settings: BatchSettings) -> None:
+        """Goes by other bounds from now on."""
+        self.max_rows = settings.max_queue_rows
+        self._max_bytes = settings.max_queue_bytes
+        self._longest_wait_s = settings.max_queue_wait_ms / 1e3
+        self._promised_s = None if settings.slo_ms is None else settings.slo_ms / 1e3
 
     def admits_at_once(self, rows: int, size_bytes: int, batch_size: int) -> bool:
         """Whether a request without a deadline needs no closer look: it fits into the next batch."""
-        queue, settings = self._queue, self.settings
+        queue = self._queue
         return (
-            queue.rows + rows <= batch_size <= settings.max_queue_rows
-            and queue.size_bytes + size_bytes <= settings.max_queue_bytes
-            and settings.slo_ms is None
+            queue.rows + rows <= batch_size <= self.max_rows
+            and queue.size_bytes + size_bytes <= self._max_bytes
+            and self._promised_s is None
         )
 
     def make_room(self, moment: Moment, terms: Terms, rows: int, size_bytes: int) -> list[Entry]:
@@ -60,14 +67,10 @@ class Door:
         return min(max(seconds, _SHORTEST_HINT_S), _LONGEST_HINT_S) if seconds else _HINT_WITHOUT_MEASURE_S
 
     def _check_size(self, rows: int, size_bytes: int) -> None:
-        if rows > self.settings.max_queue_rows:
-            raise InvalidInputError(
-                f"expected at most {self.settings.max_queue_rows} rows in a request, received {rows}"
-            )
-        if size_bytes > self.settings.max_queue_bytes:
-            raise PayloadTooLargeError(
-                f"expected at most {self.settings.max_queue_bytes:,} bytes of inputs, received {size_bytes:,}"
-            )
+        if rows > self.max_rows:
+            raise InvalidInputError(f"expected at most {self.max_rows} rows in a request, received {rows}")
+        if size_bytes > self._max_bytes:
+            raise PayloadTooLargeError(f"expected at most {self._max_bytes:,} bytes of inputs, received {size_bytes:,}")
 
     def _check_deadline(self, moment: Moment, terms: Terms, rows: int) -> None:
         """An idle model is always asked: what is believed of its speed may be wrong, and nothing else would tell."""
@@ -82,18 +85,18 @@ class Door:
             raise OverloadedError(text, self.retry_after_s(moment))
 
     def _check_bounds(self, moment: Moment, terms: Terms, rows: int, size_bytes: int) -> list[Entry]:
-        queue, settings = self._queue, self.settings
-        excess_rows = queue.rows + rows - settings.max_queue_rows
-        excess_bytes = queue.size_bytes + size_bytes - settings.max_queue_bytes
+        queue = self._queue
+        excess_rows = queue.rows + rows - self.max_rows
+        excess_bytes = queue.size_bytes + size_bytes - self._max_bytes
         if excess_rows <= 0 and excess_bytes <= 0:
             return []
         leaving = queue.giving_way(terms, rows, lambda left, size: left >= excess_rows and size >= excess_bytes)
         if leaving:
             return leaving
         if excess_rows > 0:
-            text = f"{queue.rows} of {settings.max_queue_rows} rows wait, {rows} more were sent"
+            text = f"{queue.rows} of {self.max_rows} rows wait, {rows} more were sent"
         else:
-            text = f"{queue.size_bytes:,} of {settings.max_queue_bytes:,} bytes wait, {size_bytes:,} more were sent"
+            text = f"{queue.size_bytes:,} of {self._max_bytes:,} bytes wait, {size_bytes:,} more were sent"
         raise OverloadedError(f"the queue is full: {text}", self.retry_after_s(moment))
 
     def _check_wait(self, moment: Moment, terms: Terms, rows: int) -> list[Entry]:
@@ -121,15 +124,14 @@ class Door:
         return leaving
 
     def _wait_limit_s(self, moment: Moment, priority: Priority) -> float:
-        longest_s, slo_s = self.settings.max_queue_wait_ms / 1e3, self._slo_s(priority)
+        slo_s = self._slo_s(priority)
         if slo_s is None:
-            return longest_s
-        return max(0.0, min(longest_s, slo_s - self._pace.run_s(moment.batch_size)))
+            return self._longest_wait_s
+        return max(0.0, min(self._longest_wait_s, slo_s - self._pace.run_s(moment.batch_size)))
 
     def _slo_s(self, priority: Priority) -> float | None:
         """What HIGH is promised; LOW waits for its share."""
-        slo_ms = self.settings.slo_ms
-        return None if slo_ms is None or priority is Priority.LOW else slo_ms / 1e3
+        return None if priority is Priority.LOW else self._promised_s
 
     def _wait_s(self, moment: Moment, rows_ahead: int) -> float:
         """How long these rows keep a new request from its batch; the last of them may share it."""

@@ -15,6 +15,7 @@ from serving.batching.entry import Entry
 from serving.batching.terms import Priority, Terms
 
 _REMEMBERED_CLIENTS = 1024
+_LOW = Priority.LOW
 
 
 class _Flow:
@@ -141,7 +142,7 @@ class FairQueue:
         entry.waiting = True
         self.rows += entry.rows
         self.size_bytes += entry.size_bytes
-        (self._low if entry.terms.priority is Priority.LOW else self._high).push(entry)
+        (self._low if entry.terms.priority is _LOW else self._high).push(entry)
 
     def push_alone(self, entries: Sequence[Entry]) -> None:
         """These run next, each in a batch of its own."""
@@ -233,11 +234,11 @@ class FairQueue:
         return []
 
     def _class(self, priority: Priority) -> _Class:
-        return self._low if priority is Priority.LOW else self._high
+        return self._low if priority is _LOW else self._high
 
     def _with_other_class(self, priority: Priority, rows: int) -> int:
         """The rows of the other class that run meanwhile."""
-        if priority is Priority.LOW:
+        if priority is _LOW:
             return rows + self._high.rows
         return rows + min(self._low.rows, int(rows * self._low_rows_for_each_high))
 

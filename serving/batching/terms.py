@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
-from typing import NamedTuple
 
 NO_HEADERS: Mapping[bytes, bytes] = MappingProxyType({})
 
@@ -17,7 +17,8 @@ class Priority(IntEnum):
     LOW = 1
 
 
-class Terms(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Terms:
     """What has to be known of a request beside its target and inputs.
 
     `deadline` is in the event loop's time. Requests of one `client` share one turn in the queue. `headers`, or gRPC's
@@ -27,7 +28,7 @@ class Terms(NamedTuple):
     deadline: float | None = None
     priority: Priority = Priority.HIGH
     client: str = ""
-    headers: Mapping[bytes, bytes] = NO_HEADERS
+    headers: Mapping[bytes, bytes] = field(default_factory=lambda: NO_HEADERS)
 
 
 DEFAULT_TERMS = Terms()

@@ -123,7 +123,10 @@ class UnaryCalls:
         try:
             terms, encoding = self._read_headers(scope)
             frame = await self._bodies.read(receive, self._max_bytes + _FRAME_HEADER_BYTES)
-            message = await self._message_of(frame, encoding)
+            if encoding:
+                message = await self._inflated(frame, encoding)
+            else:
+                message = decode_message(frame, "", self._max_bytes)
             del frame  # has what the message has
             whole = _whole(scope, encoding, await handle(message, terms))
         except ClientGoneError:
@@ -136,7 +139,10 @@ class UnaryCalls:
         """As `serve`, for a request that is there already."""
         try:
             terms, encoding = self._read_headers(scope)
-            message = await self._message_of(frame, encoding)
+            if encoding:
+                message = await self._inflated(frame, encoding)
+            else:
+                message = decode_message(frame, "", self._max_bytes)
             del frame  # as above
             return _whole(scope, encoding, await handle(message, terms))
         except Exception as error:  # noqa: BLE001 -- as above
@@ -157,9 +163,7 @@ class UnaryCalls:
             scope[_KNOWN_HEADERS] = terms, encoding
         return terms, encoding
 
-    async def _message_of(self, frame: bytes, encoding: str) -> bytes:
-        if not encoding:
-            return decode_message(frame, "", self._max_bytes)
+    async def _inflated(self, frame: bytes, encoding: str) -> bytes:
         message = await message_of(frame, encoding, self._max_bytes)
         self._bodies.count(len(message))
         return message

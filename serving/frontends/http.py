@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -51,7 +52,8 @@ OVERLOAD_STATUS = MappingProxyType({"resource-exhausted": 429, "unavailable": 50
 """What an overloaded gateway answers, by the setting `overload_status`; the second is TensorFlow Serving's own."""
 
 
-class WholeAnswer(NamedTuple):
+@dataclass(slots=True)
+class WholeAnswer:
     """All that is sent for a request. A gRPC call's status is in the trailers, or without any in the headers."""
 
     headers: Headers

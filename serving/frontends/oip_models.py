@@ -6,6 +6,7 @@ specification, and Triton's extensions "model configuration", "statistics" and "
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version as package_version
 from types import MappingProxyType
 from typing import Any
@@ -84,10 +85,10 @@ class OipModels:
         if timeout is not None:
             ends_at = loop_time() + timeout
             deadline = ends_at if terms.deadline is None else min(terms.deadline, ends_at)
-            terms = terms._replace(deadline=deadline)
+            terms = replace(terms, deadline=deadline)
         asked = priority(parameters)
         if asked is not None:
-            terms = terms._replace(priority=Priority.LOW if asked > 1 else Priority.HIGH)
+            terms = replace(terms, priority=Priority.LOW if asked > 1 else Priority.HIGH)
         try:
             return await self._plane.predict(Target(name, number, label, signature), decode, api=api, terms=terms)
         except ModelNotFoundError as error:

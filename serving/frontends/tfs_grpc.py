@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -64,7 +64,8 @@ _EXAMPLES = MessageForm(ExamplesRequest.FromString, {1}, _INPUT)
 _SEVERAL = MessageForm(MultiInferenceRequest.FromString, {1}, _INPUT)
 
 
-class _Asked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Asked:
     """What a Predict request says besides its tensors."""
 
     target: Target

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 from serving.batching.terms import Terms
@@ -43,7 +44,8 @@ _MAX_DIGITS = 40
 _MAX_KNOWN_PATH = 256
 
 
-class Address(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Address:
     """What a path under /v1/models/ names; `verb` is empty for GET."""
 
     name: str

@@ -39,25 +39,23 @@ DONE = Ready(None)
 class Exchange(ABC):
     """Read and answered by one task of the application, which is cancelled when the client leaves."""
 
-    task: asyncio.Task[None] | None = None
-    body_bytes = 0
-    has_ended = False
-    """The whole request is there."""
-    has_begun_answer = False
-    has_answered = False
-    is_gone = False
-    """Nobody waits for the answer any more, or all of it is sent."""
-    _begin: Message | None = None
-    """What the application has begun its answer with, until there is more to send."""
-    _has_told_end = False
-    _waiting: asyncio.Future[Message] | None = None
-    _sent: asyncio.Future[None] | None = None
-
     def __init__(self, head: Head, now_s: float) -> None:
         self.head = head
         self.begun_at_s = self.waits_since_s = now_s
         """When the request began to come; and when the client last took some of an answer that waits."""
+        self.task: asyncio.Task[None] | None = None
+        self.body_bytes = 0
+        self.has_ended = False
+        """The whole request is there."""
+        self.has_begun_answer = self.has_answered = False
+        self.is_gone = False
+        """Nobody waits for the answer any more, or all of it is sent."""
         self._chunks: list[bytes] = []
+        self._begin: Message | None = None
+        """What the application has begun its answer with, until there is more to send."""
+        self._has_told_end = False
+        self._waiting: asyncio.Future[Message] | None = None
+        self._sent: asyncio.Future[None] | None = None
 
     # --- what comes ---
 

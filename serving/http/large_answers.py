@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from serving.frontends.http import Headers, WholeAnswer
 from serving.http.exchange import DONE, Message
@@ -42,7 +43,7 @@ class Compression:
             self._waiting_bytes -= size
         headers = (field for field in answer.headers if field[0] != b"content-length")
         more = ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"), (b"content-length", b"%d" % len(body)))
-        return answer._replace(headers=(*headers, *more), pieces=(body,))
+        return replace(answer, headers=(*headers, *more), pieces=(body,))
 
 
 class LargeAnswer:

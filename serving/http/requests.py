@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -41,7 +42,8 @@ class Target(NamedTuple):
     path: bytes
 
 
-class Head(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Head:
     """What stands before a request's body; every request with the same bytes there shares it."""
 
     scope: dict[str, Any]

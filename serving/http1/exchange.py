@@ -31,11 +31,10 @@ _MAX_JOINED_BYTES = 64 * 1024
 class HttpExchange(Exchange):
     """Its answer goes as it is sent; in chunks, where its length is not known beforehand."""
 
-    _is_chunked = False
-
     def __init__(self, connection: Connection, request: RequestHead, now_s: float) -> None:
         super().__init__(request.head, now_s)
         self._connection = connection
+        self._is_chunked = False
         self._is_of_1_0 = request.is_of_1_0
         self._waits_to_be_asked = request.head.expects_continue and not request.is_of_1_0
         self.is_last = request.is_last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import httptools
 
@@ -29,7 +29,8 @@ _MOST_SHOWN = 100
 _VERSIONS = ("1.0", "1.1")
 
 
-class RequestHead(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RequestHead:
     """A head, and what it says about the bytes behind it."""
 
     head: Head

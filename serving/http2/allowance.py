@@ -45,4 +45,5 @@ class Allowance:
         self._grant(_FRAMES_PER_S)
 
     def _grant(self, frames: int) -> None:
-        self._frames = min(self._frames + frames, _MAX_FRAMES)
+        if self._frames < _MAX_FRAMES:
+            self._frames = min(self._frames + frames, _MAX_FRAMES)

@@ -223,7 +223,9 @@ class Connection(asyncio.Protocol):
     def _take_control(self, frame: Frame) -> None:
         kind = frame.kind
         if kind == http2.CONTINUATION:
-            self._take_headers(frame)
+            whole = self._blocks.go_on(frame)
+            if whole is not None:
+                self._take_block(*whole)
         elif kind == http2.WINDOW_UPDATE:
             self._take_credit(frame)
         elif kind in {http2.SETTINGS, http2.PING, http2.GOAWAY}:
@@ -271,9 +273,10 @@ class Connection(asyncio.Protocol):
             self._break(stream, http2.PROTOCOL_ERROR)
 
     def _take_headers(self, frame: Frame) -> None:
-        whole = self._blocks.take(frame)
-        if whole is not None:
-            self._take_block(*whole)
+        if frame.flags & http2.END_HEADERS:
+            self._take_block(frame, frame.content())
+        else:
+            self._blocks.begin(frame)
 
     def _take_block(self, frame: Frame, block: bytes) -> None:
         number = frame.stream

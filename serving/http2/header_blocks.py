@@ -14,7 +14,6 @@ from serving.wire.http2 import (
     COMPRESSION_ERROR,
     END_HEADERS,
     ENHANCE_YOUR_CALM,
-    HEADERS,
     MAX_BLOCK_BYTES,
     Fields,
     Frame,
@@ -32,7 +31,7 @@ _TABLE_SIZE = 0x20
 
 
 class Assembly:
-    """Makes blocks whole that come in several frames."""
+    """Makes blocks whole that come in several frames, as few do."""
 
     def __init__(self) -> None:
         self._first: Frame | None = None
@@ -43,24 +42,22 @@ class Assembly:
         """Whether a block is not complete yet."""
         return self._first is not None
 
-    def take(self, frame: Frame) -> tuple[Frame, bytes] | None:
-        """The frame that began a block, and the block, once it is there; `frame` is HEADERS or CONTINUATION.
+    def begin(self, frame: Frame) -> None:
+        """HEADERS that more of the block will follow."""
+        self._first, self._block = frame, bytearray(frame.content())
+
+    def go_on(self, frame: Frame) -> tuple[Frame, bytes] | None:
+        """CONTINUATION: the frame that began the block, and the block, once it is there.
 
         Raises:
             ProtocolError: another block's continuation, or a block that is too long.
         """
-        ends = frame.flags & END_HEADERS
-        if frame.kind == HEADERS:
-            if ends:
-                return frame, frame.content()
-            self._first, self._block = frame, bytearray(frame.content())
-            return None
         if self._first is None or self._first.stream != frame.stream:
             raise ProtocolError("the continuation of no header block")
         self._block += frame.payload
         if len(self._block) > MAX_BLOCK_BYTES:
             raise ProtocolError(f"a header block of more than {MAX_BLOCK_BYTES} bytes", ENHANCE_YOUR_CALM)
-        if not ends:
+        if not frame.flags & END_HEADERS:
             return None
         first, self._first = self._first, None
         return first, bytes(self._block)

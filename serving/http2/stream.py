@@ -21,14 +21,6 @@ _NOTHING = memoryview(b"")
 class Stream(Exchange):
     """Sends as much of its answer as the client's windows take."""
 
-    unread_bytes = 0
-    """Of the body, padding too, for which the client has not been given credit again."""
-    unsent = _NOTHING
-    """What of an answer waits for the client to take more; see serving/http2/outbox.py."""
-    _has_trailers = False
-    _body = b""
-    """That of an answer which goes as a whole, with its trailers."""
-
     def __init__(self, connection: Connection, number: int, head: Head, window: int, now_s: float) -> None:
         super().__init__(head, now_s)
         self._connection = connection
@@ -36,6 +28,13 @@ class Stream(Exchange):
         self.number = number
         self.window = window
         """How many bytes of its answer the client takes by now."""
+        self.unread_bytes = 0
+        """Of the body, padding too, for which the client has not been given credit again."""
+        self.unsent = _NOTHING
+        """What of an answer waits for the client to take more; see serving/http2/outbox.py."""
+        self._has_trailers = False
+        self._body = b""
+        """That of an answer which goes as a whole, with its trailers."""
 
     def fail(self) -> None:
         """See there."""

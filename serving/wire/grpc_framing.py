@@ -27,16 +27,16 @@ def decode_message(body: bytes, encoding: str, max_bytes: int) -> bytes:
         UnsupportedError: compressed in a way that is not gzip or deflate.
         PayloadTooLargeError: inflates to more than `max_bytes`, or has thousands of fields.
     """
-    if len(body) < _HEADER.size:
+    if len(body) < FRAME_HEADER_BYTES:
         raise InvalidInputError(
             f"expected one gRPC message, received a body of {len(body)} bytes without a frame header"
         )
     compressed, length = _HEADER.unpack_from(body)
-    if length != len(body) - _HEADER.size:
+    if length != len(body) - FRAME_HEADER_BYTES:
         raise InvalidInputError(
-            f"expected one gRPC message: its frame announces {length} bytes, received {len(body) - _HEADER.size}"
+            f"expected one gRPC message: its frame announces {length} bytes, received {len(body) - FRAME_HEADER_BYTES}"
         )
-    message = body[_HEADER.size :]
+    message = body[FRAME_HEADER_BYTES:]
     if not compressed:
         check_fields(message)
         return message

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import hpack
 
@@ -49,7 +49,8 @@ class ProtocolError(Exception):
         self.code = code
 
 
-class Frame(NamedTuple):
+@dataclass(slots=True)
+class Frame:
     """One frame; `stream` is 0 where it is about the connection."""
 
     kind: int
@@ -93,7 +94,7 @@ class FrameReader:
             data = self._rest + data
         frames: list[Frame] = []
         start, size = 0, len(data)
-        unpack, new = _HEAD.unpack_from, tuple.__new__
+        unpack = _HEAD.unpack_from
         while size - start >= _HEAD_BYTES:
             high, low, kind, flags, stream = unpack(data, start)
             length = high << 8 | low
@@ -105,7 +106,7 @@ class FrameReader:
             end = start + _HEAD_BYTES + length
             if end > size:
                 break
-            frames.append(new(Frame, (kind, flags, stream & LAST_STREAM, data[start + _HEAD_BYTES : end])))
+            frames.append(Frame(kind, flags, stream & LAST_STREAM, data[start + _HEAD_BYTES : end]))
             start = end
         self._rest = data[start:]
         return frames

@@ -7,8 +7,9 @@ by serving/wire/json_tensors.py. A property of its tests is that both ways give 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -25,7 +26,8 @@ _DTYPES = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint
 """Those that float64 or int64 hold."""
 
 
-class Numbers(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Numbers:
     """A list of numbers, or of such lists, as it was sent, and all its numbers in one row.
 
     They are int64, or float64 where one of them is a decimal.

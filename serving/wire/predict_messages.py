@@ -11,13 +11,14 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from serving.errors import InvalidInputError
-from serving.signatures import Signature, TensorSpec
+from serving.signatures import TENSORFLOW_DTYPES, Signature, TensorSpec
 from serving.wire.atelier_tfs_pb2 import PredictRequest, PredictResponse, Tensor
 from serving.wire.tensors import RAW_FIELDS, decode_tensor, encode_tensor
 
@@ -26,12 +27,14 @@ _MAX_PREFIX_BYTES = 512
 _MAX_OF_ONE_SIZE = 4
 _MAX_SIZES = 256
 _KNOWN_HEADS = 1024
+_SHORT_BYTES = 4096
 _RAW_CHARS = "".join(np.dtype(name).char for name in RAW_FIELDS)
 
 MeaningT = TypeVar("MeaningT")
 
 
-class Seen(NamedTuple, Generic[MeaningT]):
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[MeaningT]):
     """A request but for its numbers: what it means to whoever had it remembered, its input's name and shape."""
 
     prefix: bytes
@@ -157,7 +160,7 @@ def encode_outputs(outputs: Mapping[str, np.ndarray], specs: Sequence[TensorSpec
         if array is None:
             continue
         if spec.dtype in RAW_FIELDS:
-            parts += (_head(spec, array.shape), np.ascontiguousarray(array).data)
+            parts += (_head(spec.name, spec.dtype, array.shape), _content(array))
         else:
             response = PredictResponse()
             encode_tensor(response.outputs[spec.name], array, spec.element)
@@ -165,12 +168,18 @@ def encode_outputs(outputs: Mapping[str, np.ndarray], specs: Sequence[TensorSpec
     return b"".join((*parts, more))
 
 
+def _content(array: np.ndarray) -> bytes | memoryview:
+    """Its numbers as they travel; a short array is copied sooner than looked at."""
+    return array.tobytes() if array.nbytes <= _SHORT_BYTES else np.ascontiguousarray(array).data
+
+
 @functools.lru_cache(maxsize=_KNOWN_HEADS)
-def _head(spec: TensorSpec, shape: tuple[int, ...]) -> bytes:
+def _head(name: str, dtype: str, shape: tuple[int, ...]) -> bytes:
     """What stands before the numbers of an output of this shape."""
     response = PredictResponse()
-    zeros = np.zeros(shape, spec.element.numpy)
-    encode_tensor(response.outputs[spec.name], zeros, spec.element)
+    element = TENSORFLOW_DTYPES[dtype]
+    zeros = np.zeros(shape, element.numpy)
+    encode_tensor(response.outputs[name], zeros, element)
     message = response.SerializeToString()
     return message[: len(message) - math.prod(shape) * zeros.itemsize]
 

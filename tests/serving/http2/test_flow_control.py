@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -256,7 +257,7 @@ async def test_header_blocks_of_answers_are_cut_to_the_size_of_frames(where: str
     class Wordy(Echo):
         async def _echo(self, body: bytes) -> Any:
             answer = await super()._echo(body)
-            return answer._replace(headers=(*answer.headers, long), trailers=(*answer.trailers, long))
+            return replace(answer, headers=(*answer.headers, long), trailers=(*answer.trailers, long))
 
     client = Client(Wordy())
     client.say(request(1, b"x", GRPC))
