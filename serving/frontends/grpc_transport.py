@@ -200,7 +200,7 @@ def _whole(scope: Scope, encoding: str, answer: bytes) -> WholeAnswer:
         return WholeAnswer(headers, (encode_message(answer, encoding),), _OK)
     if len(answer) > _MAX_FRAMED_BYTES:
         return WholeAnswer(_HEADERS, (frame_header(len(answer)), answer), _OK)
-    return WholeAnswer(_HEADERS, (encode_message(answer, ""),), _OK)
+    return WholeAnswer(_HEADERS, (frame_header(len(answer)) + answer,), _OK)
 
 
 def is_grpc(scope: Scope) -> bool:

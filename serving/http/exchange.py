@@ -77,7 +77,8 @@ class Exchange(ABC):
         """The client has cancelled the request or is gone, or all is said."""
         self.is_gone = True
         self._chunks.clear()
-        self.let_go()
+        if self._sent is not None:
+            self.let_go()
         if self._waiting is not None:
             self._tell_who_waits()
         if self.task is not None and not self.has_answered:

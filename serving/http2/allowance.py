@@ -34,7 +34,8 @@ class Allowance:
     def grant_answer(self) -> None:
         """A call was answered."""
         self._ended += 1
-        self._grant(_FRAMES_PER_ANSWER)
+        if self._frames < _MAX_FRAMES:
+            self._grant(_FRAMES_PER_ANSWER)
 
     def grant_bytes(self, size: int) -> None:
         """So much of an answer was sent."""
@@ -45,5 +46,4 @@ class Allowance:
         self._grant(_FRAMES_PER_S)
 
     def _grant(self, frames: int) -> None:
-        if self._frames < _MAX_FRAMES:
-            self._frames = min(self._frames + frames, _MAX_FRAMES)
+        self._frames = min(self._frames + frames, _MAX_FRAMES)

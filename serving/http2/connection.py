@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._heads = HeadReader(client)
         self._allowance = Allowance()
         self.outbox = Outbox(self._loop, self._allowance)
-        self._intake = Intake(self.outbox)
+        self.intake = Intake(self.outbox)
         self._farewell = Farewell(self.outbox, self._now_s, leaves=leaves)
         self._streams: dict[int, Stream] = {}
         self._last_stream = self._last_taken = 0
@@ -251,14 +251,14 @@ class Connection(asyncio.Protocol):
 
     def _take_data(self, frame: Frame) -> None:
         flow_bytes, ends = len(frame.payload), frame.flags & http2.END_STREAM
-        self._intake.take(flow_bytes)
+        self.intake.take(flow_bytes)
         stream = self._streams.get(frame.stream)
         if not flow_bytes and not ends:
             self._count_control()
         if stream is None:
             if frame.stream > self._last_stream or not frame.stream:
                 raise ProtocolError("DATA of no stream")
-            self._intake.give_credit(flow_bytes)
+            self.intake.give_credit(flow_bytes)
             return
         stream.unread_bytes += flow_bytes
         stream.take(frame.content())
@@ -395,10 +395,6 @@ class Connection(asyncio.Protocol):
         self._forget(stream)
         self._count_cancelled(stream)
 
-    def give_credit(self, stream: Stream) -> None:
-        """The application has read what came of this stream."""
-        self._intake.give_credit_of(stream)
-
     # --- requests and their answers ---
 
     def fail(self, stream: Stream) -> None:
@@ -440,6 +436,6 @@ class Connection(asyncio.Protocol):
         self.outbox.forget(stream)
         stream.leave()
         if stream.unread_bytes:
-            self._intake.give_credit_of(stream)
+            self.intake.give_credit_of(stream)
         if not self._streams:
             self._farewell.rest(self._now_s)

@@ -34,17 +34,14 @@ class Assembly:
     """Makes blocks whole that come in several frames, as few do."""
 
     def __init__(self) -> None:
+        self.is_begun = False
+        """Whether a block is not complete yet."""
         self._first: Frame | None = None
         self._block = bytearray()
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether a block is not complete yet."""
-        return self._first is not None
-
     def begin(self, frame: Frame) -> None:
         """HEADERS that more of the block will follow."""
-        self._first, self._block = frame, bytearray(frame.content())
+        self.is_begun, self._first, self._block = True, frame, bytearray(frame.content())
 
     def go_on(self, frame: Frame) -> tuple[Frame, bytes] | None:
         """CONTINUATION: the frame that began the block, and the block, once it is there.
@@ -59,7 +56,7 @@ class Assembly:
             raise ProtocolError(f"a header block of more than {MAX_BLOCK_BYTES} bytes", ENHANCE_YOUR_CALM)
         if not frame.flags & END_HEADERS:
             return None
-        first, self._first = self._first, None
+        first, self._first, self.is_begun = self._first, None, False
         return first, bytes(self._block)
 
 
@@ -71,10 +68,8 @@ class HeadReader:
         self._decoder = hpack.Decoder(_MAX_BYTES)
         self._known = KnownHeads[Head]()
         """By block, as long as the table stays as it is. Most requests of a connection have the same one."""
-
-    def known(self, block: bytes) -> Head | None:
+        self.known = self._known.get
         """The head of an earlier request with the same block, where that still means the same."""
-        return self._known.get(block)
 
     def read(self, block: bytes) -> Head:
         """The head of a request.

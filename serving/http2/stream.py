@@ -25,6 +25,7 @@ class Stream(Exchange):
         super().__init__(head, now_s)
         self._connection = connection
         self._outbox = connection.outbox
+        self._intake = connection.intake
         self.number = number
         self.window = window
         """How many bytes of its answer the client takes by now."""
@@ -41,7 +42,7 @@ class Stream(Exchange):
         self._connection.fail(self)
 
     def _was_read(self) -> None:
-        self._connection.give_credit(self)
+        self._intake.give_credit_of(self)
 
     def _send_body(self, body: bytes, *, more: bool) -> Awaitable[None]:
         if not self.head.has_body_in_answer:
