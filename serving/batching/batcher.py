@@ -224,17 +224,29 @@ class Batcher:
             self._wake.cancel()
         self._wakes_at_once = at_once
         if at_once:
-            self._wake = self._loop.call_soon(self._start_batch)
+            self._wake = self._loop.call_soon(self._start_batches)
             return
         oldest = self._queue.head()
         since = self._loop.time() if oldest is None else oldest.queued_at
-        self._wake = self._loop.call_at(since + self._batch_timeout_s, self._start_batch)
+        self._wake = self._loop.call_at(since + self._batch_timeout_s, self._start_batches)
 
-    def _start_batch(self) -> None:
+    def _start_batches(self) -> None:
+        """Starts the next batch; behind a short one those that are full already, for as long as one may take.
+
+        Their requests are answered together then, and more of what that needs is in the processor's caches.
+        """
         self._wake = None
+        left_s = self._inline_limit_us / 1e6
+        run_s = self._start_batch()
+        while run_s is not None and self._queue.rows >= self._size_limit.rows and (left_s := left_s - run_s) > run_s:
+            run_s = self._start_batch()
+        self._schedule()
+
+    def _start_batch(self) -> float | None:
+        """Takes the next batch from the queue; returns how long it ran, or None where it runs elsewhere, or is none."""
         batch = self._queue.take(self._size_limit.rows)
         if not batch:
-            return
+            return None
         rows = sum([entry.rows for entry in batch])
         run_rows = padded(rows, self._allowed_sizes)
         self._is_quiet = len(batch) == 1
@@ -242,17 +254,19 @@ class Batcher:
         started_at = self._clock()
         inputs = [entry.inputs for entry in batch]
         if self._runner.is_short(run_rows, self._inline_limit_us):
-            self._finish(batch, rows, waited_s, started_at, self._runner.run_here(inputs, run_rows, run_rows - rows))
-            return
+            outcome = self._runner.run_here(inputs, run_rows, run_rows - rows)
+            self._finish(batch, rows, waited_s, started_at, outcome)
+            return outcome.run_s
         ends_at = started_at + self._pace.run_s(rows)
         self._running.append(ends_at)
 
         def done(outcome: Outcome) -> None:
             self._running.remove(ends_at)
             self._finish(batch, rows, waited_s, started_at, outcome)
+            self._schedule()
 
         self._runner.start(inputs, run_rows, run_rows - rows, _last_deadline(batch), done)
-        self._schedule()
+        return None
 
     def _finish(self, batch: Sequence[Entry], rows: int, waited_s: float, started_at: float, outcome: Outcome) -> None:
         error = outcome.error
@@ -265,7 +279,6 @@ class Batcher:
         else:
             for entry in batch:
                 entry.refuse(error)
-        self._schedule()
 
     def _learn(self, rows: int, requests: int, waited_s: float, started_at: float, outcome: Outcome) -> None:
         if not isinstance(outcome.error, UnavailableError):
