@@ -24,6 +24,7 @@ from serving.frontends.http import (
     Scope,
     Send,
     WholeAnswer,
+    header_of,
     refuse_method,
     send_json,
     send_whole,
@@ -44,7 +45,8 @@ from serving.frontends.tfs_rest import PREFIX, Address, TfsRest, parse_path
 log = logging.getLogger("atelier.http")
 
 _INTERNAL_ERROR = b'{"error":"internal error; the gateway\'s log has the details"}'
-_KNOWN_TERMS = "atelier.terms"
+_KNOWN_TERMS, _KNOWN_WORK = "atelier.terms", "atelier.work"
+"""In a scope that requests share: what was found out for the first of them."""
 
 
 class App:
@@ -132,7 +134,7 @@ class App:
 
     async def _answer_rest(self, scope: Scope, body: bytes) -> WholeAnswer:
         try:
-            work = self._work(scope, _address(scope))
+            work: _Work = scope.get(_KNOWN_WORK) or self._work(scope, _address(scope))
             if work.is_encoded:
                 body = await self._bodies.content_of(scope, body, work.max_bytes)
             check_size(len(body), work.max_bytes)
@@ -150,8 +152,15 @@ class App:
         terms = self._read_terms(scope)
         is_encoded = b"content-encoding" in terms.headers
         if address.verb == "classify":
-            return _Work(self._images.max_bytes, is_encoded, partial(self._images.answer, scope, address, terms))
-        return _Work(self._rest.max_bytes, is_encoded, partial(self._rest.answer, address, terms))
+            answer = partial(
+                self._images.answer, header_of(scope, b"content-type"), scope["query_string"], address, terms
+            )
+            work = _Work(self._images.max_bytes, is_encoded, answer)
+        else:
+            work = _Work(self._rest.max_bytes, is_encoded, partial(self._rest.answer, address, terms))
+        if terms.deadline is None:
+            scope[_KNOWN_WORK] = work
+        return work
 
     def _read_terms(self, scope: Scope) -> Terms:
         """A request's terms, remembered for those that share the scope."""

@@ -124,7 +124,7 @@ def decode_image(
         pixels = plain if plain.mode == mode else plain.convert(mode)
     if pixels.size != (spec.width, spec.height):
         pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
-    return np.asarray(pixels)
+    return np.frombuffer(pixels.tobytes(), np.uint8).reshape(spec.shape)
 
 
 def load_decoders() -> None:

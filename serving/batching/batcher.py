@@ -180,7 +180,8 @@ class Batcher:
             InvalidInputError: more rows than the queue could ever hold.
             OverloadedError: the queue is full, or the answer would come too late.
         """
-        self._door.make_room(self._moment(), terms, rows, 0)
+        if terms.deadline is not None or not self._door.admits_at_once(rows, 0, self._size_limit.rows):
+            self._door.make_room(self._moment(), terms, rows, 0)
 
     def _moment(self) -> Moment:
         now = self._loop.time()

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from serving.batching.terms import Terms
 from serving.dataplane import DataPlane, Target
 from serving.errors import InvalidInputError
-from serving.frontends.http import Scope, WholeAnswer, header_of, whole_body
+from serving.frontends.http import WholeAnswer, whole_body
 from serving.frontends.tfs_rest import Address, TfsRest
 from serving.images import ImageFile
 from serving.in_thread import in_thread
@@ -28,6 +28,8 @@ def parse_top_k(query: bytes) -> int:
     Raises:
         InvalidInputError: not a whole number from 1.
     """
+    if not query:
+        return DEFAULT_TOP_K
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("top_k")
     if values is None:
         return DEFAULT_TOP_K
@@ -59,13 +61,12 @@ class Images:
         self._writer = writer
         self._max_images = max_images
 
-    async def answer(self, scope: Scope, address: Address, terms: Terms, body: bytes) -> WholeAnswer:
+    async def answer(self, content_type: str, query: bytes, address: Address, terms: Terms, body: bytes) -> WholeAnswer:
         """Tells by the body's type, or by what it holds, whether it is one image, a form of several, or JSON.
 
         Raises:
             ServingError: every cause of serving/errors.py.
         """
-        content_type = header_of(scope, b"content-type")
         is_single = is_image(content_type, body)
         if is_single:
             files = [ImageFile(body)]
@@ -77,7 +78,7 @@ class Images:
             if not has_images(body):
                 return await self._rest.answer(address, terms, body)
             files, is_single = await self._reader.read(parse_json, body, self._max_images, deadline=terms.deadline)
-        top_k = parse_top_k(scope["query_string"])
+        top_k = parse_top_k(query)
         target = Target(address.name, address.version, address.label)
         prediction = await self._plane.classify_images(target, files, api=_API, terms=terms)
         scores = prediction.outputs
