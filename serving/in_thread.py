@@ -16,17 +16,51 @@ async def in_thread(
 ) -> ResultT:
     """What the function returns in one of the executor's threads, or of the event loop's own.
 
-    When this is cancelled, an executor keeps what waits for a thread in its queue, and forgets the arguments.
+    asyncio's own way ties a future of the executor's to one of the event loop's, which takes longer than this.
+
+    When this is cancelled, the executor keeps in its queue what waits for a thread, without the arguments.
     """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[ResultT] = loop.create_future()
     held: list[Any] = [(args, kwargs)]
-
-    def work() -> ResultT:
-        args, kwargs = held.pop()
-        return function(*args, **kwargs)
-
     del args, kwargs
+    if executor is None:
+        loop.run_in_executor(None, _work, loop, [answer], function, held)
+    else:
+        executor.submit(_work, loop, [answer], function, held)
     try:
-        return await asyncio.get_running_loop().run_in_executor(executor, work)
+        return await answer
     except asyncio.CancelledError:
         held.clear()
         raise
+    finally:
+        del answer  # else an error and this frame hold each other until the garbage collector looks
+
+
+def _work(
+    loop: asyncio.AbstractEventLoop,
+    answers: list[asyncio.Future[ResultT]],
+    function: Callable[..., ResultT],
+    held: list[Any],
+) -> None:
+    """Runs in the thread. An error that is raised there holds this frame, which therefore has to hold no answer."""
+    if held:  # else nobody waits for it any more
+        loop.call_soon_threadsafe(_end, answers.pop(), *_outcome(function, held))
+
+
+def _outcome(function: Callable[..., ResultT], held: list[Any]) -> tuple[ResultT | None, BaseException | None]:
+    """What the function returned or raised."""
+    args, kwargs = held.pop()
+    try:
+        return function(*args, **kwargs), None
+    except BaseException as error:  # noqa: BLE001 -- whoever waits gets it
+        return None, error
+
+
+def _end(answer: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if answer.done():
+        return
+    if error is None:
+        answer.set_result(result)
+    else:
+        answer.set_exception(error)

@@ -41,3 +41,40 @@ async def test_what_waits_for_a_thread_and_is_cancelled_holds_nothing() -> None:
         assert left() is None
         may_end.set()
         assert await running
+
+
+async def test_what_runs_when_it_is_cancelled_ends_unheard() -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        has_begun.set()
+        may_end.wait()
+        raise ValueError
+
+    with ThreadPoolExecutor(1) as executor:
+        running = asyncio.create_task(in_thread(executor, work))
+        await asyncio.to_thread(has_begun.wait)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        may_end.set()
+        assert await in_thread(executor, int, "7") == 7
+
+
+async def test_an_error_holds_what_was_worked_on_no_longer_than_it_lives() -> None:
+    body = Body()
+    left = weakref.ref(body)
+
+    def refuse(body: Body) -> None:
+        raise ValueError(str(body))
+
+    with ThreadPoolExecutor(1) as executor:
+        gc.disable()
+        try:
+            with pytest.raises(ValueError, match="Body"):
+                await in_thread(executor, refuse, body)
+            del body
+            await asyncio.sleep(0)  # which this task was woken by, and the error with it
+            assert left() is None
+        finally:
+            gc.enable()
