@@ -74,7 +74,7 @@ async def test_an_error_holds_what_was_worked_on_no_longer_than_it_lives() -> No
             with pytest.raises(ValueError, match="Body"):
                 await in_thread(executor, refuse, body)
             del body
-            await asyncio.sleep(0)  # which this task was woken by, and the error with it
+            assert await in_thread(executor, int, "7") == 7  # the thread, too, has done with it
             assert left() is None
         finally:
             gc.enable()

@@ -43,8 +43,7 @@ async def test_a_change_whose_client_leaves_is_carried_out_and_logged(
     async def no_figures() -> list[object]:
         return []
 
-    may_go_on, goes_on = threading.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
+    may_go_on = threading.Event()
     with ThreadPoolExecutor(1) as executor, caplog.at_level(logging.INFO, "atelier.rollout"):
         executor.submit(may_go_on.wait)
         rollout = Rollout(stand.manager, StoredFiles(tmp_path / "state"), executor, no_figures)  # type: ignore[arg-type]
@@ -54,10 +53,8 @@ async def test_a_change_whose_client_leaves_is_carried_out_and_logged(
         change.cancel()
         with pytest.raises(asyncio.CancelledError):
             await change
-        may_go_on.set()
-        executor.submit(loop.call_soon_threadsafe, goes_on.set)
-        await goes_on.wait()
         (carried_out,) = rollout._running
+        may_go_on.set()
         await carried_out
     assert (tmp_path / "state" / "digits" / "labels.json").exists()
     assert "by somebody" in caplog.text
