@@ -24,7 +24,7 @@ from serving.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from serving.frontends.bodies import Bodies
+from serving.frontends.bodies import Bodies, check_size
 from serving.frontends.http import (
     ClientGoneError,
     Headers,
@@ -139,6 +139,7 @@ class UnaryCalls:
         """As `serve`, for a request that is there already."""
         try:
             terms, encoding = self._read_headers(scope)
+            check_size(len(frame), self._max_bytes + _FRAME_HEADER_BYTES)
             if encoding:
                 message = await self._inflated(frame, encoding)
             else:

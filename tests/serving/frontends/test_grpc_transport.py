@@ -100,3 +100,11 @@ async def test_an_overloaded_server_says_when_to_come_back(setting: str, code: b
     start, _ = await call(refuse, overload_code=OVERLOAD_CODE[setting])
     assert dict(start["headers"])[b"grpc-status"] == code
     assert dict(start["headers"])[b"grpc-retry-pushback-ms"] == b"13"
+
+
+async def test_a_message_that_is_there_as_a_whole_is_no_longer_than_others_may_be() -> None:
+    calls = UnaryCalls(100, Bodies(InflightBytes(1000)), TermsReader(""), 8)
+    for size, is_answered in ((100, True), (101, False)):
+        answer = await calls.serve_whole({"path": "/a.B/C", "headers": []}, encode_message(bytes(size)), long_answer)
+        assert (answer.trailers == ((b"grpc-status", b"0"),)) is is_answered
+        assert (b"grpc-status", b"8") in answer.headers or is_answered
