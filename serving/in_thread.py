@@ -44,13 +44,15 @@ def _work(
     held: list[Any],
 ) -> None:
     """Runs in the thread. An error that is raised there holds this frame, which therefore has to hold no answer."""
-    if held:  # else nobody waits for it any more
-        loop.call_soon_threadsafe(_end, answers.pop(), *_outcome(function, held))
+    loop.call_soon_threadsafe(_end, answers.pop(), *_outcome(function, held))
 
 
 def _outcome(function: Callable[..., ResultT], held: list[Any]) -> tuple[ResultT | None, BaseException | None]:
-    """What the function returned or raised."""
-    args, kwargs = held.pop()
+    """What the function returned or raised; neither where nobody waits for it any more."""
+    try:
+        args, kwargs = held.pop()
+    except IndexError:
+        return None, None
     try:
         return function(*args, **kwargs), None
     except BaseException as error:  # noqa: BLE001 -- whoever waits gets it

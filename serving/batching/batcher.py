@@ -32,6 +32,9 @@ from serving.errors import DeadlineExceededError, InvalidInputError, OverloadedE
 _SHARE_OF_SLO = 0.5
 """What one batch may take of it: a request waits for the batch that runs when it comes, and runs in the next."""
 
+_MOST_BATCHES_IN_A_ROW = 4
+"""No more than the growth that `Pace` believes in: the first one's turn has the answers of all of the row before."""
+_MOST_REQUESTS_IN_A_ROW = 16
 _CLOCK_TICK_S = 0.001
 """What the event loop's clock does not see: deadlines as close as that are left to its timers."""
 
@@ -215,7 +218,7 @@ class Batcher:
         entry.inputs = {}
 
     def _schedule(self) -> None:
-        """Sees to it that `_start_batch` runs soon: at once when a batch is full or nobody waits for more."""
+        """Sees to it that `_start_batches` runs soon: at once when a batch is full or nobody waits for more."""
         if not self._queue.rows or len(self._running) >= self._instances:
             return
         at_once = self._batch_timeout_s == 0.0 or self._queue.rows >= self._size_limit.rows
@@ -232,19 +235,26 @@ class Batcher:
         self._wake = self._loop.call_at(since + self._batch_timeout_s, self._start_batches)
 
     def _start_batches(self) -> None:
-        """Starts the next batch; behind a short one those that are full already, for as long as one may take.
+        """Starts the next batch; behind a short one of few requests those that are full already, in the time of one.
 
-        Their requests are answered together then, and more of what that needs is in the processor's caches.
+        Their requests are answered together then, and more of what that needs is in the processor's caches. Many
+        requests in a batch have that anyway, and answering those of several would keep everybody else waiting.
         """
         self._wake = None
-        left_s = self._inline_limit_us / 1e6
-        run_s = self._start_batch()
-        while run_s is not None and self._queue.rows >= self._size_limit.rows and (left_s := left_s - run_s) > run_s:
-            run_s = self._start_batch()
+        left_s, left_requests = self._inline_limit_us / 1e6, _MOST_REQUESTS_IN_A_ROW
+        for _ in range(_MOST_BATCHES_IN_A_ROW):
+            ran = self._start_batch()
+            if ran is None or self._queue.rows < self._size_limit.rows:
+                break
+            run_s, requests = ran
+            left_s -= run_s
+            left_requests -= requests
+            if left_s <= run_s or left_requests < requests:
+                break
         self._schedule()
 
-    def _start_batch(self) -> float | None:
-        """Takes the next batch from the queue; returns how long it ran, or None where it runs elsewhere, or is none."""
+    def _start_batch(self) -> tuple[float, int] | None:
+        """Takes the next batch from the queue; how long it ran and its requests, or None where it did not run here."""
         batch = self._queue.take(self._size_limit.rows)
         if not batch:
             return None
@@ -257,7 +267,7 @@ class Batcher:
         if self._runner.is_short(run_rows, self._inline_limit_us):
             outcome = self._runner.run_here(inputs, run_rows, run_rows - rows)
             self._finish(batch, rows, waited_s, started_at, outcome)
-            return outcome.run_s
+            return outcome.run_s, len(batch)
         ends_at = started_at + self._pace.run_s(rows)
         self._running.append(ends_at)
 

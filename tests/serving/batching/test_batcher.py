@@ -396,7 +396,7 @@ async def test_a_real_thread_answers_too() -> None:
     assert all((answer["y"] == rows).all() for answer, rows in zip(answers, (1, 3, 20, 2), strict=True))
 
 
-@pytest.mark.parametrize(("run_s", "in_a_turn"), [(0.00012, [4, 2]), (0.0003, [1] * 6), (0.0, [6])])
+@pytest.mark.parametrize(("run_s", "in_a_turn"), [(0.00015, [3, 3]), (0.0003, [1] * 6), (0.0, [4, 2])])
 async def test_full_batches_follow_each_other_at_once_for_as_long_as_one_may_take(
     run_s: float, in_a_turn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -417,3 +417,14 @@ async def test_full_batches_follow_each_other_at_once_for_as_long_as_one_may_tak
     assert [after - before for before, after in itertools.pairwise(ran) if after > before] == in_a_turn
     await asyncio.wait(requests)
     assert [column(request) for request in requests] == [[at, at] for at in range(6)]
+
+
+async def test_batches_of_many_requests_do_not_follow_each_other_at_once() -> None:
+    stand = Stand(threaded=False, max_batch_size=16, max_queue_rows=64)
+    requests = [asyncio.create_task(stand.batcher.submit({"x": np.full((1, 1), at)}, 1)) for at in range(48)]
+    ran = [0]
+    while ran[-1] < 3:
+        await asyncio.sleep(0)
+        ran.append(len(stand.observed.batches))
+    assert max(after - before for before, after in itertools.pairwise(ran)) == 1
+    await asyncio.wait(requests)
