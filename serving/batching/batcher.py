@@ -103,7 +103,7 @@ class Batcher:
             return await self._run_where_it_stands(inputs, rows, terms.deadline)
         # Counting the bytes of millions of strings takes its time: rows that are refused anyway are not counted.
         size_bytes = bytes_of(inputs) if rows <= self._door.max_rows else 0
-        if terms.deadline is not None or not self._door.admits_at_once(rows, size_bytes, size_limit):
+        if not self._door.admits_at_once(terms, rows, size_bytes, size_limit):
             for leaving in self._door.make_room(self._moment(), terms, rows, size_bytes):
                 leaving.refuse(OverloadedError("gave way to clients that ask for less", self._retry_after_s()))
                 self._abandon(leaving)
@@ -183,7 +183,7 @@ class Batcher:
             InvalidInputError: more rows than the queue could ever hold.
             OverloadedError: the queue is full, or the answer would come too late.
         """
-        if terms.deadline is not None or not self._door.admits_at_once(rows, 0, self._size_limit.rows):
+        if not self._door.admits_at_once(terms, rows, 0, self._size_limit.rows):
             self._door.make_room(self._moment(), terms, rows, 0)
 
     def _moment(self) -> Moment:

@@ -38,11 +38,12 @@ class Door:
         self._longest_wait_s = settings.max_queue_wait_ms / 1e3
         self._promised_s = None if settings.slo_ms is None else settings.slo_ms / 1e3
 
-    def admits_at_once(self, rows: int, size_bytes: int, batch_size: int) -> bool:
-        """Whether a request without a deadline needs no closer look: it fits into the next batch."""
+    def admits_at_once(self, terms: Terms, rows: int, size_bytes: int, batch_size: int) -> bool:
+        """Whether a request needs no closer look: it has no deadline, and fits into the next batch."""
         queue = self._queue
         return (
-            queue.rows + rows <= batch_size <= self.max_rows
+            terms.deadline is None
+            and queue.rows + rows <= batch_size <= self.max_rows
             and queue.size_bytes + size_bytes <= self._max_bytes
             and self._promised_s is None
         )
