@@ -23,6 +23,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from serving.errors import InvalidInputError
+from serving.plain_jpeg import read_plain_jpeg
 from serving.plain_png import open_plain_png
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
@@ -115,12 +116,11 @@ def decode_image(
             of work, or with other than 8 or 16 bits for a channel.
     """
     mode = _PILLOW_MODES[spec.colour]
-    plain = open_plain_png(data) if "PNG" in formats else None
+    full_side = MIN_SHRINKING * max(spec.height, spec.width)
+    plain = _open_plain(data, full_side, max_pixels, formats)
     if plain is None:
-        full_side = MIN_SHRINKING * max(spec.height, spec.width)
         pixels = _open(data, mode, full_side, max_pixels, max_cpu_s, formats)
     else:
-        _check_size(plain.width, plain.height, max_pixels)
         pixels = plain if plain.mode == mode else plain.convert(mode)
     if pixels.size != (spec.width, spec.height):
         pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
@@ -131,6 +131,17 @@ def load_decoders() -> None:
     """Has Pillow import the decoders of `FORMATS` now, and not all forty while the first image waits."""
     for name in ("Png", "Jpeg", "WebP", "Gif", "Bmp"):
         import_module(f"PIL.{name}ImagePlugin")
+
+
+def _open_plain(data: bytes, full_side: int, max_pixels: int, formats: tuple[str, ...]) -> Image.Image | None:
+    """The pixels of a file so plain and small that Pillow's reader is not needed, gray or RGB; None for all others."""
+    if "JPEG" in formats and (jpeg := read_plain_jpeg(data)) is not None:
+        _check_size(jpeg.width, jpeg.height, max_pixels)
+        return jpeg.decode(data, full_side)
+    png = open_plain_png(data) if "PNG" in formats else None
+    if png is not None:
+        _check_size(png.width, png.height, max_pixels)
+    return png
 
 
 def _open(
