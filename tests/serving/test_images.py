@@ -325,6 +325,8 @@ SEEDS = [
     file_of(gradient(), "PNG", exif=exif(6)),
     file_of(gradient("P"), "PNG", transparency=bytes(range(200))),
     file_of(Image.fromarray(np.uint16([[0, 9], [99, 65535]])), "PNG"),
+    file_of(gradient(), "JPEG"),
+    file_of(gradient("L"), "JPEG"),
     file_of(gradient(), "JPEG", exif=exif(3)),
     file_of(gradient("CMYK"), "JPEG", progressive=True, comment=b"hello", dpi=(72, 72)),
     file_of(gradient(), "WEBP", exif=exif(8)),

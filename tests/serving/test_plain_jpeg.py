@@ -19,6 +19,8 @@ from tests.support.image_files import file_of, gradient
 WIDTH, HEIGHT = 37, 26
 START = b"\xff\xd8"
 END = b"\xff\xd9"
+NOTES_END = 20
+"""Behind JFIF's own, which Pillow takes apart and libjpeg does not."""
 
 
 def jpeg(mode: str = "RGB", width: int = WIDTH, height: int = HEIGHT, **options: Any) -> bytes:
@@ -48,6 +50,7 @@ def plainly(data: bytes, full_side: int) -> np.ndarray | None:
         {},
         {"quality": 30},
         {"quality": 100, "subsampling": 0},
+        {"keep_rgb": True},
         {"subsampling": 2},
         {"optimize": True},
         {"restart_marker_blocks": 1},
@@ -85,6 +88,7 @@ def test_other_kinds_are_left_to_pillow() -> None:
     assert read_plain_jpeg(jpeg(exif=turned)) is None
     assert read_plain_jpeg(jpeg(xmp=b"<tiff:Orientation>6</tiff:Orientation>")) is None
     assert read_plain_jpeg(several.getvalue()) is None
+    assert read_plain_jpeg(jpeg(width=1_000, height=1_000)) is not None
     assert read_plain_jpeg(jpeg(width=1_001, height=1_000)) is None
     assert read_plain_jpeg(file_of(gradient(), "PNG")) is None
     assert read_plain_jpeg(b"") is None
@@ -121,6 +125,22 @@ def test_a_header_of_many_notes_is_left_to_pillow() -> None:
     assert read_plain_jpeg(START + note * 100_000 + data[2:]) is None
 
 
+def test_what_follows_the_image_is_bounded() -> None:
+    assert read_plain_jpeg(jpeg() + bytes(4_000_000)) is not None
+    assert read_plain_jpeg(jpeg() + bytes(5_000_000)) is None
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_segment_without_a_length_ends_the_header(length: int) -> None:
+    assert read_plain_jpeg(START + b"\xff\xfe" + length.to_bytes(2, "big") + jpeg()[2:]) is None
+
+
+def test_exif_behind_the_frame_is_seen_too() -> None:
+    data = jpeg()
+    scan = data.index(b"\xff\xda")
+    assert read_plain_jpeg(data[:scan] + b"\xff\xe1\x00\x08Exif\0\0" + data[scan:]) is None
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_wherever_a_file_ends_nothing_is_made_up(mode: str) -> None:
     data = jpeg(mode)
@@ -137,7 +157,7 @@ def test_wherever_a_file_ends_nothing_is_made_up(mode: str) -> None:
 def test_a_changed_file_gives_pillows_pixels_or_none(data: st.DataObject) -> None:
     content = bytearray(jpeg(data.draw(st.sampled_from(["L", "RGB"])), restart_marker_blocks=3))
     for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(2, len(content) - 1))] = data.draw(st.integers(0, 255))
+        content[data.draw(st.integers(NOTES_END, len(content) - 1))] = data.draw(st.integers(0, 255))
     full_side = data.draw(st.sampled_from([4, 9, 100]))
     pixels = plainly(bytes(content), full_side)
     if pixels is not None:
