@@ -35,9 +35,8 @@ MIN_SHRINKING = 4
 
 The triangle that it weights them by is then no more than 3 % wider for the means that the decoder has taken before.
 """
-_JPEG_BLOCK_BYTES, _SMALL_JPEG_BLOCK_BYTES = 16 * 1024, 128 * 1024
-_SMALL_JPEG_PIXELS = 1_000_000
-"""A scan of so few takes so little that the decoder may have more of them before it looks at the clock."""
+_JPEG_BLOCK_BYTES = 16 * 1024
+"""How much of a JPEG, and so how many scans, the decoder may have before it looks at the clock."""
 
 _PILLOW_MODES = MappingProxyType({"grayscale": "L", "rgb": "RGB"})
 _TURN_OF_ORIENTATION = MappingProxyType(
@@ -157,8 +156,7 @@ def _open(
             _check_size(image.width, image.height, max_pixels)
             if isinstance(image, JpegImageFile):
                 image.draft(None, (full_side, full_side))
-                is_small = image.width * image.height <= _SMALL_JPEG_PIXELS
-                image.decodermaxblock = _SMALL_JPEG_BLOCK_BYTES if is_small else _JPEG_BLOCK_BYTES
+                image.decodermaxblock = _JPEG_BLOCK_BYTES
             image.load()
             return _to_eight_bit(_upright(image)).convert(mode)
     except Image.DecompressionBombError as error:
